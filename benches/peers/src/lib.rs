@@ -1,0 +1,1 @@
+//! The real peers that ringseal is tested and measured against.

@@ -1,0 +1,3 @@
+//! The `ringseal` command-line tool.
+
+fn main() {}

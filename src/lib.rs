@@ -1,0 +1,1 @@
+//! Encrypted message streams over io_uring for Linux server backends.
