@@ -1,0 +1,169 @@
+//! The end that speaks first (SPEC section 4.2).
+//!
+//! Prelude and Syn are written at construction, from then on the machine
+//! waits for one message, SynAck, and answers it with Ack. The window of
+//! accepted times is fixed at construction and not moved when SynAck comes.
+
+use super::frame::{self, FrameReader};
+use super::schedule::{Keys, Schedule};
+use super::{HandshakeError, Parameters, Role, Session, Window};
+use crate::protocol::identity::{Identity, PublicKey, Verification};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use rand_core::CryptoRng;
+use x25519_dalek::{PublicKey as Ephemeral, StaticSecret};
+use zeroize::Zeroizing;
+
+/// A handshake in progress with a listener whose key is known.
+pub struct Dialer {
+    /// Boxed so that moving the machine leaves no secrets behind; gone once
+    /// the handshake ended, well or not.
+    waiting: Option<Box<Waiting>>,
+}
+
+struct Waiting {
+    frame: FrameReader,
+    schedule: Schedule,
+    secret: StaticSecret,
+    keys: Keys,
+    window: Window,
+    verification: Verification,
+}
+
+impl Dialer {
+    /// Starts a handshake with `peer` and appends Prelude and Syn to `output`.
+    ///
+    /// `now_ms` is this end's clock in whole milliseconds since the Unix
+    /// epoch. `rng` is drawn from once, for 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::WeakKey`] or [`HandshakeError::Decode`] if `peer` was
+    /// read under a laxer rule than `parameters` has, and
+    /// [`HandshakeError::SameIdentity`]. Nothing is drawn or written then.
+    pub fn new(
+        identity: &Identity,
+        peer: PublicKey,
+        parameters: &Parameters,
+        now_ms: u64,
+        rng: &mut impl CryptoRng,
+        output: &mut Vec<u8>,
+    ) -> Result<Self, HandshakeError> {
+        let keys = Keys {
+            dialer: identity.public_key(),
+            listener: peer,
+        };
+        parameters.check_peer(keys.dialer, peer)?;
+        let secret = draw_secret(rng);
+        let ephemeral = Ephemeral::from(&secret).to_bytes();
+        let schedule = Schedule::offer(
+            parameters.version,
+            &parameters.namespace,
+            now_ms,
+            keys,
+            &ephemeral,
+        );
+        let signature = identity.sign(&schedule.signing_payload());
+        frame::write(output, &[keys.dialer.as_bytes()]);
+        frame::write(output, &[&now_ms.to_be_bytes(), &ephemeral, &signature]);
+        let waiting = Box::new(Waiting {
+            frame: FrameReader::new(frame::SYN_ACK_LEN),
+            schedule,
+            secret,
+            keys,
+            window: parameters.window(now_ms),
+            verification: parameters.verification,
+        });
+        Ok(Self {
+            waiting: Some(waiting),
+        })
+    }
+
+    /// The most bytes to read next: never past the end of the handshake, so
+    /// whoever keeps to it has nothing to hand on to the records. 0 when it
+    /// has ended.
+    #[must_use]
+    pub fn wanted(&self) -> usize {
+        self.waiting
+            .as_ref()
+            .map_or(0, |waiting| waiting.frame.wanted())
+    }
+
+    /// Takes bytes from the peer: how many were consumed, and the session once
+    /// the handshake is complete.
+    ///
+    /// With the session, Ack was appended to `output` and the rest of `input`
+    /// belongs to the records; without it, all of `input` was consumed. The
+    /// peer gives no sign that it accepted the Ack.
+    ///
+    /// # Errors
+    ///
+    /// Any [`HandshakeError`] but `PeerRejected` and `SameIdentity`; final,
+    /// with `output` unchanged.
+    pub fn receive(
+        &mut self,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Result<(usize, Option<Session>), HandshakeError> {
+        let mut waiting = self.waiting.take().ok_or(HandshakeError::Finished)?;
+        let (consumed, complete) = waiting.frame.receive(input)?;
+        if !complete {
+            self.waiting = Some(waiting);
+            return Ok((consumed, None));
+        }
+        waiting
+            .finish(output)
+            .map(|session| (consumed, Some(session)))
+    }
+}
+
+impl Waiting {
+    fn finish(self: Box<Self>, output: &mut Vec<u8>) -> Result<Session, HandshakeError> {
+        let Self {
+            frame: reader,
+            mut schedule,
+            secret,
+            keys,
+            window,
+            verification,
+        } = *self;
+        let mut fields = reader.fields();
+        let time = fields.take_u64()?;
+        let ephemeral = fields.take()?;
+        let signature = fields.take()?;
+        let confirmation: [u8; 32] = fields.take()?;
+
+        window.check(time)?;
+        schedule.answer(time, keys.dialer, &ephemeral);
+        let payload = schedule.signing_payload();
+        if !keys.listener.verifies(&payload, &signature, verification) {
+            return Err(HandshakeError::BadSignature);
+        }
+        let shared = secret.diffie_hellman(&ephemeral.into());
+        if !shared.was_contributory() {
+            return Err(HandshakeError::BadEphemeral);
+        }
+        let outcome = schedule.finish(shared.as_bytes());
+        if outcome.confirmation_by_listener() != confirmation {
+            return Err(HandshakeError::BadConfirmation);
+        }
+        frame::write(output, &[outcome.confirmation_by_dialer().as_bytes()]);
+        Ok(Session::new(outcome, Role::Dialer))
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer")
+            .field("wanted", &self.wanted())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Draws a fresh ephemeral secret: 32 bytes as they come, clamped when used.
+pub(super) fn draw_secret(rng: &mut impl CryptoRng) -> StaticSecret {
+    let mut bytes = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *bytes);
+    StaticSecret::from(*bytes)
+}

@@ -1,0 +1,33 @@
+//! The protocol core: handshake and records as state machines over slices.
+//!
+//! Nothing here opens a socket, reads a clock, waits, or draws randomness of
+//! its own. Bytes come in as slices and go out as slices; the time and the
+//! random source are arguments. The wire is that of `commonware-stream`
+//! 2026.10.0 with Ed25519 identities and ChaCha20-Poly1305: the handshake is
+//! called SAKE, the record layer CUPS, each in two versions that both ends
+//! must be configured with, because nothing is negotiated.
+//!
+//! Rooms, each of which knows only those named after it:
+//!
+//! * [`handshake`]: [`Dialer`](handshake::Dialer) and
+//!   [`Listener`](handshake::Listener), which end in a
+//!   [`Session`](handshake::Session) (knows all below);
+//! * [`record`]: [`Sealer`](record::Sealer) and [`Opener`](record::Opener),
+//!   one record per message (knows `cipher` and the varint);
+//! * [`cipher`]: the AEAD, by one of two libraries (knows nothing);
+//! * [`identity`]: long-term keys and how they are written (knows nothing);
+//! * private: the hashed transcript, the mode packet, the varint.
+//!
+//! Every error that a peer can cause is final for the machine that met it.
+
+pub mod cipher;
+pub mod handshake;
+pub mod identity;
+pub mod record;
+
+mod modes;
+mod transcript;
+mod varint;
+
+#[cfg(test)]
+mod testing;

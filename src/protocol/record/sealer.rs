@@ -1,0 +1,189 @@
+//! Outgoing records.
+//!
+//! A record is written straight to where it will be sent from: either from
+//! the message elsewhere ([`Sealer::seal`]), or around a message that already
+//! lies at its place ([`Sealer::seal_in_place`]). All checks come before the
+//! first nonce is used, so a refused message costs nothing. A batch is plain
+//! repetition: ask [`Sealer::sealed_len`] for every message first, then seal
+//! them one behind the other.
+
+use super::nonce::Counter;
+use super::{CupsVersion, SealError, V1_HEADER_LEN};
+use crate::protocol::cipher::{Aead, AeadError, DefaultAead, TAG_LEN};
+use crate::protocol::varint;
+use core::fmt;
+
+/// Seals messages into records, one direction of one connection.
+pub struct Sealer<A: Aead = DefaultAead> {
+    cipher: A,
+    nonces: Counter,
+    version: CupsVersion,
+    max_message_size: u32,
+    closed: bool,
+}
+
+impl<A: Aead> Sealer<A> {
+    /// The caller has checked the limit.
+    pub(in crate::protocol) const fn new(
+        cipher: A,
+        version: CupsVersion,
+        max_message_size: u32,
+    ) -> Self {
+        Self {
+            cipher,
+            nonces: Counter::new(),
+            version,
+            max_message_size,
+            closed: false,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn starting_at(mut self, position: u128) -> Self {
+        self.nonces = Counter::starting_at(position);
+        self
+    }
+
+    /// The limit for the plaintext of one message, in bytes.
+    #[must_use]
+    pub const fn max_message_size(&self) -> u32 {
+        self.max_message_size
+    }
+
+    /// Where the message starts within its record, for a message of
+    /// `message_len` bytes within the limit.
+    #[inline]
+    #[must_use]
+    pub const fn header_len(&self, message_len: usize) -> usize {
+        match self.version {
+            CupsVersion::V0 => varint::len_u64((message_len as u64).saturating_add(TAG_LEN as u64)),
+            CupsVersion::V1 => V1_HEADER_LEN,
+        }
+    }
+
+    /// Length of the record for a message of `message_len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::TooLarge`].
+    #[inline]
+    pub fn sealed_len(&self, message_len: usize) -> Result<usize, SealError> {
+        let too_large = SealError::TooLarge {
+            length: message_len,
+            limit: self.max_message_size,
+        };
+        if message_len as u64 > u64::from(self.max_message_size) {
+            return Err(too_large);
+        }
+        // Overflows only where a `usize` has 32 bits.
+        message_len
+            .checked_add(self.header_len(message_len) + TAG_LEN)
+            .ok_or(too_large)
+    }
+
+    /// Seals `message` to the start of `record` and gives the record's length.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::TooLarge`] and [`SealError::NoRoom`] leave the sealer as
+    /// it was. After [`SealError::Failed`] the content of `record` must not be
+    /// sent, and each later call gives [`SealError::Closed`].
+    #[inline]
+    pub fn seal(&mut self, message: &[u8], record: &mut [u8]) -> Result<usize, SealError> {
+        let len = self.check(message.len(), record.len())?;
+        let header_len = self.header_len(message.len());
+        let (header, body) = record
+            .get_mut(..len)
+            .and_then(|record| record.split_at_mut_checked(header_len))
+            .ok_or(SealError::Failed)?;
+        self.run(message.len(), header, |cipher, nonce| {
+            cipher.seal(nonce, message, body)
+        })?;
+        Ok(len)
+    }
+
+    /// Seals the message of `message_len` bytes that lies in `record` from
+    /// [`header_len`](Self::header_len) on.
+    ///
+    /// The record takes the first [`sealed_len`](Self::sealed_len) bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`seal`](Self::seal).
+    #[inline]
+    pub fn seal_in_place(
+        &mut self,
+        message_len: usize,
+        record: &mut [u8],
+    ) -> Result<(), SealError> {
+        let len = self.check(message_len, record.len())?;
+        let header_len = self.header_len(message_len);
+        let (header, body) = record
+            .get_mut(..len)
+            .and_then(|record| record.split_at_mut_checked(header_len))
+            .ok_or(SealError::Failed)?;
+        self.run(message_len, header, |cipher, nonce| {
+            cipher.seal_in_place(nonce, body)
+        })
+    }
+
+    /// Everything that can refuse a message without using a nonce.
+    #[inline]
+    fn check(&self, message_len: usize, room: usize) -> Result<usize, SealError> {
+        if self.closed {
+            return Err(SealError::Closed);
+        }
+        let needed = self.sealed_len(message_len)?;
+        if room < needed {
+            return Err(SealError::NoRoom { needed, room });
+        }
+        Ok(needed)
+    }
+
+    /// Writes the header, lets `seal_body` do the rest, and closes if either
+    /// fails.
+    #[inline]
+    fn run(
+        &mut self,
+        message_len: usize,
+        header: &mut [u8],
+        seal_body: impl FnOnce(&A, &[u8; 12]) -> Result<(), AeadError>,
+    ) -> Result<(), SealError> {
+        // Set first, so that a panic in between closes as well.
+        self.closed = true;
+        self.write_header(message_len, header)
+            .ok_or(SealError::Failed)?;
+        let nonce = self.nonces.take().ok_or(SealError::Failed)?;
+        seal_body(&self.cipher, &nonce).map_err(|_| SealError::Failed)?;
+        self.closed = false;
+        Ok(())
+    }
+
+    #[inline]
+    fn write_header(&mut self, message_len: usize, header: &mut [u8]) -> Option<()> {
+        match self.version {
+            CupsVersion::V0 => {
+                let mut bytes = [0; varint::MAX_U64_LEN];
+                let len = varint::encode_u64((message_len + TAG_LEN) as u64, &mut bytes);
+                header.copy_from_slice(bytes.get(..len)?);
+            }
+            CupsVersion::V1 => {
+                let length = u32::try_from(message_len).ok()?.to_be_bytes();
+                let nonce = self.nonces.take()?;
+                self.cipher.seal(&nonce, &length, header).ok()?;
+            }
+        }
+        Some(())
+    }
+}
+
+impl<A: Aead> fmt::Debug for Sealer<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer")
+            .field("cipher", &A::NAME)
+            .field("version", &self.version)
+            .field("max_message_size", &self.max_message_size)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
