@@ -1,0 +1,33 @@
+//! Memory that the kernel reads and writes: the only room with `unsafe` for memory.
+//!
+//! One [`Mapping`](mapping::Mapping) per ring thread is carved into slots of equal size:
+//!
+//! ```text
+//! | slot 0 | slot 1 | slot 2 | ... | slot n-1 |   one mapping, page-aligned, zeroed once
+//!     |        |
+//!     |        +-- Pool: free, its key is vacant in the slab
+//!     +-- Buffer (an exclusive range) | View (a shared, frozen range) | InFlight (the kernel's)
+//! ```
+//!
+//! A slot is in exactly one of these hands:
+//!
+//! * the [`Pool`]: nobody can reach its bytes;
+//! * one or more [`Buffer`]s and [`View`]s over disjoint ranges: a buffer may be written, a view
+//!   only read. Ranges are split off, never joined, until one holder is left and reclaims the
+//!   whole slot;
+//! * an [`InFlight`]: the kernel may read or write it, and no reference to its bytes exists.
+//!
+//! Only a [`Buffer`] that is the sole holder of its block can become [`InFlight`], and only a
+//! completion turns it back. An [`InFlight`] that is dropped without its completion (the ring's
+//! own teardown does that) leaks its block and with it the mapping: memory that the kernel may
+//! still write is never freed and never reused.
+//!
+//! Messages larger than a slot live in a heap block of their own, under the same rules.
+
+mod buffer;
+mod mapping;
+mod pool;
+
+pub(crate) use buffer::{Buffer, InFlight, View};
+pub(crate) use mapping::Mapping;
+pub(crate) use pool::{Acquire, Class, Pool};

@@ -1,0 +1,196 @@
+//! What all connections of one ring thread share, and how they find it.
+
+use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::task::{Context as TaskContext, Poll, Waker};
+use core::time::Duration;
+use std::rc::{Rc, Weak};
+
+use slab::Slab;
+
+use crate::memory::Pool;
+use crate::ring::{self, Operation, RingState, ShutdownSide, Socket};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Context>>> = const { RefCell::new(None) };
+}
+
+/// How long a runtime that ends waits for the kernel to let go of its memory.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
+
+/// The pool, the ring's state, and the sockets of one thread.
+pub(crate) struct Context {
+    pub(crate) pool: Pool,
+    pub(crate) ring: Rc<RingState>,
+    pub(crate) counters: Counters,
+    sockets: RefCell<Slab<Weak<Socket>>>,
+    orphans: RefCell<Vec<Orphan>>,
+    reaper: RefCell<Option<Waker>>,
+    ending: Cell<bool>,
+}
+
+/// What the connections of a thread have done.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Bytes of incomplete frames moved to where there is room for the rest.
+    pub(crate) moved_bytes: Cell<u64>,
+    /// Messages sealed.
+    pub(crate) messages_sent: Cell<u64>,
+    /// Messages opened.
+    pub(crate) messages_received: Cell<u64>,
+    /// Reads completed with data.
+    pub(crate) reads: Cell<u64>,
+    /// Writes completed.
+    pub(crate) writes: Cell<u64>,
+    /// Blocks allocated for messages larger than a slot.
+    pub(crate) large_blocks: Cell<u64>,
+}
+
+/// Adds to a counter.
+pub(crate) fn count(counter: &Cell<u64>, amount: usize) {
+    counter.set(counter.get() + amount as u64);
+}
+
+/// A socket whose operations nobody waits for any more.
+struct Orphan {
+    socket: Rc<Socket>,
+    /// Whether the writing side is orphaned too.
+    both: bool,
+}
+
+/// Makes a context current until dropped.
+pub(crate) struct Entered(());
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // At thread exit the variable may be gone; then nothing can look it up either.
+        let _ = CURRENT.try_with(|current| current.borrow_mut().take());
+    }
+}
+
+impl Context {
+    pub(crate) fn new(pool: Pool, ring: Rc<RingState>) -> Rc<Self> {
+        Rc::new(Self {
+            pool,
+            ring,
+            counters: Counters::default(),
+            sockets: RefCell::default(),
+            orphans: RefCell::default(),
+            reaper: RefCell::default(),
+            ending: Cell::new(false),
+        })
+    }
+
+    /// Returns the context of the runtime that this thread is inside of.
+    pub(crate) fn current() -> Option<Rc<Self>> {
+        CURRENT
+            .try_with(|current| current.borrow().clone())
+            .ok()
+            .flatten()
+    }
+
+    pub(crate) fn enter(self: &Rc<Self>) -> Entered {
+        CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(self)));
+        Entered(())
+    }
+
+    /// Whether operations may be submitted: this thread is inside this context's runtime, and
+    /// the runtime is not ending.
+    pub(crate) fn is_running(self: &Rc<Self>) -> bool {
+        !self.ending.get()
+            && CURRENT
+                .try_with(|current| {
+                    current
+                        .borrow()
+                        .as_ref()
+                        .is_some_and(|current| Rc::ptr_eq(current, self))
+                })
+                .unwrap_or(false)
+    }
+
+    pub(crate) fn register_socket(&self, socket: &Rc<Socket>) -> usize {
+        self.sockets.borrow_mut().insert(Rc::downgrade(socket))
+    }
+
+    pub(crate) fn forget_socket(&self, key: usize) {
+        self.sockets.borrow_mut().remove(key);
+    }
+
+    /// Collects what the socket has in flight, on behalf of handles that are gone. The caller has
+    /// ended the directions concerned, so that their operations complete.
+    pub(crate) fn adopt(&self, socket: Rc<Socket>, both: bool) {
+        self.orphans.borrow_mut().push(Orphan { socket, both });
+        let waker = self.reaper.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Collects orphaned operations for ever.
+    pub(crate) async fn reap(self: Rc<Self>) {
+        poll_fn(|context| {
+            *self.reaper.borrow_mut() = Some(context.waker().clone());
+            self.poll_orphans(context);
+            Poll::<()>::Pending
+        })
+        .await;
+    }
+
+    fn poll_orphans(&self, context: &mut TaskContext<'_>) {
+        let mut orphans = core::mem::take(&mut *self.orphans.borrow_mut());
+        orphans.retain(|orphan| {
+            let reading =
+                orphan.socket.is_reading() && orphan.socket.poll_read(context).is_pending();
+            let writing = orphan.both
+                && orphan.socket.is_writing()
+                && orphan.socket.poll_write(context).is_pending();
+            reading || writing
+        });
+        // Dropping a completion's buffer may have woken tasks, but none has run: nothing was
+        // added in between.
+        self.orphans.borrow_mut().append(&mut orphans);
+    }
+
+    /// Ends all connections and waits until the kernel holds no memory of the pool.
+    pub(crate) async fn shut_down(self: Rc<Self>) {
+        self.ending.set(true);
+        let sockets: Vec<Rc<Socket>> = self
+            .sockets
+            .borrow()
+            .iter()
+            .filter_map(|(_, socket)| socket.upgrade())
+            .collect();
+        let mut cancellations: Vec<Operation> = Vec::with_capacity(sockets.len());
+        for socket in sockets {
+            socket.shutdown(ShutdownSide::Both);
+            cancellations.push(socket.cancel());
+            self.adopt(socket, true);
+        }
+        let idle = poll_fn(|context| {
+            self.poll_orphans(context);
+            cancellations
+                .retain_mut(|operation| core::pin::Pin::new(operation).poll(context).is_pending());
+            if self.ring.in_flight() == 0 {
+                return Poll::Ready(());
+            }
+            self.ring.wake_when_idle(context.waker());
+            Poll::Pending
+        });
+        if ring::timeout(SHUTDOWN_LIMIT, idle).await.is_none() {
+            tracing::warn!(
+                in_flight = self.ring.in_flight(),
+                "operations outlive their runtime; their memory is leaked"
+            );
+        }
+    }
+}
+
+impl core::fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("Context")
+            .field("pool", &self.pool)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! Connecting to a listener whose key is known.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::address::Address;
+use super::attempt;
+use super::config::Config;
+use super::connection::Connection;
+use super::context::Context;
+use super::error::{AttemptError, DialError};
+use super::link::Link;
+use crate::protocol::identity::PublicKey;
+use crate::ring;
+
+/// Connects to `address` and shakes hands with `peer`, within [`Config::handshake_deadline`].
+///
+/// The peer may still refuse: it gives no sign that the last message of the handshake was
+/// accepted, so that shows at the first receive.
+///
+/// # Errors
+///
+/// [`DialError`]. A refusal by the peer's admission check is
+/// [`AttemptError::UnexpectedEnd`]: the peer just closes.
+///
+/// # Cancellation
+///
+/// Dropping the future closes the socket.
+pub async fn dial(
+    address: impl Into<Address>,
+    peer: PublicKey,
+    config: &Config,
+) -> Result<Connection, DialError> {
+    let address = address.into();
+    let attempt = async {
+        let context = Context::current()
+            .filter(Context::is_running)
+            .ok_or(DialError::OutsideRuntime)?;
+        let candidates = address
+            .resolve()
+            .await
+            .map_err(|source| DialError::Resolve {
+                name: address.to_string(),
+                source,
+            })?;
+        let (descriptor, socket_address) =
+            connect_any(&candidates)
+                .await
+                .map_err(|source| DialError::Connect {
+                    address: address.to_string(),
+                    source,
+                })?;
+        let link = Link::new(context, descriptor);
+        Ok(attempt::dial(link, socket_address, peer, config).await?)
+    };
+    ring::timeout(config.deadline(), attempt)
+        .await
+        .unwrap_or_else(|| Err(AttemptError::Deadline.into()))
+}
+
+/// Connects to the first address that answers.
+async fn connect_any(candidates: &[SocketAddr]) -> io::Result<(std::os::fd::OwnedFd, SocketAddr)> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for &candidate in candidates {
+        match ring::connect(candidate).await {
+            Ok(descriptor) => return Ok((descriptor, candidate)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

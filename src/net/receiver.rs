@@ -1,0 +1,323 @@
+//! The receiving half of a connection.
+
+use core::future::poll_fn;
+use core::ops::Range;
+use core::task::Poll;
+use std::rc::Rc;
+
+use super::context::count;
+use super::error::RecvError;
+use super::message::Message;
+use super::outbox::Outbox;
+use crate::memory::{Acquire, Buffer, Class};
+use crate::protocol::record::{Opener, Progress};
+use crate::ring::Completion;
+
+/// What the operation in flight is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// Nothing is in flight.
+    Idle,
+    /// For something to read, holding no slot.
+    Readiness,
+    /// For bytes, behind the `filled` ones of the buffer that is in flight.
+    Bytes { filled: usize },
+}
+
+/// Opens messages in the slots that the kernel read them into.
+///
+/// ```text
+/// slot: | messages given out (views) | not opened yet         | room |
+///       0                            buffer starts here       filled
+/// ```
+#[derive(Debug)]
+pub struct Receiver {
+    opener: Opener,
+    outbox: Rc<Outbox>,
+    /// What is not opened yet, and the room behind it. In flight while a read is.
+    buffer: Option<Buffer>,
+    /// Bytes at the start of `buffer` that came from the peer.
+    filled: usize,
+    /// How many of them the next step of the opener needs.
+    needed: usize,
+    waiting: Waiting,
+    ended: bool,
+    failed: bool,
+}
+
+impl Receiver {
+    pub(crate) fn new(opener: Opener, outbox: Rc<Outbox>) -> Self {
+        Self {
+            opener,
+            outbox,
+            buffer: None,
+            filled: 0,
+            needed: 1,
+            waiting: Waiting::Idle,
+            ended: false,
+            failed: false,
+        }
+    }
+
+    /// Returns the next message, or `None` when the peer has ended its direction.
+    ///
+    /// On the commonware wire the end is not authenticated: whoever can cut the connection
+    /// between two records makes it look like one. Mark your own end if it matters.
+    ///
+    /// All messages that one read brought are given without another system call.
+    ///
+    /// # Errors
+    ///
+    /// Final: every later call gives [`RecvError::Closed`]. Messages given before are authentic.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing; the next call carries on.
+    #[inline]
+    pub async fn recv(&mut self) -> Result<Option<Message>, RecvError> {
+        if self.failed {
+            return Err(RecvError::Closed);
+        }
+        let result = self.next().await;
+        self.failed = result.is_err();
+        result
+    }
+
+    #[inline]
+    async fn next(&mut self) -> Result<Option<Message>, RecvError> {
+        loop {
+            if let Some(message) = self.next_buffered()? {
+                return Ok(Some(message));
+            }
+            if self.ended {
+                self.opener.finish(self.filled)?;
+                return Ok(None);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Opens the next message of the buffer, if it is all there.
+    #[inline]
+    fn next_buffered(&mut self) -> Result<Option<Message>, RecvError> {
+        // While a read is in flight, `filled` counts what is not here.
+        while let Some(buffer) = &mut self.buffer {
+            if self.filled < self.needed {
+                return Ok(None);
+            }
+            match self.opener.open(&mut buffer[..self.filled])? {
+                Progress::Message {
+                    plaintext,
+                    consumed,
+                } => {
+                    let view = buffer.split_to(consumed).freeze().narrow(plaintext);
+                    self.filled -= consumed;
+                    self.needed = 1;
+                    count(&self.outbox.link().context.counters.messages_received, 1);
+                    return Ok(Some(Message::new(view)));
+                }
+                Progress::Incomplete { consumed, needed } => {
+                    if consumed > 0 {
+                        drop(buffer.split_to(consumed));
+                        self.filled -= consumed;
+                    }
+                    self.needed = needed;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gets more bytes, or the end.
+    #[cold]
+    async fn fill(&mut self) -> Result<(), RecvError> {
+        if self.waiting == Waiting::Idle {
+            self.start().await?;
+        }
+        let outbox = Rc::clone(&self.outbox);
+        let completion = poll_fn(|context| outbox.link().socket.poll_read(context)).await;
+        let waiting = core::mem::replace(&mut self.waiting, Waiting::Idle);
+        match (waiting, completion) {
+            (Waiting::Bytes { filled }, completion) => self.take_in(filled, completion),
+            // Readable, or broken: the read says which.
+            (_, Completion { result: Ok(_), .. }) => {
+                self.start_with_slot().await?;
+                Ok(())
+            }
+            (
+                _,
+                Completion {
+                    result: Err(error), ..
+                },
+            ) if outbox.link().should_retry(&error) => Ok(()),
+            (
+                _,
+                Completion {
+                    result: Err(error), ..
+                },
+            ) => Err(RecvError::Transport(error)),
+        }
+    }
+
+    /// Takes in what a read behind `filled` bytes has brought.
+    fn take_in(&mut self, filled: usize, completion: Completion) -> Result<(), RecvError> {
+        let link = self.outbox.link();
+        match completion {
+            Completion {
+                result: Err(error),
+                buffer: Some(buffer),
+            } if link.should_retry(&error) => {
+                self.buffer = Some(buffer);
+                self.filled = filled;
+                Ok(())
+            }
+            completion => {
+                let (count_read, buffer) = completion.into_parts().map_err(RecvError::Transport)?;
+                link.made_progress();
+                self.buffer = Some(buffer);
+                self.filled = filled + count_read;
+                if count_read == 0 {
+                    self.ended = true;
+                } else {
+                    count(&link.context.counters.reads, 1);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Submits the next read, or a wait for readability when slots are short.
+    async fn start(&mut self) -> Result<(), RecvError> {
+        let link = Rc::clone(self.outbox.link());
+        link.check_running().map_err(RecvError::Transport)?;
+        if self.filled == 0 {
+            // Nothing is kept, so the slot goes back unless it can be read into right away.
+            let reusable = self
+                .buffer
+                .take_if(|buffer| buffer.is_slot() && buffer.is_sole_holder())
+                .filter(|_| self.needed <= link.context.pool.slot_size());
+            self.buffer = None;
+            if !link.context.pool.may_park_with_slot() {
+                drop(reusable);
+                link.socket.start_readable();
+                self.waiting = Waiting::Readiness;
+                return Ok(());
+            }
+            if let Some(mut buffer) = reusable {
+                buffer.reclaim(0);
+                self.read_into(buffer);
+                return Ok(());
+            }
+        }
+        self.start_with_slot().await
+    }
+
+    /// Submits the next read into a place where the frame it completes can stay.
+    async fn start_with_slot(&mut self) -> Result<(), RecvError> {
+        let link = Rc::clone(self.outbox.link());
+        let slot_size = link.context.pool.slot_size();
+        loop {
+            let place = self.buffer.as_ref().map_or(Place::Elsewhere, |buffer| {
+                Place::choose(buffer, self.filled, self.needed, slot_size)
+            });
+            match (place, &mut self.buffer) {
+                (Place::Behind, _) => break,
+                (Place::Front, Some(buffer)) => {
+                    count(&link.context.counters.moved_bytes, self.filled);
+                    buffer.reclaim(self.filled);
+                    break;
+                }
+                _ => {}
+            }
+            let Some(mut block) = self.block(slot_size).await? else {
+                continue;
+            };
+            if let Some(buffer) = &self.buffer {
+                block[..self.filled].copy_from_slice(&buffer[..self.filled]);
+                count(&link.context.counters.moved_bytes, self.filled);
+            }
+            self.buffer = Some(block);
+            break;
+        }
+        link.check_running().map_err(RecvError::Transport)?;
+        if let Some(buffer) = self.buffer.take() {
+            self.read_into(buffer);
+        }
+        Ok(())
+    }
+
+    /// Takes memory for what is needed: a slot, or a heap block when that is too short. `None`
+    /// when the last message that viewed the current slot went while this one waited.
+    async fn block(&self, slot_size: usize) -> Result<Option<Buffer>, RecvError> {
+        let context = &self.outbox.link().context;
+        if self.needed > slot_size {
+            count(&context.counters.large_blocks, 1);
+            return Buffer::heap(self.needed)
+                .map(Some)
+                .map_err(|_| RecvError::OutOfMemory {
+                    length: self.needed,
+                });
+        }
+        let mut acquire = Acquire::new(context.pool.clone(), Class::Receive);
+        let block = poll_fn(|context| {
+            let current = self.buffer.as_ref();
+            if current.is_some_and(|buffer| buffer.is_slot() && buffer.is_sole_holder()) {
+                return Poll::Ready(None);
+            }
+            acquire.poll(context).map(Some)
+        });
+        Ok(block.await)
+    }
+
+    fn read_into(&mut self, buffer: Buffer) {
+        // A heap block is for one record alone; what follows belongs in a slot.
+        let end = if buffer.is_slot() {
+            buffer.len()
+        } else {
+            self.needed
+        };
+        let range: Range<usize> = self.filled..end;
+        self.waiting = Waiting::Bytes {
+            filled: self.filled,
+        };
+        self.filled = 0;
+        self.outbox.link().socket.start_read(buffer, range);
+    }
+}
+
+/// Where the next read goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Behind the bytes that are there.
+    Behind,
+    /// The same block, after moving the bytes to its front.
+    Front,
+    /// Another block, and the bytes with it.
+    Elsewhere,
+}
+
+impl Place {
+    fn choose(buffer: &Buffer, filled: usize, needed: usize, slot_size: usize) -> Self {
+        let fits = needed <= buffer.len();
+        // The kernel may only get a block that no message views.
+        if !buffer.is_sole_holder() || (!fits && needed > slot_size) {
+            return Self::Elsewhere;
+        }
+        if !buffer.is_slot() {
+            return if fits { Self::Behind } else { Self::Elsewhere };
+        }
+        let room = buffer.len() - filled;
+        // A short tail would make for many short reads; moving a frame's start costs less.
+        if fits && (buffer.offset() == 0 || room >= slot_size / 2) {
+            Self::Behind
+        } else {
+            Self::Front
+        }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.outbox.drop_receiver();
+    }
+}

@@ -1,0 +1,243 @@
+//! One ring, one pool and one executor on the calling thread.
+
+use core::future::Future;
+use std::rc::Rc;
+
+use super::context::Context;
+use crate::memory::{Mapping, Pool};
+use crate::ring::{self, Registration, Ring, StartError, Task};
+
+/// Settings of a [`Runtime`].
+///
+/// A connection that moves data in both directions holds at most five slots: two that its sender
+/// fills and has in flight, one that is read into, one that holds the start of an incomplete
+/// message, and what the messages view that the caller keeps. An idle connection holds one, and
+/// none once many are out.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    ring_entries: u32,
+    slots: usize,
+    slot_size: usize,
+    registration: Registration,
+}
+
+impl Builder {
+    /// Submissions that fit the ring by default.
+    pub const DEFAULT_RING_ENTRIES: u32 = 256;
+    /// Slots by default.
+    pub const DEFAULT_SLOTS: usize = 15;
+    /// Bytes in a slot by default: two records of 64 KiB and a little.
+    pub const DEFAULT_SLOT_SIZE: usize = 136 * 1024;
+    /// The shortest slot in bytes.
+    pub const MIN_SLOT_SIZE: usize = 4096;
+
+    /// Sets how many submissions fit the ring, 1 to 32 768, rounded up to a power of two.
+    #[must_use]
+    pub fn ring_entries(mut self, entries: u32) -> Self {
+        self.ring_entries = entries;
+        self
+    }
+
+    /// Sets how many slots the pool has, 4 at least.
+    #[must_use]
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// Sets the size of a slot in bytes, rounded up to whole pages. Records that are longer work,
+    /// on a slower path.
+    #[must_use]
+    pub fn slot_size(mut self, bytes: usize) -> Self {
+        self.slot_size = bytes;
+        self
+    }
+
+    /// Sets what happens when the kernel refuses to register the arena.
+    #[must_use]
+    pub fn registration(mut self, registration: Registration) -> Self {
+        self.registration = registration;
+        self
+    }
+
+    /// Makes the pool and the ring. The runtime belongs to this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] names what the host lacks and what to do.
+    pub fn build(self) -> Result<Runtime, StartError> {
+        if self.slots < Pool::MIN_SLOTS {
+            return Err(StartError::Configuration(
+                "one connection needs 4 slots: one filled, one written, one read into, one viewed",
+            ));
+        }
+        if !(1..=32_768).contains(&self.ring_entries) {
+            return Err(StartError::Configuration(
+                "the ring has room for 1 to 32768 submissions",
+            ));
+        }
+        let length = self
+            .slot_size
+            .max(Self::MIN_SLOT_SIZE)
+            .checked_next_multiple_of(rustix::param::page_size())
+            .and_then(|slot_size| Some((slot_size, slot_size.checked_mul(self.slots)?)))
+            // The kernel registers 1 GiB at most in one buffer.
+            .filter(|&(_, length)| length <= 1 << 30);
+        let Some((slot_size, length)) = length else {
+            return Err(StartError::Configuration(
+                "slots times slot size may be 1 GiB at most, which is what the kernel registers \
+                 as one buffer",
+            ));
+        };
+        let mapping = Mapping::new(length).map_err(StartError::Arena)?;
+        let pool = Pool::new(mapping, self.slots, slot_size);
+        let ring = Ring::start(self.ring_entries, &pool, self.registration)?;
+        let context = Context::new(pool, Rc::clone(ring.state()));
+        let helpers = {
+            let _entered = context.enter();
+            let reaper = Rc::clone(&context).reap();
+            let watchdog = ring.watchdog();
+            ring.block_on(async { [ring::spawn(reaper), ring::spawn(watchdog)] })
+        };
+        Ok(Runtime {
+            ring: Some(ring),
+            context,
+            _helpers: helpers,
+        })
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            ring_entries: Self::DEFAULT_RING_ENTRIES,
+            slots: Self::DEFAULT_SLOTS,
+            slot_size: Self::DEFAULT_SLOT_SIZE,
+            registration: Registration::default(),
+        }
+    }
+}
+
+/// A ring with its pool, and the executor for everything that uses them.
+///
+/// One thread has one; run one on each core that serves connections. Dropping it ends all of its
+/// connections, waits until the kernel holds none of its memory (5 seconds at most; what is left
+/// then is leaked, never freed), and only then goes.
+#[derive(Debug)]
+pub struct Runtime {
+    /// `None` only while it is dropped, before `context`, whose pool the kernel may use.
+    ring: Option<Ring>,
+    context: Rc<Context>,
+    _helpers: [Task<()>; 2],
+}
+
+impl Runtime {
+    /// Starts from the default settings.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Runs `future`, and the tasks it spawns, until it is done. Tasks that are not done stay
+    /// and go on with the next call.
+    ///
+    /// # Panics
+    ///
+    /// If this thread is inside a runtime already, or `future` panics.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        assert!(
+            !Ring::is_inside_executor(),
+            "Runtime::block_on was called inside a runtime"
+        );
+        let _entered = self.context.enter();
+        self.ring
+            .as_ref()
+            .expect("a ring until the drop")
+            .block_on(future)
+    }
+
+    /// Returns a snapshot of what the runtime holds and has done.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::of(&self.context)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let Some(ring) = self.ring.take() else { return };
+        if Ring::is_inside_executor() {
+            // Nothing can be waited for here, so the kernel keeps what it has.
+            tracing::warn!("a runtime was dropped inside an executor; its ring is leaked");
+            ring.leak();
+            return;
+        }
+        let _entered = self.context.enter();
+        ring.block_on(Rc::clone(&self.context).shut_down());
+        drop(ring);
+    }
+}
+
+/// Starts a task on the runtime of this thread. Await the [`Task`] for its output, or drop it to
+/// let it run on.
+///
+/// # Panics
+///
+/// Outside [`Runtime::block_on`].
+pub fn spawn<F>(future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+{
+    ring::spawn(future)
+}
+
+/// What a runtime holds and has done since it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Slots in the pool.
+    pub slots: usize,
+    /// Slots that nobody holds now.
+    pub free_slots: usize,
+    /// Operations that the kernel has not completed.
+    pub in_flight: usize,
+    /// Whether slots are registered with the ring.
+    pub registered: bool,
+    /// How often somebody had to wait for a slot.
+    pub slot_waits: u64,
+    /// Messages sealed.
+    pub messages_sent: u64,
+    /// Messages opened.
+    pub messages_received: u64,
+    /// Reads that brought data.
+    pub reads: u64,
+    /// Buffers that the kernel has taken.
+    pub writes: u64,
+    /// Bytes of incomplete frames that were moved: the only copies after the kernel's.
+    pub moved_bytes: u64,
+    /// Heap blocks for messages larger than a slot.
+    pub large_blocks: u64,
+}
+
+impl Statistics {
+    fn of(context: &Context) -> Self {
+        let pool = context.pool.counters();
+        let counters = &context.counters;
+        Self {
+            slots: pool.slots,
+            free_slots: pool.free,
+            in_flight: context.ring.in_flight(),
+            registered: context.ring.is_registered(),
+            slot_waits: pool.waits_total,
+            messages_sent: counters.messages_sent.get(),
+            messages_received: counters.messages_received.get(),
+            reads: counters.reads.get(),
+            writes: counters.writes.get(),
+            moved_bytes: counters.moved_bytes.get(),
+            large_blocks: counters.large_blocks.get(),
+        }
+    }
+
+    /// Returns the statistics of the runtime that this thread is inside of.
+    pub fn current() -> Option<Self> {
+        Context::current().map(|context| Self::of(&context))
+    }
+}

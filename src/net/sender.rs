@@ -1,0 +1,268 @@
+//! The sending half of a connection.
+
+use core::future::poll_fn;
+use core::ops::{Deref, DerefMut};
+use std::rc::Rc;
+
+use super::context::count;
+use super::error::SendError;
+use super::outbox::{Filling, Outbox, Refusal};
+use crate::memory::{Acquire, Buffer, Class};
+use crate::protocol::record::{SealError, Sealer};
+
+/// Seals messages straight into submission buffers.
+///
+/// [`send`](Self::send) returns when the message is sealed; it leaves when the buffer is full or
+/// the thread has nothing else to run, whichever comes first. [`flush`](Self::flush) tells that
+/// the kernel has it. Errors of the socket surface on the next call.
+///
+/// Dropping the sender without [`close`](Self::close) sends what is sealed in the background
+/// while the receiver lives; when both halves are dropped, what the kernel has not taken is lost
+/// and the peer sees the end at once.
+#[derive(Debug)]
+pub struct Sender {
+    sealer: Sealer,
+    outbox: Rc<Outbox>,
+    /// Set while a reservation has the current buffer. Still set at the next call when the
+    /// reservation was leaked, and with it records that the peer will miss.
+    reserved: bool,
+}
+
+impl Sender {
+    pub(crate) fn new(sealer: Sealer, outbox: Rc<Outbox>) -> Self {
+        Self {
+            sealer,
+            outbox,
+            reserved: false,
+        }
+    }
+
+    /// Returns the longest message that can be sent, in bytes.
+    pub fn max_message_size(&self) -> u32 {
+        self.sealer.max_message_size()
+    }
+
+    /// Seals `message` from the caller's bytes into the current submission buffer.
+    ///
+    /// Waits when two buffers are full because the peer does not read, or when the pool has no
+    /// slot. A message whose record is longer than a slot gets a heap block of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLarge`] leaves the sender usable; every other error is final.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before it is done sends nothing; the sender stays usable.
+    #[inline]
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        let length = self.sealer.sealed_len(message.len())?;
+        let mut filling = self.room(length).await?;
+        let record = &mut filling.buffer[filling.length..filling.length + length];
+        self.sealer
+            .seal(message, record)
+            .inspect_err(|_| self.outbox.abort())?;
+        self.commit(filling, length);
+        Ok(())
+    }
+
+    /// Gives room for a message of `length` bytes inside a submission buffer, zeroed, to be
+    /// written by the caller and then sent: no copy at all.
+    ///
+    /// Records sealed before wait for it, so don't hold it for long.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`send`](Self::send). Dropping the reservation sends nothing either. Leaking it
+    /// (`core::mem::forget`) closes the sender.
+    pub async fn reserve(&mut self, length: usize) -> Result<Reservation<'_>, SendError> {
+        let sealed = self.sealer.sealed_len(length)?;
+        let mut filling = self.room(sealed).await?;
+        let start = filling.length + self.sealer.header_len(length);
+        // Whoever had the slot before, its bytes are not for this caller.
+        filling.buffer[start..start + length].fill(0);
+        self.reserved = true;
+        Ok(Reservation {
+            sender: self,
+            filling: Some(filling),
+            start,
+            length,
+            sealed,
+        })
+    }
+
+    /// Sends the messages in order, after checking all of their sizes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); a batch with one message that is too large sends none.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends a part of the batch, whole messages from its start.
+    pub async fn send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<(), SendError> {
+        for message in messages {
+            self.sealer.sealed_len(message.as_ref().len())?;
+        }
+        for message in messages {
+            self.send(message.as_ref()).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the kernel has taken all that was sent. Says nothing about the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Transport`] and [`SendError::Closed`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn flush(&mut self) -> Result<(), SendError> {
+        Ok(self.outbox.flush().await?)
+    }
+
+    /// Flushes, then tells the peer that no more messages follow.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future is dropping the sender.
+    pub async fn close(self) -> Result<(), SendError> {
+        Ok(self.outbox.close().await?)
+    }
+
+    /// Takes the current buffer with room for a record of `length` bytes.
+    #[inline]
+    async fn room(&mut self, length: usize) -> Result<Filling, SendError> {
+        if self.reserved {
+            self.outbox.abort();
+        }
+        if let Some(filling) = self.outbox.take(length)? {
+            return Ok(filling);
+        }
+        self.fresh(length).await
+    }
+
+    /// Has the current buffer written and makes a new one with room for `length` bytes.
+    #[cold]
+    async fn fresh(&mut self, length: usize) -> Result<Filling, SendError> {
+        poll_fn(|context| self.outbox.poll_vacancy(context)).await?;
+        let context = &self.outbox.link().context;
+        if length > context.pool.slot_size() {
+            count(&context.counters.large_blocks, 1);
+            let block = Buffer::heap(length).map_err(|_| SendError::OutOfMemory { length })?;
+            return Ok(Filling::new(block));
+        }
+        let mut acquire = Acquire::new(context.pool.clone(), Class::Send);
+        Ok(Filling::new(poll_fn(|context| acquire.poll(context)).await))
+    }
+
+    #[inline]
+    fn commit(&self, mut filling: Filling, length: usize) {
+        count(&self.outbox.link().context.counters.messages_sent, 1);
+        filling.length += length;
+        self.outbox.put(filling, length);
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.outbox.drop_sender();
+    }
+}
+
+/// Room for one message inside a submission buffer. Write the plaintext, then
+/// [`send`](Self::send) it.
+#[derive(Debug)]
+pub struct Reservation<'a> {
+    sender: &'a mut Sender,
+    filling: Option<Filling>,
+    /// Where the plaintext starts in the buffer.
+    start: usize,
+    length: usize,
+    sealed: usize,
+}
+
+impl Reservation<'_> {
+    /// Seals the message where it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::SealFailed`], which is final.
+    pub fn send(mut self) -> Result<(), SendError> {
+        let mut filling = self.take();
+        let record = &mut filling.buffer[filling.length..filling.length + self.sealed];
+        self.sender
+            .sealer
+            .seal_in_place(self.length, record)
+            .inspect_err(|_| self.sender.outbox.abort())?;
+        self.sender.commit(filling, self.sealed);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Filling {
+        self.sender.reserved = false;
+        self.filling.take().expect("a reservation until it is used")
+    }
+
+    fn filling(&self) -> &Filling {
+        self.filling
+            .as_ref()
+            .expect("a reservation until it is used")
+    }
+}
+
+impl Deref for Reservation<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.filling().buffer[self.start..self.start + self.length]
+    }
+}
+
+impl DerefMut for Reservation<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let filling = self
+            .filling
+            .as_mut()
+            .expect("a reservation until it is used");
+        &mut filling.buffer[self.start..self.start + self.length]
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if let Some(filling) = self.filling.take() {
+            self.sender.reserved = false;
+            self.sender.outbox.put(filling, 0);
+        }
+    }
+}
+
+impl From<Refusal> for SendError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Closed => Self::Closed,
+            Refusal::Failed(error) => Self::Transport(error),
+        }
+    }
+}
+
+impl From<SealError> for SendError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::TooLarge { length, limit } => Self::TooLarge { length, limit },
+            SealError::Closed => Self::Closed,
+            _ => Self::SealFailed,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! One operation in flight, and what its completion gives back.
+
+use core::future::Future;
+use core::ops::Range;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
+
+use io_uring::{cqueue, opcode, squeue, types};
+use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
+
+use super::RingState;
+use super::registration::ARENA_INDEX;
+use crate::memory::{Buffer, InFlight};
+
+/// What the kernel answered, and the memory it no longer touches.
+#[derive(Debug)]
+pub(crate) struct Completion {
+    /// Bytes moved for reads and writes, event bits for readiness.
+    pub(crate) result: io::Result<usize>,
+    /// The buffer that went in, if one did.
+    pub(crate) buffer: Option<Buffer>,
+}
+
+impl Completion {
+    /// The completion of an operation that somebody else has collected.
+    pub(crate) fn cancelled() -> Self {
+        Self {
+            result: Err(rustix::io::Errno::CANCELED.into()),
+            buffer: None,
+        }
+    }
+
+    /// Splits into count and buffer; a buffer that came with an error is released.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answered.
+    pub(crate) fn into_parts(self) -> io::Result<(usize, Buffer)> {
+        let count = self.result?;
+        let buffer = self.buffer.ok_or(io::ErrorKind::InvalidData)?;
+        Ok((count, buffer))
+    }
+}
+
+/// A submitted operation. Poll it to its end.
+///
+/// Dropping it cancels nothing. The memory then stays the kernel's for good, which is safe and a
+/// leak; the rooms above never do it while a ring turns.
+pub(crate) struct Operation {
+    inner: InFlightOneshot<Held, Finish>,
+}
+
+/// What stays in place until the completion. Dropping it runs no code of ours but `close(2)`:
+/// tokio-uring may drop it while its driver is borrowed.
+struct Held {
+    memory: Option<InFlight>,
+    /// Keeps the descriptor from being closed and reused while the kernel works on it.
+    _descriptor: Rc<OwnedFd>,
+    state: Rc<RingState>,
+}
+
+struct Finish;
+
+impl OneshotOutputTransform for Finish {
+    type Output = Completion;
+    type StoredData = Held;
+
+    fn transform_oneshot_output(self, held: Held, entry: cqueue::Entry) -> Completion {
+        held.state.end();
+        let result = match usize::try_from(entry.result()) {
+            Ok(count) => Ok(count),
+            Err(_) => Err(io::Error::from_raw_os_error(-entry.result())),
+        };
+        Completion {
+            result,
+            buffer: held.memory.map(InFlight::finish),
+        }
+    }
+}
+
+impl Operation {
+    /// Reads into `range` of `buffer`: `READ_FIXED` into a registered slot, `RECV` elsewhere.
+    pub(crate) fn read(
+        state: &Rc<RingState>,
+        descriptor: &Rc<OwnedFd>,
+        buffer: Buffer,
+        range: Range<usize>,
+    ) -> Self {
+        let fixed = state.is_registered() && buffer.is_slot();
+        let memory = buffer.start();
+        let (address, length) = memory.address(range);
+        let length = operation_length(length);
+        let file = types::Fd(descriptor.as_raw_fd());
+        let entry = if fixed {
+            opcode::ReadFixed::new(file, address.as_ptr(), length, ARENA_INDEX).build()
+        } else {
+            opcode::Recv::new(file, address.as_ptr(), length).build()
+        };
+        Self::submit(state, descriptor, Some(memory), entry)
+    }
+
+    /// Writes `range` of `buffer`.
+    ///
+    /// `SEND` rather than `WRITE_FIXED`: it raises no SIGPIPE and the kernel itself waits until
+    /// all of the range is taken.
+    pub(crate) fn write(
+        state: &Rc<RingState>,
+        descriptor: &Rc<OwnedFd>,
+        buffer: Buffer,
+        range: Range<usize>,
+    ) -> Self {
+        let memory = buffer.start();
+        let (address, length) = memory.address(range);
+        let flags = rustix::net::SendFlags::NOSIGNAL.bits() | MSG_WAITALL;
+        let entry = opcode::Send::new(
+            types::Fd(descriptor.as_raw_fd()),
+            address.as_ptr(),
+            operation_length(length),
+        )
+        .flags(flags.cast_signed())
+        .build();
+        Self::submit(state, descriptor, Some(memory), entry)
+    }
+
+    /// Waits until there is something to read, or the end, holding no memory.
+    pub(crate) fn readable(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
+        let entry =
+            opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), POLLIN | POLLRDHUP).build();
+        Self::submit(state, descriptor, None, entry)
+    }
+
+    /// Cancels every operation on the descriptor. They end with `ECANCELED`.
+    pub(crate) fn cancel_all(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
+        let criteria = types::CancelBuilder::fd(types::Fd(descriptor.as_raw_fd())).all();
+        let entry = opcode::AsyncCancel2::new(criteria).build();
+        Self::submit(state, descriptor, None, entry)
+    }
+
+    /// The one place where an entry meets the memory it points to: `entry` may address only
+    /// `memory`, which is the kernel's from here to the completion.
+    fn submit(
+        state: &Rc<RingState>,
+        descriptor: &Rc<OwnedFd>,
+        memory: Option<InFlight>,
+        entry: squeue::Entry,
+    ) -> Self {
+        state.begin();
+        let held = Held {
+            memory,
+            _descriptor: Rc::clone(descriptor),
+            state: Rc::clone(state),
+        };
+        Self {
+            inner: UnsubmittedOneshot::new(held, Finish, entry).submit(),
+        }
+    }
+}
+
+/// From `sys/socket.h`; rustix has it for receiving only.
+const MSG_WAITALL: u32 = 0x100;
+/// From `poll.h`.
+const POLLIN: u32 = 0x1;
+/// From `poll.h`: the peer closed its sending side.
+const POLLRDHUP: u32 = 0x2000;
+
+/// Longer transfers are cut; the rest goes in the next operation.
+fn operation_length(length: usize) -> u32 {
+    // What the kernel moves at most in one call: INT_MAX rounded down to a page.
+    const LONGEST: u32 = 0x7fff_f000;
+    u32::try_from(length).map_or(LONGEST, |length| length.min(LONGEST))
+}
+
+impl Future for Operation {
+    type Output = Completion;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Completion> {
+        Pin::new(&mut self.inner).poll(context)
+    }
+}
+
+impl core::fmt::Debug for Operation {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_struct("Operation").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+//! A connected stream socket with at most one read and one write in flight, and how to get one.
+
+use core::cell::RefCell;
+use core::ops::Range;
+use core::task::{Context, Poll};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Completion, Operation, RingState};
+use crate::memory::Buffer;
+
+/// Which directions to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShutdownSide {
+    Both,
+    Read,
+    Write,
+}
+
+/// A connected stream socket and its operations in flight.
+///
+/// The operations live here and not in the futures that wait for them, so that a dropped future
+/// loses nothing. Whoever drops the last handle sees to it that both are collected first.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    descriptor: Rc<OwnedFd>,
+    state: Rc<RingState>,
+    reading: RefCell<Option<Operation>>,
+    writing: RefCell<Option<Operation>>,
+}
+
+impl Socket {
+    pub(crate) fn new(descriptor: OwnedFd, state: Rc<RingState>) -> Self {
+        Self {
+            descriptor: Rc::new(descriptor),
+            state,
+            reading: RefCell::new(None),
+            writing: RefCell::new(None),
+        }
+    }
+
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading.borrow().is_some()
+    }
+
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writing.borrow().is_some()
+    }
+
+    /// Submits a read into `range` of `buffer`.
+    ///
+    /// # Panics
+    ///
+    /// If a read is in flight.
+    pub(crate) fn start_read(&self, buffer: Buffer, range: Range<usize>) {
+        let operation = Operation::read(&self.state, &self.descriptor, buffer, range);
+        Self::put(&self.reading, operation);
+    }
+
+    /// Submits a wait for readability in the place of a read.
+    ///
+    /// # Panics
+    ///
+    /// If a read is in flight.
+    pub(crate) fn start_readable(&self) {
+        let operation = Operation::readable(&self.state, &self.descriptor);
+        Self::put(&self.reading, operation);
+    }
+
+    /// Submits a write of `range` of `buffer`.
+    ///
+    /// # Panics
+    ///
+    /// If a write is in flight.
+    pub(crate) fn start_write(&self, buffer: Buffer, range: Range<usize>) {
+        let operation = Operation::write(&self.state, &self.descriptor, buffer, range);
+        Self::put(&self.writing, operation);
+    }
+
+    fn put(place: &RefCell<Option<Operation>>, operation: Operation) {
+        let previous = place.borrow_mut().replace(operation);
+        assert!(
+            previous.is_none(),
+            "two operations of one direction in flight"
+        );
+    }
+
+    /// Polls the read in flight. It is cancelled, and its buffer gone, if the runtime's end
+    /// collected it.
+    pub(crate) fn poll_read(&self, context: &mut Context<'_>) -> Poll<Completion> {
+        Self::poll(&self.reading, context)
+    }
+
+    /// Polls the write in flight. It is cancelled, and its buffer gone, if the runtime's end
+    /// collected it.
+    pub(crate) fn poll_write(&self, context: &mut Context<'_>) -> Poll<Completion> {
+        Self::poll(&self.writing, context)
+    }
+
+    fn poll(place: &RefCell<Option<Operation>>, context: &mut Context<'_>) -> Poll<Completion> {
+        let mut place = place.borrow_mut();
+        let Some(operation) = place.as_mut() else {
+            return Poll::Ready(Completion::cancelled());
+        };
+        let completion = core::task::ready!(core::pin::Pin::new(operation).poll(context));
+        *place = None;
+        Poll::Ready(completion)
+    }
+
+    /// Ends directions at once: the peer sees the end, and operations in flight complete.
+    pub(crate) fn shutdown(&self, side: ShutdownSide) {
+        let how = match side {
+            ShutdownSide::Both => rustix::net::Shutdown::Both,
+            ShutdownSide::Read => rustix::net::Shutdown::Read,
+            ShutdownSide::Write => rustix::net::Shutdown::Write,
+        };
+        // ENOTCONN means that the peer was quicker; there is nothing left to end.
+        if let Err(error) = rustix::net::shutdown(&*self.descriptor, how) {
+            tracing::trace!(%error, "shutdown of a socket that had ended");
+        }
+    }
+
+    /// Submits a cancellation of both directions; their operations still have to be collected.
+    pub(crate) fn cancel(&self) -> Operation {
+        Operation::cancel_all(&self.state, &self.descriptor)
+    }
+}
+
+/// Returns the addresses that a `host:port` stands for.
+///
+/// # Errors
+///
+/// What the system's resolver says.
+pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host(name).await?.collect())
+}
+
+/// Connects to `address`. Dropping the future closes the socket.
+///
+/// # Errors
+///
+/// What `connect(2)` says.
+pub(crate) async fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
+    into_descriptor(TcpStream::connect(address).await?)
+}
+
+/// A listening socket. Dropping the future of [`accept`](Self::accept) loses no client.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    listener: TcpListener,
+}
+
+impl Acceptor {
+    /// Binds and listens. The port is never shared with another process.
+    ///
+    /// # Errors
+    ///
+    /// What `bind(2)` and `listen(2)` say.
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { listener })
+    }
+
+    /// Returns the address that was bound.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockname(2)` says.
+    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Takes the next client.
+    ///
+    /// # Errors
+    ///
+    /// What `accept(2)` says; `EMFILE` and `ENFILE` pass when descriptors are closed.
+    pub(crate) async fn accept(&self) -> io::Result<(OwnedFd, SocketAddr)> {
+        let (stream, address) = self.listener.accept().await?;
+        Ok((into_descriptor(stream)?, address))
+    }
+}
+
+fn into_descriptor(stream: TcpStream) -> io::Result<OwnedFd> {
+    stream.set_nodelay(true)?;
+    let stream = stream.into_std()?;
+    // On a non-blocking socket the ring would answer EAGAIN instead of waiting.
+    stream.set_nonblocking(false)?;
+    Ok(stream.into())
+}

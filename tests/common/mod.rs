@@ -1,0 +1,69 @@
+//! Pairs of peers for the tests.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::future::Future;
+use std::time::Duration;
+
+use ringseal::{Admission, Config, Connection, Identity, Listener, PublicKey, Runtime};
+
+/// No test waits longer for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Returns an identity that is always the same for `seed`.
+pub(crate) fn identity(seed: u8) -> Identity {
+    Identity::from_seed(&[seed; 32])
+}
+
+/// Returns the configuration of the identity with this seed.
+pub(crate) fn config(seed: u8) -> Config {
+    Config::new(identity(seed), "ringseal tests")
+}
+
+/// Returns the public key of the identity with this seed.
+pub(crate) fn key(seed: u8) -> PublicKey {
+    identity(seed).public_key()
+}
+
+/// Fills `length` bytes that tell their position and `salt`.
+pub(crate) fn pattern(length: usize, salt: usize) -> Vec<u8> {
+    (0..length)
+        .map(|index| (index.wrapping_mul(31) + index / 251 + salt).to_le_bytes()[0])
+        .collect()
+}
+
+/// Fails the test instead of hanging.
+pub(crate) async fn patiently<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("took too long")
+}
+
+/// Runs `test` inside a small runtime.
+pub(crate) fn run<F: Future>(test: F) -> F::Output {
+    run_with(Runtime::builder(), test)
+}
+
+/// Runs `test` inside a runtime with these settings.
+pub(crate) fn run_with<F: Future>(builder: ringseal::Builder, test: F) -> F::Output {
+    let runtime = builder.build().expect("io_uring on this host");
+    runtime.block_on(patiently(test))
+}
+
+/// Connects two peers of this runtime: the dialer's end and the listener's.
+pub(crate) async fn pair() -> (Connection, Connection) {
+    pair_with(&config(1), &config(2)).await
+}
+
+/// Connects two peers of this runtime with these settings.
+pub(crate) async fn pair_with(dialer: &Config, listener: &Config) -> (Connection, Connection) {
+    let mut socket = Listener::bind("127.0.0.1:0", listener, Admission::any())
+        .await
+        .expect("bind");
+    let address = socket.local_address();
+    let (dialed, accepted) = futures_util::join!(
+        ringseal::dial(address, listener.public_key(), dialer),
+        socket.accept()
+    );
+    (dialed.expect("dial"), accepted.expect("accept"))
+}
