@@ -1,0 +1,521 @@
+//! What strangers can do to a listener, and what must happen then.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use common::{config, identity, key, pair, pattern, run};
+use ringseal::{
+    Admission, AttemptError, DialError, HandshakeError, Listener, RecvError, SakeVersion,
+    Statistics, dial,
+};
+
+async fn bind(admission: Admission) -> Listener {
+    Listener::bind("127.0.0.1:0", &config(2), admission)
+        .await
+        .expect("bind")
+}
+
+/// Whoever came before, an honest client is served.
+async fn serves_others(listener: &mut Listener) {
+    let address = listener.local_address();
+    let task = ringseal::spawn(async move {
+        let mut connection = dial(address, key(2), &config(1)).await.expect("dial");
+        connection.send(b"still there?").await.expect("send");
+        connection.flush().await.expect("flush");
+        connection
+    });
+    let mut connection = loop {
+        if let Ok(connection) = listener.accept().await {
+            break connection;
+        }
+    };
+    let message = connection.recv().await.expect("recv").expect("a message");
+    assert_eq!(&*message, b"still there?");
+    drop(task.await);
+}
+
+async fn reason(listener: &mut Listener) -> AttemptError {
+    listener.accept().await.expect_err("no connection").reason
+}
+
+fn raw(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("connect");
+    stream
+        .set_read_timeout(Some(common::PATIENCE))
+        .expect("set a timeout");
+    stream
+}
+
+// HAZARDS H1.
+#[test]
+fn a_silent_client_ends_at_the_deadline_and_holds_nothing() {
+    run(async {
+        let settings = config(2).handshake_deadline(Duration::from_millis(100));
+        let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
+            .await
+            .expect("bind");
+        let mut silent = raw(listener.local_address());
+        let mut slow = raw(listener.local_address());
+        let trickle = std::thread::spawn(move || {
+            let mut written = 0;
+            while slow.write_all(&[0x20]).is_ok() && written < 30 {
+                written += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            written
+        });
+        assert!(matches!(
+            reason(&mut listener).await,
+            AttemptError::Deadline
+        ));
+        assert!(matches!(
+            reason(&mut listener).await,
+            AttemptError::Deadline
+        ));
+        assert_eq!(silent.read(&mut [0; 1]).expect("closed"), 0);
+        let statistics = Statistics::current().expect("inside");
+        assert_eq!(statistics.free_slots, statistics.slots);
+        assert!(trickle.join().expect("the slow client") < 30);
+        serves_others(&mut listener).await;
+    });
+}
+
+// HAZARDS H4: refused at the first frame, and nothing is sent back.
+#[test]
+fn what_is_no_handshake_is_refused_without_an_answer() {
+    let tls_hello: &[u8] = &[
+        0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03, 9, 9, 9, 9, 9, 9, 9, 9,
+        9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+    ];
+    let samples: [&[u8]; 6] = [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        tls_hello,
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        &[0xff; 64],
+        &[0x80, 0x00],
+        &[0x21],
+    ];
+    run(async {
+        let mut listener = bind(Admission::any()).await;
+        for sample in samples {
+            let mut client = raw(listener.local_address());
+            client.write_all(sample).expect("write");
+            let reason = reason(&mut listener).await;
+            assert!(
+                matches!(
+                    reason,
+                    AttemptError::Handshake(
+                        HandshakeError::FrameTooLarge { .. }
+                            | HandshakeError::BadVarint
+                            | HandshakeError::Decode
+                    )
+                ),
+                "{reason:?}"
+            );
+            let mut answer = Vec::new();
+            // Closed, or reset because it had sent more than was read.
+            let _ = client.read_to_end(&mut answer);
+            assert!(answer.is_empty());
+        }
+        serves_others(&mut listener).await;
+    });
+}
+
+// HAZARDS H2.
+#[test]
+fn an_admission_check_that_never_answers_or_panics_ends_one_attempt_only() {
+    run(async {
+        let settings = config(2).handshake_deadline(Duration::from_millis(300));
+        let admission = Admission::check_async(|claimed| async move {
+            if claimed == key(7) {
+                std::future::pending::<()>().await;
+            }
+            assert!(claimed != key(8), "a check that panics");
+            true
+        });
+        let mut listener = Listener::bind("127.0.0.1:0", &settings, admission)
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        for (seed, deadline) in [(7, true), (8, false)] {
+            let task =
+                ringseal::spawn(async move { dial(address, key(2), &config(seed)).await.is_ok() });
+            match reason(&mut listener).await {
+                AttemptError::Deadline => assert!(deadline),
+                AttemptError::AdmissionPanicked => assert!(!deadline),
+                other => panic!("{other:?}"),
+            }
+            assert!(!task.await);
+        }
+        serves_others(&mut listener).await;
+    });
+}
+
+// HAZARDS H9, H10, H15.
+#[test]
+fn wrong_peers_are_refused_by_name_on_the_side_that_can_tell() {
+    run(async {
+        let mut listener = bind(Admission::check(|claimed| claimed != key(5))).await;
+        let address = listener.local_address();
+        let attempts = [
+            // Dialled identity is not who answers; other namespace; other version.
+            (key(3), config(1), "signature"),
+            (
+                key(2),
+                ringseal::Config::new(identity(1), "another namespace"),
+                "signature",
+            ),
+            (key(2), config(1).sake(SakeVersion::V0), "signature"),
+            (key(2), config(5), "rejected"),
+        ];
+        for (expected, settings, what) in attempts {
+            let task = ringseal::spawn(async move { dial(address, expected, &settings).await });
+            match (reason(&mut listener).await, what) {
+                (AttemptError::Handshake(HandshakeError::BadSignature), "signature") => {}
+                (AttemptError::Handshake(HandshakeError::PeerRejected(rejected)), "rejected") => {
+                    assert_eq!(rejected, key(5));
+                }
+                (other, _) => panic!("{other:?}"),
+            }
+            let error = task.await.expect_err("refused");
+            assert!(
+                matches!(
+                    error,
+                    DialError::Attempt(AttemptError::UnexpectedEnd | AttemptError::Transport(_))
+                ),
+                "{error:?}"
+            );
+        }
+        assert!(matches!(
+            dial(address, key(1), &config(1)).await,
+            Err(DialError::Attempt(AttemptError::Handshake(
+                HandshakeError::SameIdentity
+            )))
+        ));
+        serves_others(&mut listener).await;
+    });
+}
+
+// HAZARDS H3: half-open handshakes are capped; what is established keeps moving.
+#[test]
+fn hundreds_of_silent_clients_do_not_stop_established_connections() {
+    run(async {
+        let (mut dialer, mut listening) = pair().await;
+        let settings = config(2)
+            .max_handshakes(50)
+            .handshake_deadline(Duration::from_millis(200));
+        let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        let clients: Vec<_> = (0..100).map(|_| raw(address)).collect();
+        for round in 0..50 {
+            dialer.send(&pattern(500, round)).await.expect("send");
+            let message = listening.recv().await.expect("recv").expect("a message");
+            assert!(*message == *pattern(500, round));
+        }
+        for _ in 0..100 {
+            assert!(matches!(
+                reason(&mut listener).await,
+                AttemptError::Deadline
+            ));
+        }
+        drop(clients);
+        serves_others(&mut listener).await;
+    });
+}
+
+#[test]
+fn handshakes_run_at_most_the_configured_number_at_a_time() {
+    run(async {
+        let settings = config(2)
+            .max_handshakes(1)
+            .handshake_deadline(Duration::from_millis(150));
+        let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        let _silent = raw(address);
+        // Behind the silent one, and served when that has timed out.
+        let task = ringseal::spawn(async move { dial(address, key(2), &config(1)).await });
+        assert!(matches!(
+            reason(&mut listener).await,
+            AttemptError::Deadline
+        ));
+        let connection = listener.accept().await.expect("the second client");
+        assert_eq!(connection.peer(), key(1));
+        task.await.expect("dial");
+    });
+}
+
+#[test]
+fn dial_errors_name_their_cause() {
+    run(async {
+        // A port that was free a moment ago.
+        let address = bind(Admission::any()).await.local_address();
+        assert!(matches!(
+            dial(address, key(2), &config(1)).await,
+            Err(DialError::Connect { .. })
+        ));
+        assert!(matches!(
+            dial("host.invalid:1", key(2), &config(1)).await,
+            Err(DialError::Resolve { .. })
+        ));
+        // A listener that never answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let settings = config(1).handshake_deadline(Duration::from_millis(100));
+        assert!(matches!(
+            dial(silent.local_addr().expect("bound"), key(2), &settings).await,
+            Err(DialError::Attempt(AttemptError::Deadline))
+        ));
+        while Statistics::current().expect("inside").in_flight > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+// HAZARDS S5.
+#[test]
+fn a_port_in_use_is_an_error() {
+    run(async {
+        let listener = bind(Admission::any()).await;
+        let second = Listener::bind(listener.local_address(), &config(2), Admission::any()).await;
+        assert!(matches!(second, Err(ringseal::BindError::Bind { .. })));
+    });
+}
+
+#[test]
+fn a_listener_that_is_dropped_closes_its_port_and_keeps_its_connections() {
+    run(async {
+        let mut listener = bind(Admission::allow_list([key(1)])).await;
+        let address = listener.local_address();
+        let task = ringseal::spawn(async move { dial(address, key(2), &config(1)).await });
+        let mut accepted = listener.accept().await.expect("accept");
+        drop(listener);
+        let mut dialed = task.await.expect("dial");
+        tokio::task::yield_now().await;
+        dialed.send(b"hello").await.expect("send");
+        assert_eq!(
+            &*accepted.recv().await.expect("recv").expect("one"),
+            b"hello"
+        );
+        assert!(TcpStream::connect(address).is_err());
+    });
+}
+
+/// Relays bytes in both directions, changed by `change`, which gets the bytes that go to the
+/// listener with their offset and says how many of them pass before the connection is cut.
+fn relay(
+    target: SocketAddr,
+    mut change: impl FnMut(usize, &mut [u8]) -> usize + Send + 'static,
+) -> SocketAddr {
+    let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = relay.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        let (mut client, _) = relay.accept().expect("accept");
+        let mut server = TcpStream::connect(target).expect("connect");
+        let mut back = server.try_clone().expect("clone");
+        let mut forth = client.try_clone().expect("clone");
+        let answers = std::thread::spawn(move || {
+            let _ = std::io::copy(&mut back, &mut forth);
+            let _ = forth.shutdown(std::net::Shutdown::Write);
+        });
+        let mut offset = 0;
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = client.read(&mut chunk) {
+            let passed = change(offset, &mut chunk[..count]);
+            if server.write_all(&chunk[..passed]).is_err() || passed < count {
+                break;
+            }
+            offset += count;
+        }
+        let _ = server.shutdown(std::net::Shutdown::Write);
+        // What still comes is read, so that the end is a FIN and not a reset.
+        let _ = std::io::copy(&mut client, &mut std::io::sink());
+        let _ = answers.join();
+    });
+    address
+}
+
+/// Bytes that the dialer sends before its first record.
+const DIALER_HANDSHAKE: usize = 171;
+
+// HAZARDS R6, over a socket: the stream is cut at every offset of a record and at its borders.
+#[test]
+fn a_cut_inside_a_record_is_truncation_and_between_records_an_end() {
+    run(async {
+        let mut listener = bind(Admission::any()).await;
+        let record = 36 + 10;
+        for cut in (0..=record).step_by(3).chain([1, 19, 20, 21, record]) {
+            let at = DIALER_HANDSHAKE + record + cut;
+            let address = relay(listener.local_address(), move |offset, bytes| {
+                bytes.len().min(at.saturating_sub(offset))
+            });
+            let task = ringseal::spawn(async move {
+                let mut connection = dial(address, key(2), &config(1)).await.expect("dial");
+                for _ in 0..3 {
+                    connection.send(&[9; 10]).await.expect("send");
+                }
+                connection.flush().await.expect("flush");
+                // Until the listener's end is gone.
+                let _ = connection.recv().await;
+            });
+            let mut connection = listener.accept().await.expect("accept");
+            let first = connection.recv().await.expect("recv").expect("whole");
+            assert_eq!(&*first, &[9; 10]);
+            let next = loop {
+                match connection.recv().await {
+                    Ok(Some(message)) => assert_eq!(&*message, &[9; 10]),
+                    other => break other,
+                }
+            };
+            if cut % record == 0 {
+                assert!(next.expect("an end").is_none(), "cut {cut}");
+            } else {
+                assert!(
+                    matches!(next, Err(RecvError::Record(ringseal::OpenError::Truncated))),
+                    "cut {cut}"
+                );
+                assert!(matches!(connection.recv().await, Err(RecvError::Closed)));
+            }
+            drop(connection);
+            task.await;
+        }
+    });
+}
+
+// HAZARDS R1, over a socket.
+#[test]
+fn a_flipped_bit_ends_the_receiver_after_what_came_before() {
+    run(async {
+        let mut listener = bind(Admission::any()).await;
+        let record = 36 + 10;
+        for position in (0..record).step_by(5) {
+            let at = DIALER_HANDSHAKE + record + position;
+            let address = relay(listener.local_address(), move |offset, bytes| {
+                if let Some(byte) = at
+                    .checked_sub(offset)
+                    .and_then(|index| bytes.get_mut(index))
+                {
+                    *byte ^= 0x10;
+                }
+                bytes.len()
+            });
+            let task = ringseal::spawn(async move {
+                let mut connection = dial(address, key(2), &config(1)).await.expect("dial");
+                for _ in 0..3 {
+                    connection.send(&[9; 10]).await.expect("send");
+                }
+                connection.flush().await.expect("flush");
+                let _ = connection.recv().await;
+            });
+            let mut connection = listener.accept().await.expect("accept");
+            let first = connection.recv().await.expect("recv").expect("whole");
+            assert_eq!(&*first, &[9; 10]);
+            assert!(matches!(
+                connection.recv().await,
+                Err(RecvError::Record(ringseal::OpenError::Failed))
+            ));
+            assert!(matches!(connection.recv().await, Err(RecvError::Closed)));
+            drop(connection);
+            task.await;
+        }
+    });
+}
+
+// HAZARDS R7: what was authenticated before the reset is delivered first.
+#[test]
+fn a_reset_comes_after_the_messages_before_it() {
+    run(async {
+        let mut listener = bind(Admission::any()).await;
+        let address = listener.local_address();
+        let task = ringseal::spawn(async move {
+            let mut connection = dial(address, key(2), &config(1)).await.expect("dial");
+            connection.send(b"before").await.expect("send");
+            connection.flush().await.expect("flush");
+            // Unread data at the close makes the kernel reset.
+            let message = connection.recv().await.expect("recv").expect("one");
+            assert_eq!(&*message, b"one");
+            drop(message);
+            drop(connection);
+        });
+        let mut connection = listener.accept().await.expect("accept");
+        connection.send(b"one").await.expect("send");
+        for _ in 0..50 {
+            connection.send(&[1; 4096]).await.expect("send");
+        }
+        connection.flush().await.expect("flush");
+        task.await;
+        let first = connection.recv().await.expect("recv").expect("one");
+        assert_eq!(&*first, b"before");
+        // Reset or closed, depending on what the kernel had taken; never a panic or a hang.
+        let _ = connection.recv().await;
+        let mut sent = Ok(());
+        while sent.is_ok() {
+            sent = connection.send(&[1; 4096]).await;
+            if sent.is_ok() {
+                sent = connection.flush().await;
+            }
+        }
+        assert!(matches!(sent, Err(ringseal::SendError::Transport(_))));
+        assert!(matches!(
+            connection.send(b"x").await,
+            Err(ringseal::SendError::Closed)
+        ));
+    });
+}
+
+// HAZARDS R9: bytes arrive one at a time.
+#[test]
+fn messages_survive_any_splitting() {
+    run(async {
+        let mut listener = bind(Admission::any()).await;
+        let target = listener.local_address();
+        let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = relay.local_addr().expect("bound");
+        let thread = std::thread::spawn(move || {
+            let (mut client, _) = relay.accept().expect("accept");
+            let mut server = TcpStream::connect(target).expect("connect");
+            server.set_nodelay(true).expect("no delay");
+            let mut back = server.try_clone().expect("clone");
+            let mut forth = client.try_clone().expect("clone");
+            let answers = std::thread::spawn(move || {
+                let mut byte = [0];
+                while let Ok(1) = back.read(&mut byte) {
+                    if forth.write_all(&byte).is_err() {
+                        break;
+                    }
+                }
+            });
+            let mut byte = [0];
+            while let Ok(1) = client.read(&mut byte) {
+                server.write_all(&byte).expect("write");
+            }
+            server.shutdown(std::net::Shutdown::Both).expect("end");
+            answers.join().expect("answers");
+        });
+        let task = ringseal::spawn(async move {
+            let connection = dial(address, key(2), &config(1)).await.expect("dial");
+            let (mut sender, _receiver) = connection.split();
+            for index in 0..30 {
+                sender
+                    .send(&pattern(index * 11, index))
+                    .await
+                    .expect("send");
+            }
+            sender.close().await.expect("close");
+        });
+        let mut connection = listener.accept().await.expect("accept");
+        for index in 0..30 {
+            let message = connection.recv().await.expect("recv").expect("one");
+            assert!(*message == *pattern(index * 11, index));
+        }
+        assert!(connection.recv().await.expect("end").is_none());
+        task.await;
+        drop(connection);
+        thread.join().expect("relay");
+    });
+}

@@ -1,0 +1,221 @@
+//! Runtimes that end with operations in flight. Meant to run under AddressSanitizer as well:
+//! `.ci/run` does.
+
+mod common;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::panic::AssertUnwindSafe;
+
+use common::{config, key, pair, patiently};
+use ringseal::{Admission, Connection, Listener, Runtime, Statistics};
+
+/// Leaves reads of many connections in flight, and writes that their peers do not take.
+async fn leave_operations_in_flight(count: usize) -> Vec<Connection> {
+    let mut connections = Vec::new();
+    for _ in 0..count {
+        let (mut dialer, mut listener) = pair().await;
+        for connection in [&mut dialer, &mut listener] {
+            for _ in 0..200 {
+                let mut send = std::pin::pin!(connection.send(&[3; 16_384]));
+                if futures_util::poll!(send.as_mut()).is_pending() {
+                    tokio::task::yield_now().await;
+                    if futures_util::poll!(send).is_pending() {
+                        break;
+                    }
+                }
+            }
+        }
+        let (dialer, mut listener_end) = (dialer, listener);
+        assert!(
+            futures_util::poll!(std::pin::pin!(listener_end.recv())).is_pending()
+                || Statistics::current().is_some()
+        );
+        connections.extend([dialer, listener_end]);
+    }
+    connections
+}
+
+// HAZARDS B4: the handles go first, last, or not at all before the runtime does.
+#[test]
+fn a_runtime_ends_with_operations_in_flight_whoever_holds_the_handles() {
+    for order in 0..3 {
+        let runtime = Runtime::builder().slots(64).build().expect("io_uring");
+        let connections = runtime.block_on(patiently(leave_operations_in_flight(5)));
+        match order {
+            0 => {
+                drop(connections);
+                drop(runtime);
+            }
+            1 => {
+                drop(runtime);
+                drop(connections);
+            }
+            _ => {
+                runtime.block_on(async {
+                    ringseal::spawn(async move {
+                        let _held = connections;
+                        std::future::pending::<()>().await;
+                    });
+                    tokio::task::yield_now().await;
+                });
+                drop(runtime);
+            }
+        }
+    }
+}
+
+// HAZARDS B4: the kernel goes on writing while the runtime ends.
+#[test]
+fn a_runtime_ends_while_the_peer_keeps_writing() {
+    for _ in 0..20 {
+        let (address, ready) = std::sync::mpsc::channel();
+        let serving = std::thread::spawn(move || {
+            let runtime = Runtime::builder().build().expect("io_uring");
+            runtime.block_on(async {
+                let mut listener = Listener::bind("127.0.0.1:0", &config(2), Admission::any())
+                    .await
+                    .expect("bind");
+                address
+                    .send(listener.local_address())
+                    .expect("the test waits");
+                for _ in 0..8 {
+                    let (_sender, mut receiver) = listener.accept().await.expect("accept").split();
+                    ringseal::spawn(async move {
+                        // Holds what it gets, so that slots are in all states.
+                        let mut held = std::collections::VecDeque::new();
+                        while let Ok(Some(message)) = receiver.recv().await {
+                            held.push_back(message);
+                            held.truncate(3);
+                        }
+                    });
+                }
+                // The root is done while reads are in flight and data is coming in.
+            });
+        });
+        let address = ready.recv().expect("a listener");
+        let runtime = Runtime::builder().slots(40).build().expect("io_uring");
+        runtime.block_on(patiently(async {
+            let mut tasks = Vec::new();
+            for _ in 0..8 {
+                let mut connection = ringseal::dial(address, key(2), &config(1))
+                    .await
+                    .expect("dial");
+                tasks.push(ringseal::spawn(async move {
+                    while connection.send(&[8; 5000]).await.is_ok() {}
+                }));
+            }
+            for task in tasks {
+                task.await;
+            }
+        }));
+        serving.join().expect("the serving thread");
+    }
+}
+
+// HAZARDS B4: half-open handshakes are in flight too.
+#[test]
+fn a_runtime_ends_with_handshakes_half_open() {
+    let runtime = Runtime::builder().build().expect("io_uring");
+    let clients: Vec<TcpStream> = runtime.block_on(patiently(async {
+        let listener = Listener::bind("127.0.0.1:0", &config(2), Admission::any())
+            .await
+            .expect("bind");
+        let clients = (0..20)
+            .map(|_| {
+                let mut client = TcpStream::connect(listener.local_address()).expect("connect");
+                client.write_all(&[0x20, 1, 2, 3]).expect("write");
+                client
+            })
+            .collect();
+        while Statistics::current().expect("inside").in_flight < 20 {
+            tokio::task::yield_now().await;
+        }
+        std::mem::forget(listener);
+        clients
+    }));
+    drop(runtime);
+    drop(clients);
+}
+
+// HAZARDS B4, B9.
+#[test]
+fn a_panic_in_the_root_or_in_a_task_leaves_the_thread_usable() {
+    let runtime = Runtime::builder().build().expect("io_uring");
+    let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let (_dialer, mut listener) = pair().await;
+            assert!(futures_util::poll!(std::pin::pin!(listener.recv())).is_pending());
+            panic!("the root gives up");
+        });
+    }));
+    assert!(panicked.is_err());
+    runtime.block_on(patiently(async {
+        let task = ringseal::spawn(async {
+            let _connections = pair().await;
+            panic!("a task gives up");
+        });
+        assert!(AssertUnwindSafe(task).await_panics().await);
+        let (mut dialer, mut listener) = pair().await;
+        dialer.send(b"the ring still turns").await.expect("send");
+        let message = listener.recv().await.expect("recv").expect("one");
+        assert_eq!(&*message, b"the ring still turns");
+    }));
+    drop(runtime);
+    let next = Runtime::builder().build().expect("io_uring");
+    next.block_on(patiently(async {
+        drop(pair().await);
+    }));
+}
+
+/// Tells whether a future panics.
+trait AwaitPanics {
+    async fn await_panics(self) -> bool;
+}
+
+impl<F: Future> AwaitPanics for AssertUnwindSafe<F> {
+    async fn await_panics(self) -> bool {
+        futures_util::FutureExt::catch_unwind(self).await.is_err()
+    }
+}
+
+// A message may outlive its connection and its runtime: it holds its slot, and the slot the arena.
+#[test]
+fn a_message_outlives_its_runtime() {
+    let runtime = Runtime::builder().build().expect("io_uring");
+    let message = runtime.block_on(patiently(async {
+        let (mut dialer, mut listener) = pair().await;
+        dialer.send(&[7; 5000]).await.expect("send");
+        listener.recv().await.expect("recv").expect("one")
+    }));
+    drop(runtime);
+    assert_eq!(&*message, &[7; 5000]);
+}
+
+// HAZARDS B10, in small: descriptors and slots are back where they started.
+#[test]
+fn connections_come_and_go_without_leaving_anything() {
+    let open = || std::fs::read_dir("/proc/self/fd").expect("procfs").count();
+    let runtime = Runtime::builder().build().expect("io_uring");
+    runtime.block_on(patiently(async {
+        let statistics = || Statistics::current().expect("inside");
+        let sockets = || {
+            std::fs::read_dir("/proc/self/fd")
+                .expect("procfs")
+                .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+                .filter(|target| target.to_string_lossy().starts_with("socket:"))
+                .count()
+        };
+        assert!(open() > 0);
+        let _ = sockets();
+        for _ in 0..200 {
+            let (mut dialer, mut listener) = pair().await;
+            dialer.send(b"x").await.expect("send");
+            listener.recv().await.expect("recv").expect("one");
+        }
+        while statistics().in_flight > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        assert_eq!(statistics().free_slots, statistics().slots);
+    }));
+}
