@@ -1,7 +1,8 @@
 //! What all connections of one ring thread share, and how they find it.
 
 use core::cell::{Cell, RefCell};
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
+use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
 use std::rc::{Rc, Weak};
@@ -56,6 +57,36 @@ struct Orphan {
     socket: Rc<Socket>,
     /// Whether the writing side is orphaned too.
     both: bool,
+    cancellation: Cancellation,
+}
+
+/// How far the cancellation of an orphan's operations is.
+enum Cancellation {
+    Due,
+    InFlight(Operation),
+    Done,
+}
+
+impl Orphan {
+    fn poll(&mut self, context: &mut TaskContext<'_>) -> Poll<()> {
+        let socket = &self.socket;
+        let reading = socket.is_reading() && socket.poll_read(context).is_pending();
+        let writing = self.both && socket.is_writing() && socket.poll_write(context).is_pending();
+        if self.both && (reading || writing) && matches!(self.cancellation, Cancellation::Due) {
+            self.cancellation = Cancellation::InFlight(socket.cancel());
+        }
+        let cancelling = match &mut self.cancellation {
+            Cancellation::InFlight(operation) => Pin::new(operation).poll(context).is_pending(),
+            Cancellation::Due | Cancellation::Done => false,
+        };
+        if !cancelling && matches!(self.cancellation, Cancellation::InFlight(_)) {
+            self.cancellation = Cancellation::Done;
+        }
+        if reading || writing || cancelling {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
 }
 
 /// Makes a context current until dropped.
@@ -116,10 +147,18 @@ impl Context {
         self.sockets.borrow_mut().remove(key);
     }
 
-    /// Collects what the socket has in flight, on behalf of handles that are gone. The caller has
-    /// ended the directions concerned, so that their operations complete.
+    /// Collects what the socket has in flight, on behalf of handles that are gone: the read
+    /// alone, which the caller has ended, or `both`, which are cancelled from here.
+    ///
+    /// Both are cancelled instead of ended by `shutdown(2)`, because a socket that has ended its
+    /// reading no longer tells its peer that it has room again. Closed then, it would leave a
+    /// peer that was stopped in the middle of a write waiting for a minute.
     pub(crate) fn adopt(&self, socket: Rc<Socket>, both: bool) {
-        self.orphans.borrow_mut().push(Orphan { socket, both });
+        self.orphans.borrow_mut().push(Orphan {
+            socket,
+            both,
+            cancellation: Cancellation::Due,
+        });
         let waker = self.reaper.borrow_mut().take();
         if let Some(waker) = waker {
             waker.wake();
@@ -138,14 +177,7 @@ impl Context {
 
     fn poll_orphans(&self, context: &mut TaskContext<'_>) {
         let mut orphans = core::mem::take(&mut *self.orphans.borrow_mut());
-        orphans.retain(|orphan| {
-            let reading =
-                orphan.socket.is_reading() && orphan.socket.poll_read(context).is_pending();
-            let writing = orphan.both
-                && orphan.socket.is_writing()
-                && orphan.socket.poll_write(context).is_pending();
-            reading || writing
-        });
+        orphans.retain_mut(|orphan| orphan.poll(context).is_pending());
         // Dropping a completion's buffer may have woken tasks, but none has run: nothing was
         // added in between.
         self.orphans.borrow_mut().append(&mut orphans);
@@ -160,16 +192,12 @@ impl Context {
             .iter()
             .filter_map(|(_, socket)| socket.upgrade())
             .collect();
-        let mut cancellations: Vec<Operation> = Vec::with_capacity(sockets.len());
         for socket in sockets {
-            socket.shutdown(ShutdownSide::Both);
-            cancellations.push(socket.cancel());
+            socket.shutdown(ShutdownSide::Write);
             self.adopt(socket, true);
         }
         let idle = poll_fn(|context| {
             self.poll_orphans(context);
-            cancellations
-                .retain_mut(|operation| core::pin::Pin::new(operation).poll(context).is_pending());
             if self.ring.in_flight() == 0 {
                 return Poll::Ready(());
             }

@@ -144,7 +144,7 @@ impl Drop for Link {
         self.context.forget_socket(self.key);
         if self.socket.is_reading() || self.socket.is_writing() {
             // An operation in flight keeps the socket open, so say the end aloud.
-            self.socket.shutdown(ShutdownSide::Both);
+            self.socket.shutdown(ShutdownSide::Write);
             self.context.adopt(Rc::clone(&self.socket), true);
         }
     }

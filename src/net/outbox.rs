@@ -256,7 +256,7 @@ impl Outbox {
         state.filling = None;
         state.queued = None;
         drop(state);
-        self.link.socket.shutdown(ShutdownSide::Both);
+        self.link.socket.shutdown(ShutdownSide::Write);
         self.wake_writer();
     }
 

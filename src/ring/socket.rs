@@ -13,10 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Completion, Operation, RingState};
 use crate::memory::Buffer;
 
-/// Which directions to end.
+/// Which direction to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShutdownSide {
-    Both,
     Read,
     Write,
 }
@@ -111,10 +110,10 @@ impl Socket {
         Poll::Ready(completion)
     }
 
-    /// Ends directions at once: the peer sees the end, and operations in flight complete.
+    /// Ends a direction at once: its operation in flight completes, and the peer sees the end of
+    /// our writing.
     pub(crate) fn shutdown(&self, side: ShutdownSide) {
         let how = match side {
-            ShutdownSide::Both => rustix::net::Shutdown::Both,
             ShutdownSide::Read => rustix::net::Shutdown::Read,
             ShutdownSide::Write => rustix::net::Shutdown::Write,
         };
