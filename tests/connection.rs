@@ -355,7 +355,7 @@ fn holding_every_slot_is_backpressure_that_a_drop_ends() {
         let mut held = Vec::new();
         let mut received = 0;
         loop {
-            let next = tokio::time::timeout(Duration::from_millis(200), listener.recv()).await;
+            let next = tokio::time::timeout(Duration::from_millis(50), listener.recv()).await;
             match next {
                 Ok(message) => {
                     let Some(message) = message.expect("recv") else {
