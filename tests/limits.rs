@@ -1,0 +1,240 @@
+//! Hosts that give less than one would like: locked memory, descriptors. Each case runs in a child
+//! process of its own, under its own limit and, where the tests run as root, as a user of its own,
+//! because locked memory is counted per user and root has no limit.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use common::{config, key, pair, patiently, run};
+use ringseal::{Admission, Listener, Registration, Runtime, StartError, Statistics, dial};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+const CASE: &str = "RINGSEAL_LIMITS_CASE";
+
+/// A child that runs one test of this file, as a user that nobody else is.
+struct CaseProcess {
+    child: Child,
+    _directory: tempfile::TempDir,
+}
+
+fn start(test: &str, user: u32) -> CaseProcess {
+    // A program that is still open for writing, in a child started meanwhile, can't be run.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().expect("nobody panics in here");
+    // The build directory may be closed to other users.
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = directory.path().join("limits");
+    std::fs::copy(std::env::current_exe().expect("our path"), &program).expect("copy ourselves");
+    for path in [directory.path(), &program] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    }
+    let mut command = Command::new(&program);
+    command
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(CASE, test)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    if rustix::process::geteuid().is_root() {
+        command.uid(user).gid(user);
+    }
+    CaseProcess {
+        child: command.spawn().expect("start the child"),
+        _directory: directory,
+    }
+}
+
+fn run_case(test: &str, user: u32) {
+    let output = start(test, user)
+        .child
+        .wait_with_output()
+        .expect("wait for the child");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("1 passed"), "the case did not run: {text}");
+}
+
+/// Whether this process is the child of the test of this name.
+fn is_case(test: &str) -> bool {
+    std::env::var(CASE).is_ok_and(|case| case == test)
+}
+
+fn limit(resource: Resource, value: u64) {
+    let limit = Rlimit {
+        current: Some(value),
+        maximum: getrlimit(resource)
+            .maximum
+            .map(|maximum| maximum.max(value)),
+    };
+    setrlimit(resource, limit).expect("lower a limit");
+}
+
+async fn exchange() {
+    let (mut dialer, mut listener) = pair().await;
+    dialer.send(&[1; 100_000]).await.expect("send");
+    let message = listener.recv().await.expect("recv").expect("one");
+    assert_eq!(&*message, &[1; 100_000]);
+}
+
+// HAZARDS S2.
+#[test]
+fn an_arena_beyond_the_locked_memory_limit_is_an_error_that_names_it() {
+    const TEST: &str = "an_arena_beyond_the_locked_memory_limit_is_an_error_that_names_it";
+    if !is_case(TEST) {
+        return run_case(TEST, 61_001);
+    }
+    limit(Resource::Memlock, 256 * 1024);
+    let error = Runtime::builder().build().expect_err("too little");
+    assert!(
+        matches!(error, StartError::LockedMemory { .. }),
+        "{error:?}"
+    );
+    let text = error.to_string();
+    for part in [
+        "262144 bytes",
+        "2088960",
+        "RLIMIT_MEMLOCK",
+        "raise it",
+        "fewer",
+    ] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    // The two ways out: less, or none.
+    let small = Runtime::builder().slots(4).slot_size(8192);
+    small.build().expect("32 KiB fit");
+    let unregistered = Runtime::builder().registration(Registration::Preferred);
+    let runtime = unregistered.build().expect("without registration");
+    assert!(!runtime.statistics().registered);
+    runtime.block_on(patiently(exchange()));
+}
+
+// HAZARDS S2.
+#[test]
+fn no_locked_memory_at_all_is_an_error_that_names_it() {
+    const TEST: &str = "no_locked_memory_at_all_is_an_error_that_names_it";
+    if !is_case(TEST) {
+        return run_case(TEST, 61_002);
+    }
+    limit(Resource::Memlock, 0);
+    let error = Runtime::builder().build().expect_err("nothing to lock");
+    assert!(
+        matches!(error, StartError::LockedMemory { .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn two_default_runtimes_start_under_8_mib_without_privileges() {
+    const TEST: &str = "two_default_runtimes_start_under_8_mib_without_privileges";
+    if !is_case(TEST) {
+        return run_case(TEST, 61_003);
+    }
+    limit(Resource::Memlock, 8 << 20);
+    let first = Runtime::builder().build().expect("the first");
+    let second = Runtime::builder().build().expect("the second");
+    assert!(first.statistics().registered && second.statistics().registered);
+    first.block_on(patiently(exchange()));
+    second.block_on(patiently(exchange()));
+}
+
+// HAZARDS S4: clients wait while descriptors are short, and nobody else is disturbed.
+#[test]
+fn a_listener_short_of_descriptors_pauses_and_recovers() {
+    const TEST: &str = "a_listener_short_of_descriptors_pauses_and_recovers";
+    if is_case(TEST) {
+        return serve_short_of_descriptors();
+    }
+    let mut process = start(TEST, 61_004);
+    let mut lines = BufReader::new(process.child.stdout.take().expect("piped")).lines();
+    let address = lines
+        .find_map(|line| {
+            line.expect("a line")
+                .strip_prefix("ADDRESS ")
+                .map(str::to_owned)
+        })
+        .expect("the address");
+    run(async {
+        let mut first = dial(&address, key(2), &config(1)).await.expect("dial");
+        assert!(first.recv().await.expect("recv").is_some(), "short now");
+        let patient = config(1).handshake_deadline(common::PATIENCE);
+        let second = ringseal::spawn(async move { dial(&address, key(2), &patient).await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        for round in 0..20_u8 {
+            first.send(&[round]).await.expect("send");
+            assert_eq!(&*first.recv().await.expect("recv").expect("echo"), &[round]);
+        }
+        first.send(b"free them").await.expect("send");
+        first.flush().await.expect("flush");
+        second.await.expect("dial when descriptors are back");
+    });
+    drop(process.child.stdin.take());
+    assert!(process.child.wait().expect("wait").success());
+}
+
+fn serve_short_of_descriptors() {
+    run(async {
+        let mut listener = Listener::bind("127.0.0.1:0", &config(2), Admission::any())
+            .await
+            .expect("bind");
+        println!("\nADDRESS {}", listener.local_address());
+        std::io::stdout().flush().expect("flush");
+        let mut first = listener.accept().await.expect("accept");
+        limit(Resource::Nofile, 64);
+        let mut taken = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            taken.push(file);
+        }
+        first.send(b"short").await.expect("send");
+        loop {
+            let message = first.recv().await.expect("recv").expect("one");
+            if *message == *b"free them" {
+                break;
+            }
+            first.send(&message).await.expect("echo");
+        }
+        taken.clear();
+        let second = listener.accept().await.expect("accept again");
+        assert_eq!(second.peer(), key(1));
+    });
+}
+
+// HAZARDS B11, S11: what the kernel says of the mapping that messages lie in.
+#[test]
+fn the_arena_is_kept_out_of_forks_and_core_files() {
+    run(async {
+        let (mut dialer, mut listener) = pair().await;
+        dialer.send(b"where am I?").await.expect("send");
+        let message = listener.recv().await.expect("recv").expect("one");
+        let address = message.as_ptr().addr();
+        let maps = std::fs::read_to_string("/proc/self/smaps").expect("procfs");
+        let mut inside = false;
+        let mut flags = None;
+        for line in maps.lines() {
+            let range = line.split_once(' ').and_then(|(range, _)| {
+                let (start, end) = range.split_once('-')?;
+                let parse = |text| usize::from_str_radix(text, 16).ok();
+                Some(parse(start)?..parse(end)?)
+            });
+            if let Some(range) = range {
+                inside = range.contains(&address);
+            }
+            if inside && let Some(found) = line.strip_prefix("VmFlags:") {
+                flags = Some(found.to_owned());
+            }
+        }
+        let flags = flags.expect("the mapping of the message");
+        for flag in ["dc", "dd"] {
+            assert!(
+                flags.split_whitespace().any(|found| found == flag),
+                "{flag} is not among {flags}"
+            );
+        }
+        assert!(Statistics::current().expect("inside").registered);
+    });
+}
