@@ -1,1 +1,3 @@
 //! The real peers that ringseal is tested and measured against.
+
+pub mod commonware;
