@@ -19,7 +19,7 @@ const SIZES: [usize; 8] = [64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_5
 fn encrypted_transport(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encrypted_transport");
     group
-        .sample_size(20)
+        .sample_size(10)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
     let mut sink = Sink::connect(V1, &Runtime::builder());

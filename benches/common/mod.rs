@@ -34,12 +34,12 @@ fn config(seed: u8, wire: Wire) -> Config {
         .max_message_size(4 << 20)
 }
 
-/// Puts the calling thread on one core, where there are two.
+/// Puts the calling thread on one core. On a machine that has no such core it stays where it is.
 pub(crate) fn pin(core: usize) {
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > core) {
-        let mut set = rustix::thread::CpuSet::new();
-        set.set(core);
-        rustix::thread::sched_setaffinity(None, &set).expect("pin to a core of this machine");
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(core);
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+        eprintln!("not pinned to core {core}: {error}");
     }
 }
 
