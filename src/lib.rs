@@ -1,4 +1,71 @@
 //! Encrypted message streams over io_uring for Linux server backends.
+//!
+//! Two servers hold a long-lived connection and exchange messages. Each proves an ed25519
+//! identity, x25519 gives fresh keys, and every message is sealed with ChaCha20-Poly1305. The
+//! wire is that of `commonware-stream` 2026.10.0, so either end may be that crate.
+//!
+//! What makes it fast: one arena of slots per thread is registered with the thread's ring. Reads
+//! fill slots and messages are opened where they landed; sends seal from the caller's bytes
+//! straight into the slot that the kernel takes them from. In the steady state nothing is
+//! allocated and nothing is copied but the start of an incomplete frame.
+//!
+//! # Example
+//!
+//! ```
+//! use ringseal::{Admission, Config, Identity, Listener, Runtime, dial};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let alice = Config::new(Identity::from_seed(&[1; 32]), "example");
+//! let bob = Config::new(Identity::from_seed(&[2; 32]), "example");
+//!
+//! let runtime = Runtime::builder().build()?;
+//! runtime.block_on(async {
+//!     let only_alice = Admission::allow_list([alice.public_key()]);
+//!     let mut listener = Listener::bind("127.0.0.1:0", &bob, only_alice).await?;
+//!     let address = listener.local_address();
+//!     let server = ringseal::spawn(async move {
+//!         let mut connection = listener.accept().await.expect("alice is let in");
+//!         while let Ok(Some(message)) = connection.recv().await {
+//!             connection.send(&message).await.expect("alice reads");
+//!         }
+//!     });
+//!
+//!     let (mut sender, mut receiver) = dial(address, bob.public_key(), &alice).await?.split();
+//!     sender.send(b"hello").await?;
+//!     let echo = receiver.recv().await?.expect("an echo");
+//!     assert_eq!(&*echo, b"hello");
+//!     sender.close().await?;
+//!     server.await;
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! # What it promises
+//!
+//! * Whoever is at the other end holds the secret key of [`Connection::peer`], and nobody else
+//!   can read or change a message, or repeat, reorder or drop one without being noticed at the
+//!   next.
+//! * Nothing a stranger sends panics, takes memory beyond the limits set, or reaches a caller
+//!   unauthenticated.
+//! * Memory that the kernel may still write is never freed or reused, whatever is dropped when.
+//!
+//! # What it does not
+//!
+//! * The end of a stream is not authenticated: a connection cut between two messages looks like
+//!   a normal end. Mark your own end where it matters.
+//! * Identities of dialers cross in the clear; message lengths and times can be seen (CUPS V0
+//!   shows exact lengths, V1 only how many bytes flow when). Nothing is padded.
+//! * No key update on this wire, no resumption, no early data, no negotiation.
+//! * `commonware-stream` closes connections that are silent for 60 seconds, by default; there is
+//!   no keep-alive on this wire, so send something.
+//!
+//! # Rooms
+//!
+//! * [`protocol`]: handshake, records, keys, ciphers; slices in, slices out, no I/O.
+//! * `memory`: the arena, its slots, who holds them; all `unsafe` for memory.
+//! * `ring`: the driver; the only room that names tokio-uring.
+//! * `net`: the edge: runtime, connections, what is re-exported here.
 
 extern crate alloc;
 
