@@ -1,0 +1,126 @@
+//! ringseal on the same work as its peers: one thread and one ring for each end.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use ringseal::{Admission, Config, CupsVersion, Identity, Listener, Runtime, SakeVersion, dial};
+
+use crate::contender::{Flow, Work, pin};
+
+fn config(seed: u8, version: u8) -> Config {
+    let versions = match version {
+        0 => (SakeVersion::V0, CupsVersion::V0),
+        _ => (SakeVersion::V1, CupsVersion::V1),
+    };
+    Config::new(Identity::from_seed(&[seed; 32]), "peers")
+        .sake(versions.0)
+        .cups(versions.1)
+}
+
+/// Streams messages from a dialer on core 0 to a listener on core 1.
+pub(crate) fn stream(version: u8, work: &Work) -> Flow {
+    let (ready, address) = mpsc::channel();
+    let listener = std::thread::spawn(move || {
+        pin(1);
+        take_in(version, &ready)
+    });
+    let address = address.recv().expect("the listener listens");
+    let work = work.clone();
+    let dialer = std::thread::spawn(move || {
+        pin(0);
+        flood(version, address, &work);
+    });
+    dialer.join().expect("the dialer ends well");
+    listener.join().expect("the listener ends well")
+}
+
+fn take_in(version: u8, ready: &mpsc::Sender<SocketAddr>) -> Flow {
+    let runtime = Runtime::builder().build().expect("io_uring");
+    runtime.block_on(async {
+        let mut listener = Listener::bind("127.0.0.1:0", &config(2, version), Admission::any())
+            .await
+            .expect("bind");
+        ready
+            .send(listener.local_address())
+            .expect("somebody waits for the address");
+        let mut connection = listener.accept().await.expect("accept");
+        let mut flow = Flow::default();
+        let mut first = None;
+        while let Ok(Some(message)) = connection.recv().await {
+            first.get_or_insert_with(Instant::now);
+            flow.messages += 1;
+            flow.bytes += message.len() as u64;
+        }
+        flow.elapsed = first.map_or(Duration::ZERO, |first| first.elapsed());
+        flow
+    })
+}
+
+fn flood(version: u8, address: SocketAddr, work: &Work) {
+    let runtime = Runtime::builder().build().expect("io_uring");
+    let peer = Identity::from_seed(&[2; 32]).public_key();
+    let message = vec![0x5a; work.size];
+    let batch = vec![message.as_slice(); work.batch];
+    runtime.block_on(async {
+        let (mut sender, _receiver) = dial(address, peer, &config(1, version))
+            .await
+            .expect("dial")
+            .split();
+        let start = Instant::now();
+        while start.elapsed() < work.duration {
+            for _ in 0..16 {
+                if work.batch == 1 {
+                    sender.send(&message).await.expect("send");
+                } else {
+                    sender.send_many(&batch).await.expect("send");
+                }
+            }
+        }
+        sender.close().await.expect("close");
+    });
+}
+
+/// Times one-byte round trips.
+pub(crate) fn ping(version: u8, count: usize) -> Vec<Duration> {
+    let (ready, address) = mpsc::channel();
+    let listener = std::thread::spawn(move || {
+        pin(1);
+        let runtime = Runtime::builder().build().expect("io_uring");
+        runtime.block_on(async {
+            let settings = config(2, version);
+            let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
+                .await
+                .expect("bind");
+            ready
+                .send(listener.local_address())
+                .expect("somebody waits for the address");
+            let mut connection = listener.accept().await.expect("accept");
+            while let Ok(Some(message)) = connection.recv().await {
+                connection.send(&message).await.expect("echo");
+            }
+        });
+    });
+    let address: SocketAddr = address.recv().expect("the listener listens");
+    let dialer = std::thread::spawn(move || {
+        pin(0);
+        let runtime = Runtime::builder().build().expect("io_uring");
+        let peer = Identity::from_seed(&[2; 32]).public_key();
+        runtime.block_on(async {
+            let mut connection = dial(address, peer, &config(1, version))
+                .await
+                .expect("dial");
+            let mut pings = Vec::with_capacity(count);
+            for _ in 0..count {
+                let start = Instant::now();
+                connection.send(&[1]).await.expect("send");
+                connection.recv().await.expect("recv").expect("an echo");
+                pings.push(start.elapsed());
+            }
+            pings
+        })
+    });
+    let pings = dialer.join().expect("the dialer ends well");
+    listener.join().expect("the listener ends well");
+    pings
+}
