@@ -16,12 +16,16 @@ use crate::key_file;
 ///
 /// Without a command it runs the demo.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, after_help = "\
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   ringseal                                   see it at work in one process
   ringseal keygen --out alice.pem            make a key, print its public half
   ringseal listen 127.0.0.1:9000 --identity bob.pem --namespace chat --allow-any
-  ringseal dial 127.0.0.1:9000 --peer BOB --identity alice.pem --namespace chat")]
+  ringseal dial 127.0.0.1:9000 --peer BOB --identity alice.pem --namespace chat"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

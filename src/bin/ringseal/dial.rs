@@ -16,8 +16,9 @@ use crate::stdio::{self, Lines, Output};
 
 /// How long to wait for the peer once there is nothing left to do here.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A flood looks at the clock once in so many messages.
-const CLOCK_INTERVAL: u64 = 64;
+/// A flood looks at the clock once in so many messages or bytes, whichever comes first.
+const CLOCK_MESSAGES: u64 = 64;
+const CLOCK_BYTES: u64 = 1024 * 1024;
 
 pub(crate) fn run(args: &DialArgs) -> Result<(), Failure> {
     let limit = args.end.max_message_size;
@@ -92,11 +93,16 @@ async fn talk(
     }
     let mut typed = stdio::input(args.end.max_message_size);
     let writes = async move {
-        while let Some(line) = typed.recv().await {
-            sender.send(&line?).await?;
+        let mut result = Ok(());
+        while let Some(item) = typed.recv().await {
+            match item {
+                Ok(line) => sender.send(&line).await?,
+                Err(error) => result = Err(error),
+            }
         }
+        // Also after an error: the lines before it were sent.
         sender.close().await?;
-        Ok::<_, Failure>(())
+        result
     };
     let reads = async {
         while let Some(message) = receiver.recv().await? {
@@ -128,6 +134,8 @@ async fn flood(
     mut receiver: Receiver,
 ) -> Result<Figures, Failure> {
     let message = vec![0x5a; args.size as usize];
+    let size = u64::from(args.size);
+    let chunk = (CLOCK_BYTES / size.max(1)).clamp(1, CLOCK_MESSAGES);
     // What the peer sends has to go somewhere, or both ends come to a halt.
     let drained = spawn(async move {
         while receiver.recv().await?.is_some() {}
@@ -137,16 +145,16 @@ async fn flood(
     let all = async {
         let mut messages = 0;
         while start.elapsed() < args.seconds {
-            for _ in 0..CLOCK_INTERVAL {
+            for _ in 0..chunk {
                 sender.send(&message).await?;
             }
-            messages += CLOCK_INTERVAL;
+            messages += chunk;
         }
         // Only now has the kernel taken them all.
         sender.flush().await?;
         Ok::<_, Failure>(Figures {
             messages,
-            bytes: messages * u64::from(args.size),
+            bytes: messages * size,
             elapsed: start.elapsed(),
         })
     };

@@ -155,11 +155,7 @@ impl Session {
     }
 
     /// Prints what comes and sends what is typed, until the peer ends.
-    async fn print(
-        &mut self,
-        sender: &mut Sender,
-        receiver: &mut Receiver,
-    ) -> Result<(), Failure> {
+    async fn print(&mut self, sender: &mut Sender, receiver: &mut Receiver) -> Result<(), Failure> {
         let (entry, mut typed) = self.peers.enter();
         let reads = async {
             while let Some(message) = receiver.recv().await? {

@@ -93,8 +93,11 @@ impl Lines {
     pub(crate) async fn print(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut line = if self.is_terminal {
             let text = String::from_utf8_lossy(bytes);
-            text.replace(|c: char| c.is_control() && c != '\t' && c != '\n', "\u{fffd}")
-                .into_bytes()
+            text.replace(
+                |c: char| c.is_control() && c != '\t' && c != '\n',
+                "\u{fffd}",
+            )
+            .into_bytes()
         } else {
             bytes.to_vec()
         };
