@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use ringseal::{AttemptError, DialError, Receiver, RecvError, Runtime, Sender, spawn};
+use ringseal::{AttemptError, DialError, Receiver, RecvError, Runtime, SendError, Sender, spawn};
 use tokio::time::timeout;
 
 use crate::args::{Cli, DialArgs};
@@ -74,6 +74,29 @@ fn explain(error: DialError) -> Failure {
         DialError::Attempt(AttemptError::Deadline) => Failure::new(
             "no handshake within 5 seconds; compare address and port, the peer is silent or slow",
         ),
+        // A peer that refuses before it has read everything resets the connection.
+        DialError::Attempt(AttemptError::Transport(source))
+            if source.kind() == io::ErrorKind::ConnectionReset =>
+        {
+            AttemptError::UnexpectedEnd.into()
+        }
+        _ => error.into(),
+    }
+}
+
+/// What to try when a peer goes that has just shaken hands.
+const GONE: &str = "the peer has gone; if that was at once, compare --wire on both ends";
+
+fn explain_send(error: SendError) -> Failure {
+    match &error {
+        SendError::Transport(_) => Failure::with_advice(&error, GONE),
+        _ => error.into(),
+    }
+}
+
+fn explain_recv(error: RecvError) -> Failure {
+    match &error {
+        RecvError::Transport(_) => Failure::with_advice(&error, GONE),
         _ => error.into(),
     }
 }
@@ -96,16 +119,16 @@ async fn talk(
         let mut result = Ok(());
         while let Some(item) = typed.recv().await {
             match item {
-                Ok(line) => sender.send(&line).await?,
+                Ok(line) => sender.send(&line).await.map_err(explain_send)?,
                 Err(error) => result = Err(error),
             }
         }
         // Also after an error: the lines before it were sent.
-        sender.close().await?;
+        sender.close().await.map_err(explain_send)?;
         result
     };
     let reads = async {
-        while let Some(message) = receiver.recv().await? {
+        while let Some(message) = receiver.recv().await.map_err(explain_recv)? {
             lines.print(&message).await?;
         }
         Ok::<_, Failure>(())
@@ -146,12 +169,12 @@ async fn flood(
         let mut messages = 0;
         while start.elapsed() < args.seconds {
             for _ in 0..chunk {
-                sender.send(&message).await?;
+                sender.send(&message).await.map_err(explain_send)?;
             }
             messages += chunk;
         }
         // Only now has the kernel taken them all.
-        sender.flush().await?;
+        sender.flush().await.map_err(explain_send)?;
         Ok::<_, Failure>(Figures {
             messages,
             bytes: messages * size,
@@ -163,7 +186,8 @@ async fn flood(
     let figures = timeout(limit, all).await.map_err(|_| stalled())??;
     timeout(PATIENCE, sender.close())
         .await
-        .map_err(|_| stalled())??;
+        .map_err(|_| stalled())?
+        .map_err(explain_send)?;
     // The peer has read everything when it ends. Its own troubles change no figure of ours.
     let _ = timeout(PATIENCE, drained).await;
     Ok(figures)
@@ -183,8 +207,8 @@ async fn ping(
             if start >= end {
                 return Ok(());
             }
-            sender.send(&[0x5a]).await?;
-            let Some(echo) = receiver.recv().await? else {
+            sender.send(&[0x5a]).await.map_err(explain_send)?;
+            let Some(echo) = receiver.recv().await.map_err(explain_recv)? else {
                 return Err(Failure::new(
                     "the peer ended the connection instead of echoing; compare --wire on both ends",
                 ));
