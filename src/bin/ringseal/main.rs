@@ -1,3 +1,38 @@
-//! The `ringseal` command-line tool.
+//! The `ringseal` command-line tool: a thin layer over the library.
 
-fn main() {}
+mod args;
+mod demo;
+mod dial;
+mod failure;
+mod key_file;
+mod keygen;
+mod listen;
+mod report;
+mod stdio;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        None => demo::run(&cli.demo),
+        Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Keygen(args)) => keygen::generate(&args),
+        Some(Command::Pubkey(args)) => keygen::show(&args),
+        Some(Command::Listen(args)) => listen::run(&args),
+        Some(Command::Dial(args)) => dial::run(&args),
+    };
+    match result {
+        // Whoever read our output has seen enough.
+        Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(Failure::Failed(text)) => {
+            failure::warn(&text);
+            ExitCode::FAILURE
+        }
+    }
+}

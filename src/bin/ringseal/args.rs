@@ -1,0 +1,245 @@
+//! What the command line says.
+
+use core::str::FromStr;
+use core::time::Duration;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+use ringseal::protocol::record::MAX_MESSAGE_SIZE;
+use ringseal::{Address, Config, CupsVersion, PublicKey, SakeVersion};
+
+use crate::failure::Failure;
+use crate::key_file;
+
+/// Encrypted message streams over io_uring.
+///
+/// Without a command it runs the demo.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  ringseal                                   see it at work in one process
+  ringseal keygen --out alice.pem            make a key, print its public half
+  ringseal listen 127.0.0.1:9000 --identity bob.pem --namespace chat --allow-any
+  ringseal dial 127.0.0.1:9000 --peer BOB --identity alice.pem --namespace chat"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) demo: DemoArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a listener and a dialer in this process and tell what happens and how fast.
+    #[command(after_help = "\
+Examples:
+  ringseal demo
+  ringseal demo --seconds 10 --json")]
+    Demo(DemoArgs),
+    /// Make a private key (PKCS#8 PEM) and print its public key.
+    #[command(after_help = "\
+Examples:
+  ringseal keygen --out alice.pem            the public key goes to standard output
+  ringseal keygen > alice.pem                the public key goes to standard error
+
+A key made by `openssl genpkey -algorithm ed25519` works as well.")]
+    Keygen(KeygenArgs),
+    /// Print the public key of a private key.
+    #[command(after_help = "\
+Example:
+  ringseal pubkey alice.pem")]
+    Pubkey(PubkeyArgs),
+    /// Listen for connections until interrupted.
+    #[command(after_help = "\
+Examples:
+  ringseal listen 127.0.0.1:9000 --identity bob.pem --namespace chat --allow ALICE CAROL
+  ringseal listen 0.0.0.0:9000 --identity bob.pem --namespace bench --allow-any --mode sink
+
+ALICE and CAROL stand for public keys, 64 hexadecimal digits each. The first line on standard
+output is the address that is listened on; port 0 takes a free port. Messages are printed as
+lines also with --json.")]
+    Listen(ListenArgs),
+    /// Connect to a listener; lines of standard input are messages, replies are printed.
+    #[command(after_help = "\
+Examples:
+  ringseal dial 127.0.0.1:9000 --peer BOB --identity alice.pem --namespace chat
+  ringseal dial 127.0.0.1:9000 --peer BOB --identity alice.pem --namespace bench --flood \\
+      --size 16384 --seconds 10 --json
+  ringseal dial 127.0.0.1:9000 --peer BOB --identity alice.pem --namespace bench --ping
+
+BOB stands for the listener's public key, 64 hexadecimal digits. --flood suits a listener with
+--mode sink, --ping needs one with --mode echo.")]
+    Dial(DialArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How long the measurements take together.
+    #[arg(long, value_name = "S", default_value = "1", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// Print one line of JSON instead of words.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArgs {
+    /// Where the private key goes, readable only by you; an existing file is never overwritten.
+    /// Without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PubkeyArgs {
+    /// The private key.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// What both ends of a connection need.
+#[derive(Debug, Args)]
+pub(crate) struct EndArgs {
+    /// The private key of this end (PKCS#8 PEM); `ringseal keygen` makes one.
+    #[arg(long, value_name = "FILE")]
+    identity: PathBuf,
+    /// The application; both ends must name the same.
+    #[arg(long, value_name = "NS")]
+    namespace: String,
+    /// Wire versions of the key exchange and the records, as SAKE,CUPS; both ends must name the
+    /// same.
+    #[arg(long, value_name = "SAKE,CUPS", default_value = "v1,v1")]
+    wire: Wire,
+    /// The longest message in bytes, sent or received.
+    #[arg(long, value_name = "N", default_value_t = Config::DEFAULT_MAX_MESSAGE_SIZE,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGE_SIZE)))]
+    pub(crate) max_message_size: u32,
+}
+
+impl EndArgs {
+    /// Reads the identity and puts the settings together.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let identity = key_file::read(&self.identity)?;
+        Ok(Config::new(identity, &self.namespace)
+            .sake(self.wire.sake)
+            .cups(self.wire.cups)
+            .max_message_size(self.max_message_size))
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("admission").required(true)))]
+pub(crate) struct ListenArgs {
+    /// Where to listen, as HOST:PORT.
+    #[arg(value_name = "ADDR", value_parser = address)]
+    pub(crate) address: Address,
+    #[command(flatten)]
+    pub(crate) end: EndArgs,
+    /// Public keys that may connect.
+    #[arg(long, value_name = "HEX", num_args = 1.., group = "admission")]
+    pub(crate) allow: Vec<PublicKey>,
+    /// Let anybody connect who can prove some key.
+    #[arg(long, group = "admission", conflicts_with = "allow")]
+    pub(crate) allow_any: bool,
+    /// What to do with messages.
+    #[arg(long, value_enum, default_value_t = Mode::Print)]
+    pub(crate) mode: Mode,
+    /// Print the address as JSON; figures are JSON in any case.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Print each as a line; lines of standard input go to every connected peer.
+    Print,
+    /// Send each back.
+    Echo,
+    /// Count them and print one line of JSON when a connection ends.
+    Sink,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("measurement")))]
+pub(crate) struct DialArgs {
+    /// Where to connect to, as HOST:PORT.
+    #[arg(value_name = "ADDR", value_parser = address)]
+    pub(crate) address: Address,
+    /// The listener's public key.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) peer: PublicKey,
+    #[command(flatten)]
+    pub(crate) end: EndArgs,
+    /// Send messages as fast as possible and print the rate.
+    #[arg(long, group = "measurement")]
+    pub(crate) flood: bool,
+    /// Send one byte, wait for its echo, again and again, and print the round-trip times.
+    #[arg(long, group = "measurement")]
+    pub(crate) ping: bool,
+    /// Bytes in a message of --flood.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 16_384,
+        requires = "flood",
+        conflicts_with = "ping"
+    )]
+    pub(crate) size: u32,
+    /// How long to --flood or --ping.
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds,
+        requires = "measurement")]
+    pub(crate) seconds: Duration,
+    /// Print figures as one line of JSON instead of words.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wire {
+    sake: SakeVersion,
+    cups: CupsVersion,
+}
+
+impl FromStr for Wire {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (sake, cups) = match text {
+            "v0,v0" => (SakeVersion::V0, CupsVersion::V0),
+            "v0,v1" => (SakeVersion::V0, CupsVersion::V1),
+            "v1,v0" => (SakeVersion::V1, CupsVersion::V0),
+            "v1,v1" => (SakeVersion::V1, CupsVersion::V1),
+            _ => return Err("write two versions, each v0 or v1, as in v1,v1"),
+        };
+        Ok(Self { sake, cups })
+    }
+}
+
+/// Longer runs would overflow clocks before anybody sees the end.
+const MAX_SECONDS: f64 = 1e6;
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| *seconds > 0.0 && *seconds <= MAX_SECONDS)
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("write a number of seconds above 0 and up to {MAX_SECONDS}"))
+}
+
+fn address(text: &str) -> Result<Address, &'static str> {
+    let address = Address::from(text);
+    let names_port = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    match address {
+        Address::Name(_) if !names_port => {
+            Err("write host and port, as in 127.0.0.1:9000 or [::1]:9000")
+        }
+        _ => Ok(address),
+    }
+}

@@ -1,0 +1,212 @@
+//! Figures: how they are taken, and how they are told in words and in JSON.
+
+use core::fmt;
+use core::time::Duration;
+use std::time::Instant;
+
+use ringseal::PublicKey;
+use serde_json::{Value, json};
+
+/// Counts messages from the first one on.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    started: Option<Instant>,
+    messages: u64,
+    bytes: u64,
+}
+
+impl Tally {
+    #[inline]
+    pub(crate) fn add(&mut self, length: usize) {
+        if self.started.is_none() {
+            self.started = Some(Instant::now());
+        }
+        self.messages += 1;
+        self.bytes += length as u64;
+    }
+
+    /// The figures for the time up to now.
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            messages: self.messages,
+            bytes: self.bytes,
+            elapsed: self.started.map_or(Duration::ZERO, |at| at.elapsed()),
+        }
+    }
+}
+
+/// How much went through in which time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) elapsed: Duration,
+}
+
+impl Figures {
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "messages": self.messages,
+            "bytes": self.bytes,
+            "seconds": self.elapsed.as_secs_f64(),
+            "bytes_per_second": self.rate(self.bytes),
+            "messages_per_second": self.rate(self.messages),
+        })
+    }
+
+    pub(crate) fn json_with_peer(&self, peer: PublicKey) -> Value {
+        let mut value = self.json();
+        value["peer"] = peer.to_string().into();
+        value
+    }
+
+    /// Zero where nothing was measured: JSON has no infinity.
+    fn rate(&self, count: u64) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 {
+            count as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} messages, {} bytes in {:.2} seconds: {:.1} MB/s, {:.0} messages/s",
+            self.messages,
+            self.bytes,
+            self.elapsed.as_secs_f64(),
+            self.rate(self.bytes) / 1e6,
+            self.rate(self.messages)
+        )
+    }
+}
+
+/// Values that share their leading digits with a bucket differ by less than one part in this.
+const STEPS: u64 = 128;
+/// Exact small values, then `STEPS` buckets for each power of two.
+const BUCKETS: usize = 58 * 128;
+
+/// Round-trip times, in memory that does not grow with them.
+#[derive(Debug)]
+pub(crate) struct RoundTrips {
+    buckets: Vec<u64>,
+    count: u64,
+    max_ns: u64,
+}
+
+impl RoundTrips {
+    pub(crate) fn new() -> Self {
+        Self {
+            buckets: vec![0; BUCKETS],
+            count: 0,
+            max_ns: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, time: Duration) {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.buckets[bucket(ns)] += 1;
+        self.count += 1;
+        self.max_ns = self.max_ns.max(ns);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The time that `percent` of 100 round trips do not exceed, within one part in `STEPS`.
+    fn percentile_us(&self, percent: u64) -> f64 {
+        let rank = (self.count * percent).div_ceil(100).max(1);
+        let mut seen = 0;
+        let index = self.buckets.iter().position(|count| {
+            seen += count;
+            seen >= rank
+        });
+        let highest = index.map_or(self.max_ns, |index| last_of(index as u64));
+        highest.min(self.max_ns) as f64 / 1e3
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "round_trips": self.count,
+            "p50_us": self.percentile_us(50),
+            "p99_us": self.percentile_us(99),
+            "max_us": self.max_ns as f64 / 1e3,
+        })
+    }
+}
+
+impl fmt::Display for RoundTrips {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} round trips: half within {:.1} us (p50_us), 99 of 100 within {:.1} us (p99_us), \
+             the slowest {:.1} us (max_us)",
+            self.count,
+            self.percentile_us(50),
+            self.percentile_us(99),
+            self.max_ns as f64 / 1e3
+        )
+    }
+}
+
+/// Where a value is counted: by its power of two and the seven bits below the leading one.
+fn bucket(ns: u64) -> usize {
+    if ns < STEPS {
+        return usize::try_from(ns).unwrap_or(0);
+    }
+    let shift = ns.ilog2() - STEPS.ilog2();
+    let index = u64::from(shift) * STEPS + (ns >> shift);
+    usize::try_from(index).map_or(BUCKETS - 1, |index| index.min(BUCKETS - 1))
+}
+
+/// The highest value of a bucket.
+fn last_of(index: u64) -> u64 {
+    if index < 2 * STEPS {
+        return index;
+    }
+    let shift = index / STEPS - 1;
+    let lead = u128::from(index - shift * STEPS) + 1;
+    u64::try_from((lead << shift) - 1).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_hold_their_values_within_one_part_in_128() {
+        for shift in 0..64 {
+            for value in [1_u64 << shift, (1 << shift) | ((1 << shift) / 3)] {
+                let last = last_of(bucket(value) as u64);
+                assert!(last >= value && last - value <= value / STEPS, "{value}");
+            }
+        }
+        assert_eq!(last_of(bucket(u64::MAX) as u64), u64::MAX);
+    }
+
+    #[test]
+    fn percentiles_are_those_of_the_sorted_values() {
+        let mut times = RoundTrips::new();
+        for ns in 1..=100 {
+            times.add(Duration::from_nanos(ns));
+        }
+        times.add(Duration::from_nanos(5000));
+        let json = times.json();
+        assert_eq!(json["p50_us"], 0.051);
+        assert_eq!(json["p99_us"], 0.1);
+        assert_eq!(json["max_us"], 5.0);
+    }
+
+    #[test]
+    fn rates_of_nothing_are_zero() {
+        let json = Tally::default().figures().json();
+        assert_eq!(json["messages_per_second"], 0.0);
+        assert_eq!(json["seconds"], 0.0);
+    }
+}
