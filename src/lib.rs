@@ -83,3 +83,8 @@ pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};
 pub use protocol::record::{CupsVersion, OpenError};
 pub use ring::{Registration, StartError, Task};
+
+/// Runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

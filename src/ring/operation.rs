@@ -104,8 +104,8 @@ impl Operation {
 
     /// Writes `range` of `buffer`.
     ///
-    /// `SEND` rather than `WRITE_FIXED`: it raises no SIGPIPE and the kernel itself waits until
-    /// all of the range is taken.
+    /// `SEND` rather than `WRITE_FIXED`: it raises no SIGPIPE, the kernel itself waits until all of
+    /// the range is taken, and in nine alternating runs the two were equally fast (README).
     pub(crate) fn write(
         state: &Rc<RingState>,
         descriptor: &Rc<OwnedFd>,
