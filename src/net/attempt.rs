@@ -3,6 +3,7 @@
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -113,6 +114,16 @@ fn establish(
     Ok(Connection::new(link, address, peer, sealer, opener))
 }
 
+/// What a socket's failure means here. A peer that refuses while bytes of ours are unread resets.
+fn broken(error: io::Error) -> AttemptError {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => AttemptError::UnexpectedEnd,
+        _ => AttemptError::Transport(error),
+    }
+}
+
 async fn write(link: &Link, output: &mut Vec<u8>) -> Result<(), AttemptError> {
     if output.is_empty() {
         return Ok(());
@@ -121,9 +132,7 @@ async fn write(link: &Link, output: &mut Vec<u8>) -> Result<(), AttemptError> {
     buffer.copy_from_slice(output);
     let length = output.len();
     output.clear();
-    link.write_all(buffer, length)
-        .await
-        .map_err(AttemptError::Transport)
+    link.write_all(buffer, length).await.map_err(broken)
 }
 
 /// Reads never more than the current handshake message, so that what follows stays in the socket
@@ -147,7 +156,7 @@ impl Reader {
         let (count, buffer) = link
             .read(buffer, wanted.clamp(1, READ_SIZE))
             .await
-            .map_err(AttemptError::Transport)?;
+            .map_err(broken)?;
         if count == 0 {
             return Err(AttemptError::UnexpectedEnd);
         }

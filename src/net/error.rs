@@ -24,7 +24,7 @@ pub enum AttemptError {
     /// The socket failed.
     #[error("the socket failed during the handshake")]
     Transport(#[source] io::Error),
-    /// The peer closed the connection. A peer that refuses us does the same.
+    /// The peer closed or reset the connection. A peer that refuses us does the same.
     #[error(
         "the peer closed the connection during the handshake; it may not admit this identity, or \
          compare namespace, SAKE version and clock on both ends"

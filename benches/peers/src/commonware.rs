@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use commonware_codec::{Copying, DecodeExt as _};
 use commonware_cryptography::ed25519::{PrivateKey, PublicKey};
+use commonware_cryptography::handshake::sake::Error as SakeError;
 use commonware_cryptography::{ChaCha20Poly1305, Signer as _};
 use commonware_runtime::{
     Clock, Listener as _, Network, Runner as _, Sink, Stream, Supervisor, iouring, tokio,
@@ -19,6 +20,7 @@ use commonware_runtime::{
 use commonware_stream::Upgrader as _;
 use commonware_stream::cups::{self, Cups};
 use commonware_stream::sake::{self, Sake};
+use commonware_stream::utils::codec::Error as FrameError;
 use commonware_stream::utils::{Timeout, TimeoutError};
 use rand_core::CryptoRng;
 
@@ -195,8 +197,19 @@ impl PeerError {
             TimeoutError::Timeout => "timeout",
             TimeoutError::Upgrade(sake::Error::PeerRejected(_)) => "peer_rejected",
             TimeoutError::Upgrade(sake::Error::UnableToDecode(_)) => "decode",
-            TimeoutError::Upgrade(sake::Error::Frame(_)) => "transport",
-            TimeoutError::Upgrade(sake::Error::HandshakeError(_)) => "handshake",
+            TimeoutError::Upgrade(sake::Error::Frame(error)) => match error {
+                FrameError::RecvTooLarge(_) => "frame_too_large",
+                FrameError::InvalidVarint => "bad_varint",
+                FrameError::RecvFailed(_)
+                | FrameError::SendFailed(_)
+                | FrameError::SendTooLarge(_) => "transport",
+            },
+            TimeoutError::Upgrade(sake::Error::HandshakeError(error)) => match error {
+                SakeError::InvalidSignature => "bad_signature",
+                SakeError::InvalidEphemeralKey => "bad_ephemeral",
+                SakeError::InvalidConfirmation => "bad_confirmation",
+                SakeError::InvalidTimestamp(..) => "bad_timestamp",
+            },
         };
         Self { name, text }
     }

@@ -74,12 +74,6 @@ fn explain(error: DialError) -> Failure {
         DialError::Attempt(AttemptError::Deadline) => Failure::new(
             "no handshake within 5 seconds; compare address and port, the peer is silent or slow",
         ),
-        // A peer that refuses before it has read everything resets the connection.
-        DialError::Attempt(AttemptError::Transport(source))
-            if source.kind() == io::ErrorKind::ConnectionReset =>
-        {
-            AttemptError::UnexpectedEnd.into()
-        }
         _ => error.into(),
     }
 }

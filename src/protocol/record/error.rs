@@ -86,7 +86,9 @@ pub enum OpenError {
         limit: u32,
     },
     /// The stream ended within a record.
-    #[error("stream ended within a record; the peer or the network broke the connection")]
+    #[error(
+        "stream ended within a record; the peer or the network cut it, or, on the first record, the other end uses another cups version"
+    )]
     Truncated,
 }
 
