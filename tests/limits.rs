@@ -98,7 +98,7 @@ fn an_arena_beyond_the_locked_memory_limit_is_an_error_that_names_it() {
     let text = error.to_string();
     for part in [
         "262144 bytes",
-        "2088960",
+        "2785280",
         "RLIMIT_MEMLOCK",
         "raise it",
         "fewer",
