@@ -149,3 +149,81 @@ impl Drop for Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use rustix::io::Errno;
+
+    use super::*;
+    use crate::net::Runtime;
+
+    fn link() -> Rc<Link> {
+        let (ours, _theirs) = UnixStream::pair().expect("a pair of sockets");
+        let context = Context::current().expect("inside a runtime");
+        Link::new(context, ours.into())
+    }
+
+    fn completion(result: Result<usize, Errno>) -> Completion {
+        Completion {
+            result: result.map_err(io::Error::from),
+            buffer: Some(Buffer::heap(100).expect("memory")),
+        }
+    }
+
+    // HAZARDS B5, the writing side: each answer that the kernel may give.
+    #[test]
+    fn a_write_goes_on_after_short_and_interrupted_ones_and_ends_at_anything_else() {
+        let runtime = Runtime::builder().build().expect("io_uring");
+        runtime.block_on(async {
+            let link = link();
+            let mut range = 10..100;
+            for (answer, start) in [
+                (Ok(30), 40),
+                (Err(Errno::INTR), 40),
+                (Err(Errno::AGAIN), 40),
+                (Ok(59), 99),
+                (Ok(1), 100),
+            ] {
+                link.continue_write(completion(answer), &mut range)
+                    .expect("goes on");
+                assert_eq!(range.start, start);
+            }
+            for errno in [
+                Errno::CANCELED,
+                Errno::NOBUFS,
+                Errno::FAULT,
+                Errno::BADF,
+                Errno::NOMEM,
+                Errno::PIPE,
+            ] {
+                let error = link
+                    .continue_write(completion(Err(errno)), &mut range)
+                    .expect_err("final");
+                assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()));
+            }
+            let error = link
+                .continue_write(completion(Ok(0)), &mut range)
+                .expect_err("nothing was taken");
+            assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+        });
+    }
+
+    // HAZARDS B5.
+    #[test]
+    fn an_operation_is_tried_again_a_bounded_number_of_times() {
+        let runtime = Runtime::builder().build().expect("io_uring");
+        runtime.block_on(async {
+            let link = link();
+            let interrupted = io::Error::from(Errno::INTR);
+            let tries = (0..1000)
+                .take_while(|_| link.should_retry(&interrupted))
+                .count();
+            assert_eq!(tries, MAX_RETRIES as usize);
+            link.made_progress();
+            assert!(link.should_retry(&interrupted));
+            assert!(!link.should_retry(&io::Error::from(Errno::PIPE)));
+        });
+    }
+}
