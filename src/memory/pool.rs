@@ -95,9 +95,13 @@ impl State {
 }
 
 impl Pool {
-    /// The fewest slots that let one connection move: one being filled, one being written, one
-    /// being read into, one held by messages.
-    pub(crate) const MIN_SLOTS: usize = 4;
+    /// What one sender holds at most: a slot that it fills and a slot in flight.
+    pub(crate) const SENDER_SLOTS: usize = 1 + 1;
+    /// What one receiver needs to move: a slot that is read into, and one that the messages it
+    /// has given out are views of.
+    pub(crate) const RECEIVER_SLOTS: usize = 1 + 1;
+    /// The fewest slots that let one connection move in both directions.
+    pub(crate) const MIN_SLOTS: usize = Self::SENDER_SLOTS + Self::RECEIVER_SLOTS;
 
     /// Carves `slots` slots of `slot_size` bytes from `mapping`.
     ///
@@ -114,9 +118,11 @@ impl Pool {
             needed.is_some_and(|needed| slot_size > 0 && needed <= mapping.length()),
             "slots beyond the mapping"
         );
-        // A quarter, and two at the least, is left for the other class: enough to fill one slot
-        // while another is in flight.
-        let class_limit = slots - (slots / 4).max(2);
+        // A quarter is left for the other class, and what one connection needs at the least.
+        let left = (slots / 4)
+            .max(Self::SENDER_SLOTS)
+            .max(Self::RECEIVER_SLOTS);
+        let class_limit = slots - left;
         Self {
             inner: Rc::new(Inner {
                 mapping,

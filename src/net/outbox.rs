@@ -19,11 +19,11 @@ use std::rc::Rc;
 
 use super::context::count;
 use super::link::Link;
-use crate::memory::Buffer;
+use crate::memory::{Buffer, Pool};
 use crate::ring::ShutdownSide;
 
 /// How many buffers a sender may have filled or in flight.
-pub(crate) const MAX_BUFFERS: usize = 2;
+const MAX_BUFFERS: usize = Pool::SENDER_SLOTS;
 
 /// A buffer and how much of it holds sealed records.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use crate::ring::{self, Registration, Ring, StartError, Task};
 
 /// Settings of a [`Runtime`].
 ///
-/// A connection that moves data in both directions holds at most five slots: two that its sender
-/// fills and has in flight, one that is read into, one that holds the start of an incomplete
-/// message, and what the messages view that the caller keeps. An idle connection holds one, and
-/// none once many are out.
+/// A connection that moves data holds two slots for sending, one that fills and one in flight, and
+/// two for receiving, one that is read into and one that holds the messages given out, more if the
+/// caller keeps messages of more slots than that. Sending and receiving leave each other a quarter
+/// of the slots. An idle connection holds one, and none once many are out.
 #[derive(Clone, Debug)]
 pub struct Builder {
     ring_entries: u32,
