@@ -64,7 +64,7 @@
 //!
 //! * [`protocol`]: handshake, records, keys, ciphers; slices in, slices out, no I/O.
 //! * `memory`: the arena, its slots, who holds them; all `unsafe` for memory.
-//! * `ring`: the driver; the only room that names tokio-uring.
+//! * `ring`: the driver; the only room that names io-uring, tokio-uring and tokio.
 //! * `net`: the edge: runtime, connections, what is re-exported here.
 
 extern crate alloc;
@@ -77,12 +77,12 @@ mod ring;
 pub use net::{
     AcceptError, Address, Admission, AttemptError, BindError, Builder, Config, Connection,
     DialError, Listener, Message, Receiver, RecvError, Reservation, Runtime, SendError, Sender,
-    Statistics, dial, spawn,
+    Statistics, dial,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};
 pub use protocol::record::{CupsVersion, OpenError};
-pub use ring::{Registration, StartError, Task};
+pub use ring::{Driver, Registration, StartError, Task, sleep, spawn, timeout};
 
 /// Runs the README's example.
 #[cfg(doctest)]

@@ -12,16 +12,18 @@ const ARROWS: [(&str, &[&str]); 4] = [
 ];
 
 /// Files that may hold `unsafe`.
-const UNSAFE: [&str; 4] = [
+const UNSAFE: [&str; 5] = [
     "memory/buffer.rs",
     "memory/mapping.rs",
+    "ring/native/queue.rs",
     "ring/probe.rs",
-    "ring/registration.rs",
+    "ring/tokio_uring/registration.rs",
 ];
 
 /// Words, and the only places where they may stand.
-const ONLY_IN: [(&str, &[&str]); 4] = [
-    ("tokio_uring", &["ring/"]),
+const ONLY_IN: [(&str, &[&str]); 5] = [
+    ("tokio_uring::", &["ring/"]),
+    ("async_task::", &["ring/"]),
     ("tokio::", &["ring/", "bin/"]),
     ("io_uring::", &["ring/"]),
     ("SystemTime", &["net/attempt.rs"]),

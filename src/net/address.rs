@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use crate::ring;
+use crate::ring::{self, RingState};
 
 /// A TCP address, or a name and port that the system's resolver turns into some.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,10 +17,10 @@ pub enum Address {
 }
 
 impl Address {
-    pub(crate) async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+    pub(crate) async fn resolve(&self, ring: &RingState) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::Socket(address) => Ok(vec![*address]),
-            Self::Name(name) => ring::resolve(name).await,
+            Self::Name(name) => ring::resolve(ring, name).await,
         }
     }
 }

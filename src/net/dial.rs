@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use super::address::Address;
 use super::attempt;
@@ -11,7 +12,7 @@ use super::context::Context;
 use super::error::{AttemptError, DialError};
 use super::link::Link;
 use crate::protocol::identity::PublicKey;
-use crate::ring;
+use crate::ring::{self, RingState};
 
 /// Connects to `address` and shakes hands with `peer`, within [`Config::handshake_deadline`].
 ///
@@ -36,15 +37,16 @@ pub async fn dial(
         let context = Context::current()
             .filter(Context::is_running)
             .ok_or(DialError::OutsideRuntime)?;
-        let candidates = address
-            .resolve()
-            .await
-            .map_err(|source| DialError::Resolve {
-                name: address.to_string(),
-                source,
-            })?;
+        let candidates =
+            address
+                .resolve(&context.ring)
+                .await
+                .map_err(|source| DialError::Resolve {
+                    name: address.to_string(),
+                    source,
+                })?;
         let (descriptor, socket_address) =
-            connect_any(&candidates)
+            connect_any(&context.ring, &candidates)
                 .await
                 .map_err(|source| DialError::Connect {
                     address: address.to_string(),
@@ -59,10 +61,13 @@ pub async fn dial(
 }
 
 /// Connects to the first address that answers.
-async fn connect_any(candidates: &[SocketAddr]) -> io::Result<(std::os::fd::OwnedFd, SocketAddr)> {
+async fn connect_any(
+    ring: &Rc<RingState>,
+    candidates: &[SocketAddr],
+) -> io::Result<(std::os::fd::OwnedFd, SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for &candidate in candidates {
-        match ring::connect(candidate).await {
+        match ring::connect(ring, candidate).await {
             Ok(descriptor) => return Ok((descriptor, candidate)),
             Err(error) => last = error,
         }

@@ -70,14 +70,18 @@ impl Listener {
             .filter(Context::is_running)
             .ok_or(BindError::OutsideRuntime)?;
         let name = address.into();
-        let candidates = name.resolve().await.map_err(|source| BindError::Resolve {
-            name: name.to_string(),
-            source,
-        })?;
+        let ring = Rc::clone(&context.ring);
+        let candidates = name
+            .resolve(&ring)
+            .await
+            .map_err(|source| BindError::Resolve {
+                name: name.to_string(),
+                source,
+            })?;
         let bound = async {
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
             for candidate in candidates {
-                match Acceptor::bind(candidate).await {
+                match Acceptor::bind(&ring, candidate).await {
                     Ok(acceptor) => return Ok((acceptor.local_address()?, acceptor)),
                     Err(error) => last = error,
                 }

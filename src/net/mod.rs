@@ -32,5 +32,5 @@ pub use error::{AcceptError, AttemptError, BindError, DialError, RecvError, Send
 pub use listener::Listener;
 pub use message::Message;
 pub use receiver::Receiver;
-pub use runtime::{Builder, Runtime, Statistics, spawn};
+pub use runtime::{Builder, Runtime, Statistics};
 pub use sender::{Reservation, Sender};

@@ -1,11 +1,12 @@
 //! One ring, one pool and one executor on the calling thread.
 
 use core::future::Future;
+use core::time::Duration;
 use std::rc::Rc;
 
 use super::context::Context;
 use crate::memory::{Mapping, Pool};
-use crate::ring::{self, Registration, Ring, StartError, Task};
+use crate::ring::{self, Driver, Registration, Ring, RingSettings, StartError};
 
 /// Settings of a [`Runtime`].
 ///
@@ -19,6 +20,8 @@ pub struct Builder {
     slots: usize,
     slot_size: usize,
     registration: Registration,
+    driver: Driver,
+    busy_poll: Duration,
 }
 
 impl Builder {
@@ -61,6 +64,22 @@ impl Builder {
         self
     }
 
+    /// Sets who submits operations and runs tasks.
+    #[must_use]
+    pub fn driver(mut self, driver: Driver) -> Self {
+        self.driver = driver;
+        self
+    }
+
+    /// Sets for how long an idle thread looks for something to do before it sleeps, zero by
+    /// default. Messages that come in that time are found without a wake-up, for the price of a
+    /// core that does not rest. [`Driver::Native`] only.
+    #[must_use]
+    pub fn busy_poll(mut self, duration: Duration) -> Self {
+        self.busy_poll = duration;
+        self
+    }
+
     /// Makes the pool and the ring. The runtime belongs to this thread.
     ///
     /// # Errors
@@ -92,18 +111,21 @@ impl Builder {
         };
         let mapping = Mapping::new(length).map_err(StartError::Arena)?;
         let pool = Pool::new(mapping, self.slots, slot_size);
-        let ring = Ring::start(self.ring_entries, &pool, self.registration)?;
-        let context = Context::new(pool, Rc::clone(ring.state()));
-        let helpers = {
-            let _entered = context.enter();
-            let reaper = Rc::clone(&context).reap();
-            let watchdog = ring.watchdog();
-            ring.block_on(async { [ring::spawn(reaper), ring::spawn(watchdog)] })
+        let settings = RingSettings {
+            driver: self.driver,
+            entries: self.ring_entries,
+            registration: self.registration,
+            busy_poll: self.busy_poll,
         };
+        let ring = Ring::start(settings, &pool)?;
+        let context = Context::new(pool, Rc::clone(ring.state()));
+        let entered = context.enter();
+        let reaper = Rc::clone(&context).reap();
+        ring.block_on(async { drop(ring::spawn(reaper)) });
+        drop(entered);
         Ok(Runtime {
             ring: Some(ring),
             context,
-            _helpers: helpers,
         })
     }
 }
@@ -115,6 +137,8 @@ impl Default for Builder {
             slots: Self::DEFAULT_SLOTS,
             slot_size: Self::DEFAULT_SLOT_SIZE,
             registration: Registration::default(),
+            driver: Driver::default(),
+            busy_poll: Duration::ZERO,
         }
     }
 }
@@ -129,7 +153,6 @@ pub struct Runtime {
     /// `None` only while it is dropped, before `context`, whose pool the kernel may use.
     ring: Option<Ring>,
     context: Rc<Context>,
-    _helpers: [Task<()>; 2],
 }
 
 impl Runtime {
@@ -145,15 +168,13 @@ impl Runtime {
     ///
     /// If this thread is inside a runtime already, or `future` panics.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let ring = self.ring.as_ref().expect("a ring until the drop");
         assert!(
-            !Ring::is_inside_executor(),
+            !ring.is_inside_executor(),
             "Runtime::block_on was called inside a runtime"
         );
         let _entered = self.context.enter();
-        self.ring
-            .as_ref()
-            .expect("a ring until the drop")
-            .block_on(future)
+        ring.block_on(future)
     }
 
     /// Returns a snapshot of what the runtime holds and has done.
@@ -165,7 +186,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let Some(ring) = self.ring.take() else { return };
-        if Ring::is_inside_executor() {
+        if ring.is_inside_executor() {
             // Nothing can be waited for here, so the kernel keeps what it has.
             tracing::warn!("a runtime was dropped inside an executor; its ring is leaked");
             ring.leak();
@@ -175,19 +196,6 @@ impl Drop for Runtime {
         ring.block_on(Rc::clone(&self.context).shut_down());
         drop(ring);
     }
-}
-
-/// Starts a task on the runtime of this thread. Await the [`Task`] for its output, or drop it to
-/// let it run on.
-///
-/// # Panics
-///
-/// Outside [`Runtime::block_on`].
-pub fn spawn<F>(future: F) -> Task<F::Output>
-where
-    F: Future + 'static,
-{
-    ring::spawn(future)
 }
 
 /// What a runtime holds and has done since it was made.

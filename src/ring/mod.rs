@@ -1,43 +1,58 @@
-//! The ring driver: the only room that names tokio-uring and tokio.
+//! The ring drivers: the only room that names io-uring, tokio-uring and tokio.
 //!
-//! Everything above asks this room for six things, and another driver that takes its place has
-//! to provide the same six:
+//! There are two, [`Driver::Native`] and [`Driver::TokioUring`]. Everything above asks this room
+//! for six things, and another driver that takes its place beside them has to provide the same:
 //!
 //! * [`Ring`]: made from a [`Pool`] whose arena it registers; runs a future on this thread; tells
 //!   how many operations are in flight; turns even when a task never idles;
 //! * [`Operation`]: one read, write, readiness wait or cancellation. It owns the memory that the
 //!   kernel may touch as an [`InFlight`](crate::memory::InFlight) and gives it back in its
 //!   [`Completion`]. It is submitted when made, survives being polled from different tasks, and
-//!   has to be polled to its end: dropped before, it leaks its memory, never frees it;
-//! * [`connect`], [`Acceptor`]: sockets, safe to cancel at any point;
+//!   has to be polled to its end by the rooms above. Dropped before, it never frees its memory
+//!   while the kernel may be at it;
+//! * [`connect`], [`resolve`], [`Acceptor`]: sockets, safe to cancel at any point;
 //! * [`spawn`]: tasks on this thread;
 //! * [`sleep`], [`timeout`]: timers, none of them on the hot path;
 //! * [`StartError`]: why there is no ring, in words that say what to change.
-//!
-//! What decides the shape here is how tokio-uring behaves: dropping its operation cancels
-//! nothing, its teardown frees stored data before it cancels, and submissions enter the kernel
-//! only when the thread parks or the queue is full.
 
+mod native;
+mod network;
 mod operation;
 mod probe;
-mod registration;
 mod socket;
 mod start_error;
 mod task;
-mod watchdog;
+mod tokio_uring;
 
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::task::Waker;
+use core::time::Duration;
 use std::rc::Rc;
 
 use crate::memory::Pool;
+use native::{NativeRing, Queue};
+use tokio_uring::TokioUringRing;
 
+pub(crate) use network::{Acceptor, connect, resolve};
 pub(crate) use operation::{Completion, Operation};
-pub(crate) use socket::{Acceptor, ShutdownSide, Socket, connect, resolve};
+pub(crate) use socket::{ShutdownSide, Socket};
 pub use start_error::StartError;
-pub use task::Task;
-pub(crate) use task::{sleep, spawn, timeout};
+pub use task::{Task, sleep, spawn, timeout};
+
+/// Who submits operations and runs the tasks of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Driver {
+    /// ringseal's own loop on the io-uring crate: it waits in the ring and can poll busily.
+    ///
+    /// Timers and sockets of tokio have no reactor in it, unless you enter one that runs
+    /// elsewhere (`tokio::runtime::Handle::enter`); its channels work as they are.
+    #[default]
+    Native,
+    /// tokio-uring: a current-thread tokio runtime that waits in epoll.
+    TokioUring,
+}
 
 /// Whether the arena is registered with the ring as a fixed buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,9 +74,22 @@ pub(crate) struct RingState {
     /// Woken when `in_flight` falls to zero.
     idle: RefCell<Option<Waker>>,
     registered: Cell<bool>,
+    /// The native driver's queues; without them it is tokio-uring that turns the ring.
+    queue: Option<Rc<Queue>>,
 }
 
 impl RingState {
+    pub(crate) fn driver(&self) -> Driver {
+        match self.queue {
+            Some(_) => Driver::Native,
+            None => Driver::TokioUring,
+        }
+    }
+
+    fn queue(&self) -> Option<&Rc<Queue>> {
+        self.queue.as_ref()
+    }
+
     /// Returns how many operations the kernel has not completed, or nobody has collected.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.get()
@@ -92,41 +120,70 @@ impl RingState {
     }
 }
 
+/// What a ring is made with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RingSettings {
+    pub(crate) driver: Driver,
+    /// Submissions that fit.
+    pub(crate) entries: u32,
+    pub(crate) registration: Registration,
+    /// How long to look for something to do before waiting in the kernel.
+    pub(crate) busy_poll: Duration,
+}
+
 /// A ring and the single-threaded executor that turns it.
+#[derive(Debug)]
 pub(crate) struct Ring {
-    runtime: tokio_uring::Runtime,
+    inner: Inner,
     state: Rc<RingState>,
-    entries: u32,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Native(NativeRing),
+    TokioUring(TokioUringRing),
 }
 
 impl Ring {
-    /// Starts a ring of `entries` submissions and registers the arena of `pool`.
+    /// Starts a ring and registers the arena of `pool`.
     ///
     /// # Errors
     ///
     /// [`StartError`] names what is missing and what to do.
-    pub(crate) fn start(
-        entries: u32,
-        pool: &Pool,
-        registration: Registration,
-    ) -> Result<Self, StartError> {
-        // tokio-uring leaks descriptors when its own start fails, so a throw-away ring goes first.
-        let builder = probe::usable_builder(entries)?;
-        let runtime = tokio_uring::Runtime::new(
-            tokio_uring::builder()
-                .entries(entries)
-                .uring_builder(&builder),
-        )
-        .map_err(StartError::from_setup)?;
-        let ring = Self {
-            runtime,
-            state: Rc::default(),
+    pub(crate) fn start(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
+        let RingSettings {
+            driver,
             entries,
+            registration,
+            busy_poll,
+        } = settings;
+        let (inner, state) = match driver {
+            Driver::Native => {
+                let ring = NativeRing::start(entries, busy_poll)?;
+                let state = RingState {
+                    queue: Some(Rc::clone(ring.queue())),
+                    ..RingState::default()
+                };
+                (Inner::Native(ring), Rc::new(state))
+            }
+            Driver::TokioUring if busy_poll.is_zero() => {
+                let state = Rc::default();
+                let ring = TokioUringRing::start(entries, &state)?;
+                (Inner::TokioUring(ring), state)
+            }
+            Driver::TokioUring => {
+                return Err(StartError::Configuration(
+                    "tokio-uring waits in epoll and cannot poll its ring busily; use \
+                     Driver::Native, or no busy polling",
+                ));
+            }
         };
+        let ring = Self { inner, state };
         if registration != Registration::Off {
-            let result = ring
-                .runtime
-                .block_on(async { registration::register(pool.clone()) });
+            let result = match &ring.inner {
+                Inner::Native(ring) => ring.register(pool),
+                Inner::TokioUring(ring) => ring.register(pool),
+            };
             match (result, registration) {
                 (Ok(()), _) => ring.state.registered.set(true),
                 (Err(error), Registration::Preferred) => tracing::warn!(
@@ -147,31 +204,24 @@ impl Ring {
 
     /// Runs `future` and the tasks of this ring until it is done.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.block_on(future)
+        match &self.inner {
+            Inner::Native(ring) => ring.block_on(future),
+            Inner::TokioUring(ring) => ring.block_on(future),
+        }
     }
 
-    /// Keeps the ring turning beside tasks that never idle. Runs until dropped.
-    pub(crate) fn watchdog(&self) -> impl Future<Output = ()> + 'static {
-        watchdog::watch(Rc::clone(&self.state), self.entries)
-    }
-
-    /// Whether a `block_on` would panic, because this thread is inside one already.
-    pub(crate) fn is_inside_executor() -> bool {
-        tokio::runtime::Handle::try_current().is_ok()
+    /// Whether a `block_on` would panic, because this thread is inside an executor already.
+    pub(crate) fn is_inside_executor(&self) -> bool {
+        match self.inner {
+            Inner::Native(_) => NativeRing::is_inside_executor(),
+            Inner::TokioUring(_) => {
+                NativeRing::is_inside_executor() || TokioUringRing::is_inside_executor()
+            }
+        }
     }
 
     /// Gives up the ring without tearing it down.
     pub(crate) fn leak(self) {
         core::mem::forget(self);
-    }
-}
-
-impl core::fmt::Debug for Ring {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        formatter
-            .debug_struct("Ring")
-            .field("entries", &self.entries)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
     }
 }

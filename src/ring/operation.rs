@@ -8,12 +8,15 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-use io_uring::{cqueue, opcode, squeue, types};
-use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
+use io_uring::{opcode, squeue, types};
 
 use super::RingState;
-use super::registration::ARENA_INDEX;
+use super::native::Queue;
+use super::tokio_uring::Oneshot;
 use crate::memory::{Buffer, InFlight};
+
+/// The index of the arena among the registered buffers: it is the only one.
+const ARENA_INDEX: u16 = 0;
 
 /// What the kernel answered, and the memory it no longer touches.
 #[derive(Debug)]
@@ -47,36 +50,39 @@ impl Completion {
 
 /// A submitted operation. Poll it to its end.
 ///
-/// Dropping it cancels nothing. The memory then stays the kernel's for good, which is safe and a
-/// leak; the rooms above never do it while a ring turns.
+/// Dropped before, the native driver cancels it and takes its memory back when it has ended. On
+/// tokio-uring dropping cancels nothing and the memory stays the kernel's for good, which is safe
+/// and a leak; the rooms above never do it while a ring turns.
 pub(crate) struct Operation {
-    inner: InFlightOneshot<Held, Finish>,
+    inner: Inner,
+}
+
+enum Inner {
+    /// The key is gone once the completion was collected, or when there was no ring.
+    Native(Rc<Queue>, Option<usize>),
+    TokioUring(Oneshot),
 }
 
 /// What stays in place until the completion. Dropping it runs no code of ours but `close(2)`:
-/// tokio-uring may drop it while its driver is borrowed.
-struct Held {
+/// a driver may drop it while its queues are borrowed.
+pub(crate) struct Held {
     memory: Option<InFlight>,
     /// Keeps the descriptor from being closed and reused while the kernel works on it.
     _descriptor: Rc<OwnedFd>,
     state: Rc<RingState>,
 }
 
-struct Finish;
-
-impl OneshotOutputTransform for Finish {
-    type Output = Completion;
-    type StoredData = Held;
-
-    fn transform_oneshot_output(self, held: Held, entry: cqueue::Entry) -> Completion {
-        held.state.end();
-        let result = match usize::try_from(entry.result()) {
+impl Held {
+    /// Takes everything back. Call this only with what the kernel has answered.
+    pub(crate) fn complete(self, result: i32) -> Completion {
+        self.state.end();
+        let result = match usize::try_from(result) {
             Ok(count) => Ok(count),
-            Err(_) => Err(io::Error::from_raw_os_error(-entry.result())),
+            Err(_) => Err(io::Error::from_raw_os_error(-result)),
         };
         Completion {
             result,
-            buffer: held.memory.map(InFlight::finish),
+            buffer: self.memory.map(InFlight::finish),
         }
     }
 }
@@ -132,6 +138,12 @@ impl Operation {
         Self::submit(state, descriptor, None, entry)
     }
 
+    /// Waits until something can be written, or a connection attempt has ended.
+    pub(crate) fn writable(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
+        let entry = opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), POLLOUT).build();
+        Self::submit(state, descriptor, None, entry)
+    }
+
     /// Cancels every operation on the descriptor. They end with `ECANCELED`.
     pub(crate) fn cancel_all(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
         let criteria = types::CancelBuilder::fd(types::Fd(descriptor.as_raw_fd())).all();
@@ -153,16 +165,20 @@ impl Operation {
             _descriptor: Rc::clone(descriptor),
             state: Rc::clone(state),
         };
-        Self {
-            inner: UnsubmittedOneshot::new(held, Finish, entry).submit(),
-        }
+        let inner = match state.queue() {
+            Some(queue) => Inner::Native(Rc::clone(queue), queue.submit(entry, held)),
+            None => Inner::TokioUring(Oneshot::submit(entry, held)),
+        };
+        Self { inner }
     }
 }
 
 /// From `sys/socket.h`; rustix has it for receiving only.
 const MSG_WAITALL: u32 = 0x100;
 /// From `poll.h`.
-const POLLIN: u32 = 0x1;
+pub(crate) const POLLIN: u32 = 0x1;
+/// From `poll.h`.
+const POLLOUT: u32 = 0x4;
 /// From `poll.h`: the peer closed its sending side.
 const POLLRDHUP: u32 = 0x2000;
 
@@ -177,7 +193,27 @@ impl Future for Operation {
     type Output = Completion;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Completion> {
-        Pin::new(&mut self.inner).poll(context)
+        match &mut self.inner {
+            Inner::Native(queue, key) => {
+                let Some(pending) = *key else {
+                    return Poll::Ready(Completion::cancelled());
+                };
+                let poll = queue.poll(pending, context);
+                if poll.is_ready() {
+                    *key = None;
+                }
+                poll
+            }
+            Inner::TokioUring(oneshot) => oneshot.poll(context),
+        }
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        if let Inner::Native(queue, Some(key)) = &self.inner {
+            queue.abandon(*key);
+        }
     }
 }
 

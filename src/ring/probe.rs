@@ -21,28 +21,58 @@ const NEEDED: [(u8, &str); 6] = [
     (opcode::AsyncCancel2::CODE, "ASYNC_CANCEL"),
 ];
 
-/// Returns the builder with the most set-up flags that this kernel accepts.
+/// Sets the flags of a ring.
+type Flags = fn(&mut Builder);
+
+/// For a thread that waits in the ring itself, the best first.
+pub(super) const WAITING_IN_THE_RING: [Flags; 3] = [
+    // The kernel's own work is left to the moment when the thread asks for completions.
+    |builder| {
+        builder
+            .setup_submit_all()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag();
+    },
+    // The same without an interruption where it can't be left.
+    |builder| {
+        builder
+            .setup_submit_all()
+            .setup_coop_taskrun()
+            .setup_taskrun_flag();
+    },
+    |_| {},
+];
+
+/// For a thread that waits elsewhere: work that is deferred would never be done.
+pub(super) const WAITING_ELSEWHERE: [Flags; 2] = [
+    |builder| {
+        builder.setup_coop_taskrun().setup_single_issuer();
+    },
+    |_| {},
+];
+
+/// Returns the builder with the first of `candidates` that this kernel accepts.
 ///
 /// # Errors
 ///
 /// [`StartError`] when a ring can't be set up, entered or asked for its operations.
-pub(super) fn usable_builder(entries: u32) -> Result<Builder, StartError> {
-    let mut builder = IoUring::builder();
-    // Task work runs when this thread enters the kernel anyway, instead of interrupting it.
-    // Deferring it altogether would hang: tokio-uring waits in epoll, not in the ring.
-    builder.setup_coop_taskrun().setup_single_issuer();
-    match try_out(&builder, entries) {
-        Err(StartError::Setup(error))
-            if error.kind() == io::ErrorKind::InvalidInput && entries > 0 =>
-        {
-            tracing::debug!("the kernel lacks a set-up flag; starting without any");
-            let plain = IoUring::builder();
-            try_out(&plain, entries)?;
-            Ok(plain)
+pub(super) fn usable_builder(entries: u32, candidates: &[Flags]) -> Result<Builder, StartError> {
+    let mut refused = None;
+    for set_flags in candidates {
+        let mut builder = IoUring::builder();
+        builder.dontfork();
+        set_flags(&mut builder);
+        match try_out(&builder, entries) {
+            Err(StartError::Setup(error)) if error.kind() == io::ErrorKind::InvalidInput => {
+                tracing::debug!("the kernel lacks a set-up flag; starting with fewer");
+                refused = Some(StartError::Setup(error));
+            }
+            Err(error) => return Err(error),
+            Ok(()) => return Ok(builder),
         }
-        Err(error) => Err(error),
-        Ok(()) => Ok(builder),
     }
+    Err(refused.unwrap_or(StartError::Configuration("no set-up flags to try")))
 }
 
 fn try_out(builder: &Builder, entries: u32) -> Result<(), StartError> {
@@ -71,13 +101,13 @@ mod tests {
 
     #[test]
     fn this_host_has_a_usable_ring() {
-        usable_builder(8).expect("the tests need io_uring");
+        usable_builder(8, &WAITING_IN_THE_RING).expect("the tests need io_uring");
     }
 
     #[test]
     fn an_impossible_size_is_refused_by_name() {
         assert!(matches!(
-            usable_builder(0),
+            usable_builder(0, &WAITING_IN_THE_RING),
             Err(StartError::Setup(_) | StartError::Denied { .. })
         ));
     }

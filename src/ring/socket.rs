@@ -1,14 +1,11 @@
-//! A connected stream socket with at most one read and one write in flight, and how to get one.
+//! A connected stream socket with at most one read and one write in flight.
 
 use core::cell::RefCell;
 use core::ops::Range;
 use core::task::{Context, Poll};
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-
-use tokio::net::{TcpListener, TcpStream};
 
 use super::{Completion, Operation, RingState};
 use crate::memory::Buffer;
@@ -129,65 +126,14 @@ impl Socket {
     }
 }
 
-/// Returns the addresses that a `host:port` stands for.
+/// Makes a new TCP socket what operations expect.
 ///
 /// # Errors
 ///
-/// What the system's resolver says.
-pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
-    Ok(tokio::net::lookup_host(name).await?.collect())
-}
-
-/// Connects to `address`. Dropping the future closes the socket.
-///
-/// # Errors
-///
-/// What `connect(2)` says.
-pub(crate) async fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
-    into_descriptor(TcpStream::connect(address).await?)
-}
-
-/// A listening socket. Dropping the future of [`accept`](Self::accept) loses no client.
-#[derive(Debug)]
-pub(crate) struct Acceptor {
-    listener: TcpListener,
-}
-
-impl Acceptor {
-    /// Binds and listens. The port is never shared with another process.
-    ///
-    /// # Errors
-    ///
-    /// What `bind(2)` and `listen(2)` say.
-    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener })
-    }
-
-    /// Returns the address that was bound.
-    ///
-    /// # Errors
-    ///
-    /// What `getsockname(2)` says.
-    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Takes the next client.
-    ///
-    /// # Errors
-    ///
-    /// What `accept(2)` says; `EMFILE` and `ENFILE` pass when descriptors are closed.
-    pub(crate) async fn accept(&self) -> io::Result<(OwnedFd, SocketAddr)> {
-        let (stream, address) = self.listener.accept().await?;
-        Ok((into_descriptor(stream)?, address))
-    }
-}
-
-fn into_descriptor(stream: TcpStream) -> io::Result<OwnedFd> {
-    stream.set_nodelay(true)?;
-    let stream = stream.into_std()?;
+/// What `setsockopt(2)` and `ioctl(2)` say.
+pub(super) fn prepare(descriptor: &OwnedFd) -> io::Result<()> {
+    rustix::net::sockopt::set_tcp_nodelay(descriptor, true)?;
     // On a non-blocking socket the ring would answer EAGAIN instead of waiting.
-    stream.set_nonblocking(false)?;
-    Ok(stream.into())
+    rustix::io::ioctl_fionbio(descriptor, false)?;
+    Ok(())
 }

@@ -1,20 +1,35 @@
-//! Tasks and timers on this thread.
+//! Tasks and timers on this thread, by whichever driver it runs.
 
+use core::cell::RefCell;
 use core::fmt;
-use core::future::Future;
-use core::pin::Pin;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use super::{native, tokio_uring};
+
 /// A task that runs on the ring's thread. Await it for its output; drop it to let it run on.
 pub struct Task<T> {
-    handle: tokio::task::JoinHandle<T>,
+    handle: Handle<T>,
 }
+
+enum Handle<T> {
+    /// Empty once it was aborted.
+    Native(RefCell<Option<async_task::Task<T>>>),
+    TokioUring(tokio::task::JoinHandle<T>),
+}
+
+/// What awaiting a task says that somebody aborted.
+const ABORTED: &str = "awaited a task that was aborted";
 
 impl<T> Task<T> {
     /// Stops the task at its next wait.
     pub fn abort(&self) {
-        self.handle.abort();
+        match &self.handle {
+            Handle::Native(task) => drop(task.take()),
+            Handle::TokioUring(task) => task.abort(),
+        }
     }
 }
 
@@ -25,15 +40,29 @@ impl<T> Future for Task<T> {
     ///
     /// If the task panicked, with its panic; and if it was aborted.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        Pin::new(&mut self.handle)
-            .poll(context)
-            .map(|result| match result {
+        match &mut self.handle {
+            Handle::Native(task) => {
+                let task = task.get_mut().as_mut().expect(ABORTED);
+                Pin::new(task).poll(context)
+            }
+            Handle::TokioUring(task) => Pin::new(task).poll(context).map(|result| match result {
                 Ok(output) => output,
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => panic!("awaited a task that was aborted"),
+                    Err(_) => panic!("{ABORTED}"),
                 },
-            })
+            }),
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        if let Handle::Native(task) = &mut self.handle
+            && let Some(task) = task.get_mut().take()
+        {
+            task.detach();
+        }
     }
 }
 
@@ -43,26 +72,48 @@ impl<T> fmt::Debug for Task<T> {
     }
 }
 
-/// Starts a task on this thread's executor.
+/// Starts a task on the runtime of this thread. Await the [`Task`] for its output, or drop it to
+/// let it run on.
 ///
 /// # Panics
 ///
-/// If this thread runs none.
-pub(crate) fn spawn<F>(future: F) -> Task<F::Output>
+/// Outside [`Runtime::block_on`](crate::Runtime::block_on).
+pub fn spawn<F>(future: F) -> Task<F::Output>
 where
     F: Future + 'static,
 {
-    Task {
-        handle: tokio_uring::spawn(future),
+    let handle = match native::try_spawn(future) {
+        Ok(task) => Handle::Native(RefCell::new(Some(task))),
+        Err(future) => Handle::TokioUring(tokio_uring::spawn(future)),
+    };
+    Task { handle }
+}
+
+/// Waits for `duration`, to the millisecond or so.
+///
+/// # Panics
+///
+/// Outside [`Runtime::block_on`](crate::Runtime::block_on).
+pub async fn sleep(duration: Duration) {
+    match native::try_sleep(duration) {
+        Some(sleep) => sleep.await,
+        None => tokio::time::sleep(duration).await,
     }
 }
 
-/// Waits for `duration`.
-pub(crate) async fn sleep(duration: Duration) {
-    tokio::time::sleep(duration).await;
-}
-
 /// Gives `future` until `duration` has passed; `None` when it took longer.
-pub(crate) async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
-    tokio::time::timeout(duration, future).await.ok()
+///
+/// # Panics
+///
+/// Outside [`Runtime::block_on`](crate::Runtime::block_on).
+pub async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut sleep = pin!(sleep(duration));
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        sleep.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use ringseal::{AttemptError, DialError, Receiver, RecvError, Runtime, SendError, Sender, spawn};
-use tokio::time::timeout;
+use ringseal::{
+    AttemptError, DialError, Receiver, RecvError, Runtime, SendError, Sender, spawn, timeout,
+};
 
 use crate::args::{Cli, DialArgs};
 use crate::failure::{self, Failure};
@@ -177,10 +178,10 @@ async fn flood(
     };
     let stalled = || Failure::new("the peer stopped reading; the flood could not end in time");
     let limit = args.seconds + PATIENCE;
-    let figures = timeout(limit, all).await.map_err(|_| stalled())??;
+    let figures = timeout(limit, all).await.ok_or_else(stalled)??;
     timeout(PATIENCE, sender.close())
         .await
-        .map_err(|_| stalled())?
+        .ok_or_else(stalled)?
         .map_err(explain_send)?;
     // The peer has read everything when it ends. Its own troubles change no figure of ours.
     let _ = timeout(PATIENCE, drained).await;
@@ -215,7 +216,7 @@ async fn ping(
             }
         }
     };
-    let Ok(result) = timeout(args.seconds + PATIENCE, all).await else {
+    let Some(result) = timeout(args.seconds + PATIENCE, all).await else {
         return Err(Failure::new(format!(
             "no echo came after {} round trips; start the listener with --mode echo and compare \
              --wire on both ends",

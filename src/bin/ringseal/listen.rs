@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::rc::Rc;
 
-use ringseal::{Admission, BindError, Connection, Listener, Receiver, Runtime, Sender, spawn};
+use ringseal::{
+    Admission, BindError, Connection, Listener, Receiver, Runtime, Sender, spawn, timeout,
+};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 
 use crate::args::{ListenArgs, Mode};
 use crate::failure::{self, Failure};
+use crate::interrupt::interrupted;
 use crate::report::Tally;
 use crate::stdio::{self, Lines, Output};
 
@@ -60,8 +61,7 @@ fn explain(error: BindError) -> Failure {
 
 async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Result<(), Failure> {
     // Before the address is printed: who has read it may already want us to end.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupted = interrupted()?;
     let address = listener.local_address().to_string();
     let first_line = if args.json {
         json!({ "listening": address }).to_string()
@@ -82,8 +82,7 @@ async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Resul
     let (session, mut sessions) = mpsc::channel::<()>(1);
     let result = loop {
         tokio::select! {
-            _ = interrupt.recv() => break Ok(()),
-            _ = terminate.recv() => break Ok(()),
+            _ = &mut interrupted => break Ok(()),
             () = lines.closed() => break Err(Failure::OutputClosed),
             outcome = listener.accept() => match outcome {
                 Ok(connection) => {
@@ -228,7 +227,10 @@ async fn broadcast(max_line: u32, peers: Rc<Peers>) {
             .map(|(entry, sender)| (*entry, sender.clone()))
             .collect();
         for (entry, sender) in senders {
-            if timeout(STALL, sender.send(Rc::clone(&line))).await.is_err() {
+            if timeout(STALL, sender.send(Rc::clone(&line)))
+                .await
+                .is_none()
+            {
                 // Its session sees the end of the channel and ends the connection.
                 peers.leave(entry);
             }

@@ -4,6 +4,7 @@ mod args;
 mod demo;
 mod dial;
 mod failure;
+mod interrupt;
 mod key_file;
 mod keygen;
 mod listen;

@@ -12,9 +12,6 @@ use tokio_uring::buf::{IoBuf, IoBufMut};
 
 use crate::memory::Pool;
 
-/// The index of the arena among the registered buffers: it is the only one.
-pub(super) const ARENA_INDEX: u16 = 0;
-
 /// The arena of a pool, kept alive by the registry that holds it.
 struct Arena {
     pool: Pool,

@@ -4,12 +4,10 @@
 
 #![expect(unsafe_code, reason = "a global allocator is unsafe to write")]
 
-mod common;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use common::{pair, pair_with, pattern, run};
+use super::peers::{pair, pair_with, pattern, run};
 use ringseal::{Connection, Statistics};
 
 thread_local! {
@@ -70,7 +68,7 @@ async fn exchange(connections: &mut (Connection, Connection), message: &[u8], ro
 fn the_steady_state_allocates_nothing() {
     for cups in [ringseal::CupsVersion::V0, ringseal::CupsVersion::V1] {
         run(async move {
-            let settings = |seed| common::config(seed).cups(cups);
+            let settings = |seed| super::peers::config(seed).cups(cups);
             let mut connections = pair_with(&settings(1), &settings(2)).await;
             for size in [0, 1, 64, 1024, 16_384, 65_536] {
                 let message = pattern(size, 1);

@@ -1,15 +1,12 @@
 //! Two peers over a real ring and real sockets: what a user of a connection relies on.
 
-mod common;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{config, key, pair, pair_with, patiently, pattern, run, run_with};
+use super::peers::{builder, config, key, pair, pair_with, patiently, pattern, run, run_with};
 use ringseal::{
-    Admission, CupsVersion, Listener, OpenError, RecvError, Runtime, SakeVersion, SendError,
-    Statistics,
+    Admission, CupsVersion, Listener, OpenError, RecvError, SakeVersion, SendError, Statistics,
 };
 
 fn statistics() -> Statistics {
@@ -213,7 +210,7 @@ fn a_dropped_receive_loses_nothing() {
                     .await
                     .expect("send");
                 if index % 3 == 0 {
-                    tokio::time::sleep(Duration::from_micros(300)).await;
+                    ringseal::sleep(Duration::from_micros(300)).await;
                 }
             }
             sender.close().await.expect("close");
@@ -236,7 +233,7 @@ fn a_dropped_receive_loses_nothing() {
                 }
                 std::task::Poll::Pending => {
                     dropped += 1;
-                    tokio::time::sleep(Duration::from_micros(50)).await;
+                    ringseal::sleep(Duration::from_micros(50)).await;
                 }
             }
         }
@@ -268,7 +265,7 @@ fn a_dropped_send_never_leaves_half_a_record() {
                 }
                 std::task::Poll::Pending => {
                     dropped += 1;
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    ringseal::sleep(Duration::from_millis(1)).await;
                 }
             }
         }
@@ -335,6 +332,7 @@ fn all_messages_of_one_read_come_without_another() {
             assert!(*message == *pattern(64, index));
         }
         assert_eq!(statistics().reads, reads);
+        dialer.flush().await.expect("flush");
         assert_eq!(statistics().writes, 1, "sends of one turn leave together");
     });
 }
@@ -342,7 +340,7 @@ fn all_messages_of_one_read_come_without_another() {
 // HAZARDS B8.
 #[test]
 fn holding_every_slot_is_backpressure_that_a_drop_ends() {
-    let builder = Runtime::builder().slots(4).slot_size(8192);
+    let builder = builder().slots(4).slot_size(8192);
     run_with(builder, async {
         let (dialer, mut listener) = pair().await;
         let (mut sender, _receiver) = dialer.split();
@@ -355,9 +353,9 @@ fn holding_every_slot_is_backpressure_that_a_drop_ends() {
         let mut held = Vec::new();
         let mut received = 0;
         loop {
-            let next = tokio::time::timeout(Duration::from_millis(50), listener.recv()).await;
+            let next = ringseal::timeout(Duration::from_millis(50), listener.recv()).await;
             match next {
-                Ok(message) => {
+                Some(message) => {
                     let Some(message) = message.expect("recv") else {
                         break;
                     };
@@ -365,7 +363,7 @@ fn holding_every_slot_is_backpressure_that_a_drop_ends() {
                     received += 1;
                     held.push(message);
                 }
-                Err(_) => {
+                None => {
                     assert!(!held.is_empty(), "a stall without anything held");
                     held.clear();
                 }
@@ -379,7 +377,7 @@ fn holding_every_slot_is_backpressure_that_a_drop_ends() {
 
 #[test]
 fn a_waiting_receiver_goes_on_when_the_messages_of_its_own_slot_are_dropped() {
-    let builder = Runtime::builder().slots(4).slot_size(8192);
+    let builder = builder().slots(4).slot_size(8192);
     run_with(builder, async {
         let (mut dialer, listener) = pair().await;
         let (_sender, mut receiver) = listener.split();
@@ -398,7 +396,7 @@ fn a_waiting_receiver_goes_on_when_the_messages_of_its_own_slot_are_dropped() {
             let third = receiver.recv().await.expect("recv").expect("a message");
             assert!(*third == *pattern(3000, 2));
         });
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        ringseal::sleep(Duration::from_millis(50)).await;
         drop((first, second));
         task.await;
         drop(elsewhere);
@@ -417,7 +415,7 @@ fn a_dropped_connection_ends_at_the_peer_and_gives_its_slots_back() {
         for _ in 0..2000 {
             let mut send = std::pin::pin!(sender.send(&[5; 16_384]));
             if futures_util::poll!(send.as_mut()).is_pending() {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                ringseal::sleep(Duration::from_millis(2)).await;
                 if futures_util::poll!(send).is_pending() {
                     break;
                 }
@@ -441,7 +439,7 @@ fn a_dropped_connection_ends_at_the_peer_and_gives_its_slots_back() {
         }
         drop(listener);
         while statistics().in_flight > 0 || statistics().free_slots < free {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            ringseal::sleep(Duration::from_millis(1)).await;
         }
     });
 }
@@ -467,7 +465,7 @@ fn a_dropped_receiver_gives_its_read_back_and_the_sender_goes_on() {
         assert!(futures_util::poll!(std::pin::pin!(receiver.recv())).is_pending());
         drop(receiver);
         while statistics().in_flight > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            ringseal::sleep(Duration::from_millis(1)).await;
         }
         sender.send(b"one way").await.expect("send");
         sender.close().await.expect("close");
@@ -498,7 +496,7 @@ fn a_task_that_never_idles_does_not_hold_back_others() {
 // HAZARDS B6: a ring of 8 entries under far more operations.
 #[test]
 fn a_small_ring_serves_many_connections() {
-    let builder = Runtime::builder().ring_entries(8).slots(64).slot_size(4096);
+    let builder = builder().ring_entries(8).slots(64).slot_size(4096);
     run_with(builder, async {
         let mut tasks = Vec::new();
         for salt in 0..40 {
@@ -528,7 +526,7 @@ fn a_small_ring_serves_many_connections() {
 // Idle connections beyond the slots: reads that wait hold none.
 #[test]
 fn more_idle_connections_than_slots_leave_room_for_the_others() {
-    run_with(Runtime::builder().slots(8).slot_size(8192), async {
+    run_with(builder().slots(8).slot_size(8192), async {
         let mut idle = Vec::new();
         for _ in 0..30 {
             let (dialer, listener) = pair().await;
@@ -555,10 +553,10 @@ fn more_idle_connections_than_slots_leave_room_for_the_others() {
 
 #[test]
 fn a_connection_used_outside_its_runtime_says_so() {
-    let runtime = Runtime::builder().build().expect("io_uring");
+    let runtime = builder().build().expect("io_uring");
     let (mut dialer, _listener) = runtime.block_on(patiently(pair()));
     drop(runtime);
-    let other = Runtime::builder().build().expect("io_uring");
+    let other = builder().build().expect("io_uring");
     other.block_on(patiently(async {
         assert!(matches!(
             dialer.recv().await,

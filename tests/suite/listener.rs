@@ -1,12 +1,10 @@
 //! What strangers can do to a listener, and what must happen then.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use common::{config, identity, key, pair, pattern, run};
+use super::peers::{config, identity, key, pair, pattern, run};
 use ringseal::{
     Admission, AttemptError, DialError, HandshakeError, Listener, RecvError, SakeVersion,
     Statistics, dial,
@@ -44,7 +42,7 @@ async fn reason(listener: &mut Listener) -> AttemptError {
 fn raw(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("connect");
     stream
-        .set_read_timeout(Some(common::PATIENCE))
+        .set_read_timeout(Some(super::peers::PATIENCE))
         .expect("set a timeout");
     stream
 }
@@ -80,7 +78,7 @@ fn a_silent_client_ends_at_the_deadline_and_holds_nothing() {
         assert_eq!(statistics.free_slots, statistics.slots);
         // Not joined before it is done: this thread has a ring to turn.
         while !trickle.is_finished() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            ringseal::sleep(Duration::from_millis(1)).await;
         }
         assert!(trickle.join().expect("the slow client") < 30);
         serves_others(&mut listener).await;
@@ -273,7 +271,7 @@ fn dial_errors_name_their_cause() {
             Err(DialError::Attempt(AttemptError::Deadline))
         ));
         while Statistics::current().expect("inside").in_flight > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            ringseal::sleep(Duration::from_millis(1)).await;
         }
     });
 }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use io_uring::{cqueue, opcode};
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
-use super::RingState;
+use crate::ring::RingState;
 
 /// How long submissions may be held back, at most twice over.
 const TICK: Duration = Duration::from_millis(50);

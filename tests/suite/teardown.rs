@@ -1,14 +1,12 @@
 //! Runtimes that end with operations in flight. Meant to run under AddressSanitizer as well:
 //! `.ci/run` does.
 
-mod common;
-
 use std::io::Write;
 use std::net::TcpStream;
 use std::panic::AssertUnwindSafe;
 
-use common::{config, key, pair, patiently};
-use ringseal::{Admission, Connection, Listener, Runtime, Statistics};
+use super::peers::{builder, config, key, pair, patiently};
+use ringseal::{Admission, Connection, Listener, Statistics};
 
 /// Leaves reads of many connections in flight, and writes that their peers do not take.
 async fn leave_operations_in_flight(count: usize) -> Vec<Connection> {
@@ -20,7 +18,7 @@ async fn leave_operations_in_flight(count: usize) -> Vec<Connection> {
                 let mut send = std::pin::pin!(connection.send(&[3; 65_536]));
                 if futures_util::poll!(send.as_mut()).is_pending() {
                     // Long enough for the kernel to take what it will take.
-                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                    ringseal::sleep(std::time::Duration::from_millis(5)).await;
                     if futures_util::poll!(send).is_pending() {
                         break;
                     }
@@ -43,7 +41,7 @@ async fn leave_operations_in_flight(count: usize) -> Vec<Connection> {
 #[test]
 fn a_runtime_ends_with_operations_in_flight_whoever_holds_the_handles() {
     for order in 0..3 {
-        let runtime = Runtime::builder().slots(64).build().expect("io_uring");
+        let runtime = builder().slots(64).build().expect("io_uring");
         let connections = runtime.block_on(patiently(leave_operations_in_flight(5)));
         match order {
             0 => {
@@ -74,7 +72,7 @@ fn a_runtime_ends_while_the_peer_keeps_writing() {
     for _ in 0..20 {
         let (address, ready) = std::sync::mpsc::channel();
         let serving = std::thread::spawn(move || {
-            let runtime = Runtime::builder().build().expect("io_uring");
+            let runtime = builder().build().expect("io_uring");
             runtime.block_on(async {
                 let mut listener = Listener::bind("127.0.0.1:0", &config(2), Admission::any())
                     .await
@@ -97,7 +95,7 @@ fn a_runtime_ends_while_the_peer_keeps_writing() {
             });
         });
         let address = ready.recv().expect("a listener");
-        let runtime = Runtime::builder().slots(40).build().expect("io_uring");
+        let runtime = builder().slots(40).build().expect("io_uring");
         runtime.block_on(patiently(async {
             let mut tasks = Vec::new();
             for _ in 0..8 {
@@ -119,7 +117,7 @@ fn a_runtime_ends_while_the_peer_keeps_writing() {
 // HAZARDS B4: half-open handshakes are in flight too.
 #[test]
 fn a_runtime_ends_with_handshakes_half_open() {
-    let runtime = Runtime::builder().build().expect("io_uring");
+    let runtime = builder().build().expect("io_uring");
     let clients: Vec<TcpStream> = runtime.block_on(patiently(async {
         let listener = Listener::bind("127.0.0.1:0", &config(2), Admission::any())
             .await
@@ -144,7 +142,7 @@ fn a_runtime_ends_with_handshakes_half_open() {
 // HAZARDS B4, B9.
 #[test]
 fn a_panic_in_the_root_or_in_a_task_leaves_the_thread_usable() {
-    let runtime = Runtime::builder().build().expect("io_uring");
+    let runtime = builder().build().expect("io_uring");
     let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let (_dialer, mut listener) = pair().await;
@@ -165,7 +163,7 @@ fn a_panic_in_the_root_or_in_a_task_leaves_the_thread_usable() {
         assert_eq!(&*message, b"the ring still turns");
     }));
     drop(runtime);
-    let next = Runtime::builder().build().expect("io_uring");
+    let next = builder().build().expect("io_uring");
     next.block_on(patiently(async {
         drop(pair().await);
     }));
@@ -185,7 +183,7 @@ impl<F: Future> AwaitPanics for AssertUnwindSafe<F> {
 // A message may outlive its connection and its runtime: it holds its slot, and the slot the arena.
 #[test]
 fn a_message_outlives_its_runtime() {
-    let runtime = Runtime::builder().build().expect("io_uring");
+    let runtime = builder().build().expect("io_uring");
     let message = runtime.block_on(patiently(async {
         let (mut dialer, mut listener) = pair().await;
         dialer.send(&[7; 5000]).await.expect("send");
@@ -198,7 +196,7 @@ fn a_message_outlives_its_runtime() {
 // HAZARDS B10, in small: operations and slots are back where they started.
 #[test]
 fn connections_come_and_go_without_leaving_anything() {
-    let runtime = Runtime::builder().build().expect("io_uring");
+    let runtime = builder().build().expect("io_uring");
     runtime.block_on(patiently(async {
         let statistics = || Statistics::current().expect("inside");
         for _ in 0..200 {
@@ -207,7 +205,7 @@ fn connections_come_and_go_without_leaving_anything() {
             listener.recv().await.expect("recv").expect("one");
         }
         while statistics().in_flight > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            ringseal::sleep(std::time::Duration::from_millis(1)).await;
         }
         assert_eq!(statistics().free_slots, statistics().slots);
     }));

@@ -1,11 +1,9 @@
 //! Pairs of peers for the tests.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
-
 use std::future::Future;
 use std::time::Duration;
 
-use ringseal::{Admission, Config, Connection, Identity, Listener, PublicKey, Runtime};
+use ringseal::{Admission, Builder, Config, Connection, Identity, Listener, PublicKey, Runtime};
 
 /// No test waits longer for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,18 +32,23 @@ pub(crate) fn pattern(length: usize, salt: usize) -> Vec<u8> {
 
 /// Fails the test instead of hanging.
 pub(crate) async fn patiently<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future)
+    ringseal::timeout(PATIENCE, future)
         .await
         .expect("took too long")
 }
 
+/// Returns the default settings on the driver under test.
+pub(crate) fn builder() -> Builder {
+    Runtime::builder().driver(crate::DRIVER)
+}
+
 /// Runs `test` inside a small runtime.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
-    run_with(Runtime::builder(), test)
+    run_with(builder(), test)
 }
 
 /// Runs `test` inside a runtime with these settings.
-pub(crate) fn run_with<F: Future>(builder: ringseal::Builder, test: F) -> F::Output {
+pub(crate) fn run_with<F: Future>(builder: Builder, test: F) -> F::Output {
     let runtime = builder.build().expect("io_uring on this host");
     runtime.block_on(patiently(test))
 }

@@ -2,8 +2,6 @@
 //! process of its own, under its own limit and, where the tests run as root, as a user of its own,
 //! because locked memory is counted per user and root has no limit.
 
-mod common;
-
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -11,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use common::{config, key, pair, patiently, run};
-use ringseal::{Admission, Listener, Registration, Runtime, StartError, Statistics, dial};
+use super::peers::{builder, config, key, pair, patiently, run};
+use ringseal::{Admission, Driver, Listener, Registration, StartError, Statistics, dial};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const CASE: &str = "RINGSEAL_LIMITS_CASE";
@@ -34,9 +32,21 @@ fn start(test: &str, user: u32) -> CaseProcess {
     for path in [directory.path(), &program] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
     }
+    let (_binary, path) = module_path!()
+        .split_once("::")
+        .expect("a module of the binary");
+    // Locked memory is counted by user, and what the other driver's cases had may still count.
+    let user = user
+        + if crate::DRIVER == Driver::Native {
+            0
+        } else {
+            100
+        };
     let mut command = Command::new(&program);
     command
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .arg("--exact")
+        .arg(format!("{path}::{test}"))
+        .args(["--nocapture", "--test-threads=1"])
         .env(CASE, test)
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -90,7 +100,7 @@ fn an_arena_beyond_the_locked_memory_limit_is_an_error_that_names_it() {
         return run_case(TEST, 61_001);
     }
     limit(Resource::Memlock, 256 * 1024);
-    let error = Runtime::builder().build().expect_err("too little");
+    let error = builder().build().expect_err("too little");
     assert!(
         matches!(error, StartError::LockedMemory { .. }),
         "{error:?}"
@@ -106,9 +116,9 @@ fn an_arena_beyond_the_locked_memory_limit_is_an_error_that_names_it() {
         assert!(text.contains(part), "{part} is missing: {text}");
     }
     // The two ways out: less, or none.
-    let small = Runtime::builder().slots(4).slot_size(8192);
+    let small = builder().slots(4).slot_size(8192);
     small.build().expect("32 KiB fit");
-    let unregistered = Runtime::builder().registration(Registration::Preferred);
+    let unregistered = builder().registration(Registration::Preferred);
     let runtime = unregistered.build().expect("without registration");
     assert!(!runtime.statistics().registered);
     runtime.block_on(patiently(exchange()));
@@ -122,7 +132,7 @@ fn no_locked_memory_at_all_is_an_error_that_names_it() {
         return run_case(TEST, 61_002);
     }
     limit(Resource::Memlock, 0);
-    let error = Runtime::builder().build().expect_err("nothing to lock");
+    let error = builder().build().expect_err("nothing to lock");
     assert!(
         matches!(error, StartError::LockedMemory { .. }),
         "{error:?}"
@@ -136,8 +146,8 @@ fn two_default_runtimes_start_under_8_mib_without_privileges() {
         return run_case(TEST, 61_003);
     }
     limit(Resource::Memlock, 8 << 20);
-    let first = Runtime::builder().build().expect("the first");
-    let second = Runtime::builder().build().expect("the second");
+    let first = builder().build().expect("the first");
+    let second = builder().build().expect("the second");
     assert!(first.statistics().registered && second.statistics().registered);
     first.block_on(patiently(exchange()));
     second.block_on(patiently(exchange()));
@@ -162,9 +172,9 @@ fn a_listener_short_of_descriptors_pauses_and_recovers() {
     run(async {
         let mut first = dial(&address, key(2), &config(1)).await.expect("dial");
         assert!(first.recv().await.expect("recv").is_some(), "short now");
-        let patient = config(1).handshake_deadline(common::PATIENCE);
+        let patient = config(1).handshake_deadline(super::peers::PATIENCE);
         let second = ringseal::spawn(async move { dial(&address, key(2), &patient).await });
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        ringseal::sleep(Duration::from_millis(50)).await;
         for round in 0..20_u8 {
             first.send(&[round]).await.expect("send");
             assert_eq!(&*first.recv().await.expect("recv").expect("echo"), &[round]);

@@ -1,0 +1,279 @@
+//! The tasks of one thread, and the loop that runs them and turns the ring.
+
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Wake;
+use std::time::Instant;
+
+use async_task::{Builder, Runnable};
+use slab::Slab;
+
+use super::queue::Queue;
+use super::remote::Remote;
+use super::timer::{Sleep, Timers};
+
+thread_local! {
+    /// The executor that this thread is inside of.
+    static CURRENT: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
+}
+
+/// Tasks that run before the ring is looked at again.
+const TASKS_PER_TURN: usize = 64;
+/// Looks at the queue between two looks at the clock while polling.
+const LOOKS_PER_CLOCK: u32 = 16;
+
+/// Ready tasks, sleeping tasks, and the queue that wakes them.
+#[derive(Debug)]
+pub(super) struct Executor {
+    queue: Rc<Queue>,
+    ready: RefCell<VecDeque<Runnable>>,
+    /// All tasks that are not done, to be ended with the executor.
+    alive: RefCell<Slab<Waker>>,
+    timers: Rc<Timers>,
+    remote: Arc<Remote>,
+    /// Whether the ring watches the descriptor of `remote`.
+    watching: Cell<bool>,
+    busy_poll: Duration,
+}
+
+impl Executor {
+    pub(super) fn new(queue: Rc<Queue>, remote: Remote, busy_poll: Duration) -> Rc<Self> {
+        Rc::new(Self {
+            queue,
+            ready: RefCell::default(),
+            alive: RefCell::default(),
+            timers: Rc::default(),
+            remote: Arc::new(remote),
+            watching: Cell::new(false),
+            busy_poll,
+        })
+    }
+
+    /// Returns the executor that this thread is inside of.
+    pub(super) fn current() -> Option<Rc<Self>> {
+        CURRENT
+            .try_with(|current| current.borrow().clone())
+            .ok()
+            .flatten()
+    }
+
+    fn enter(self: &Rc<Self>) -> Entered {
+        let previous = CURRENT.with(|current| current.borrow_mut().replace(Rc::clone(self)));
+        debug_assert!(previous.is_none(), "one executor at a time");
+        Entered(())
+    }
+
+    /// Whether this thread is inside the executor of `remote`.
+    fn is_current(remote: &Arc<Remote>) -> bool {
+        CURRENT
+            .try_with(|current| {
+                let current = current.borrow();
+                current
+                    .as_ref()
+                    .is_some_and(|executor| Arc::ptr_eq(&executor.remote, remote))
+            })
+            .unwrap_or(false)
+    }
+
+    /// Makes a task ready, whichever thread says so.
+    fn schedule(remote: &Arc<Remote>, task: Runnable) {
+        let mut task = Some(task);
+        // Without the variable this thread is ending, and is not inside an executor.
+        let _ = CURRENT.try_with(|current| {
+            let current = current.borrow();
+            let executor = current.as_ref();
+            if let Some(executor) = executor.filter(|it| Arc::ptr_eq(&it.remote, remote)) {
+                executor.ready.borrow_mut().extend(task.take());
+            }
+        });
+        if let Some(task) = task {
+            remote.push(task);
+        }
+    }
+
+    /// Starts a task.
+    pub(super) fn spawn<F>(self: &Rc<Self>, future: F) -> async_task::Task<F::Output>
+    where
+        F: Future + 'static,
+    {
+        let mut alive = self.alive.borrow_mut();
+        let entry = alive.vacant_entry();
+        let registered = Registered {
+            executor: Rc::clone(self),
+            key: entry.key(),
+        };
+        let remote = Arc::clone(&self.remote);
+        let (task, handle) = Builder::new().propagate_panic(true).spawn_local(
+            move |()| async move {
+                let _registered = registered;
+                future.await
+            },
+            move |task| Self::schedule(&remote, task),
+        );
+        entry.insert(task.waker());
+        drop(alive);
+        task.schedule();
+        handle
+    }
+
+    pub(super) fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::new(Rc::clone(&self.timers), duration)
+    }
+
+    /// Runs `future` and the tasks until it is done.
+    pub(super) fn block_on<F: Future>(self: &Rc<Self>, future: F) -> F::Output {
+        let _entered = self.enter();
+        let root = Arc::new(Root {
+            woken: AtomicBool::new(true),
+            remote: Arc::clone(&self.remote),
+        });
+        let waker = Waker::from(Arc::clone(&root));
+        let mut context = Context::from_waker(&waker);
+        let mut future = pin!(future);
+        loop {
+            if root.woken.swap(false, Ordering::AcqRel)
+                && let Poll::Ready(output) = future.as_mut().poll(&mut context)
+            {
+                return output;
+            }
+            self.run_ready();
+            let is_ready = || !self.ready.borrow().is_empty() || root.woken.load(Ordering::Acquire);
+            if is_ready() {
+                self.queue.enter_now();
+                self.look_around();
+            } else {
+                self.look_around();
+                if !is_ready() {
+                    self.wait();
+                }
+            }
+        }
+    }
+
+    fn run_ready(&self) {
+        for _ in 0..TASKS_PER_TURN {
+            let task = self.ready.borrow_mut().pop_front();
+            let Some(task) = task else { return };
+            task.run();
+        }
+    }
+
+    /// Takes in what has happened, without entering the kernel.
+    fn look_around(&self) {
+        if self.queue.reap() {
+            self.remote.clear();
+            self.watching.set(false);
+        }
+        if self.remote.is_pending() {
+            self.remote.take(&mut *self.ready.borrow_mut());
+        }
+        self.timers.fire(Instant::now);
+    }
+
+    /// Hands over what is queued, and waits until something has happened.
+    fn wait(&self) {
+        if !self.watching.replace(true) {
+            self.queue.watch(self.remote.descriptor());
+        }
+        if !self.busy_poll.is_zero() {
+            self.queue.enter_now();
+            if self.poll_busily() {
+                self.queue.enter_now();
+                self.look_around();
+                return;
+            }
+        }
+        let timeout = self.timers.next(Instant::now);
+        if self.remote.park() {
+            self.queue.enter_and_wait(timeout);
+            self.remote.unpark();
+        }
+        self.look_around();
+    }
+
+    /// Looks for something to do for a bounded time; returns whether there is.
+    fn poll_busily(&self) -> bool {
+        let start = Instant::now();
+        let limit = match self.timers.next(|| start) {
+            Some(timeout) => timeout.min(self.busy_poll),
+            None => self.busy_poll,
+        };
+        loop {
+            for _ in 0..LOOKS_PER_CLOCK {
+                if self.queue.has_completions() || self.remote.is_pending() {
+                    return true;
+                }
+                core::hint::spin_loop();
+            }
+            if start.elapsed() >= limit {
+                return false;
+            }
+        }
+    }
+
+    /// Drops all tasks. None of them runs again, and later wake-ups go nowhere.
+    pub(super) fn end(self: &Rc<Self>) {
+        let _entered = self.enter();
+        loop {
+            let alive = core::mem::take(&mut *self.alive.borrow_mut());
+            for (_, waker) in alive {
+                waker.wake();
+            }
+            self.ready.borrow_mut().extend(self.remote.close());
+            let ready = core::mem::take(&mut *self.ready.borrow_mut());
+            if ready.is_empty() {
+                return;
+            }
+            // Each may start others while it goes.
+            drop(ready);
+        }
+    }
+}
+
+/// Makes an executor current until dropped.
+struct Entered(());
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let _ = CURRENT.try_with(|current| current.borrow_mut().take());
+    }
+}
+
+/// A task's place in the list of those that are not done.
+struct Registered {
+    executor: Rc<Executor>,
+    key: usize,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let waker = self.executor.alive.borrow_mut().try_remove(self.key);
+        drop(waker);
+    }
+}
+
+/// Wakes the future that is blocked on.
+struct Root {
+    woken: AtomicBool,
+    remote: Arc<Remote>,
+}
+
+impl Wake for Root {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        if !Executor::is_current(&self.remote) {
+            self.remote.notify();
+        }
+    }
+}

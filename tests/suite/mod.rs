@@ -1,0 +1,12 @@
+//! What has to hold on every driver. The files beside this directory run it on one each.
+
+mod allocations;
+mod connection;
+mod executor;
+mod limits;
+mod listener;
+mod peers;
+mod teardown;
+
+#[allow(unused_imports, reason = "for what one driver alone can do")]
+pub(crate) use peers::{pair, pattern, run_with};

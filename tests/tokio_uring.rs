@@ -1,0 +1,6 @@
+//! The suite on tokio-uring. Meant to run under AddressSanitizer as well: `.ci/run` does.
+
+mod suite;
+
+/// What every runtime of the suite is driven by.
+const DRIVER: ringseal::Driver = ringseal::Driver::TokioUring;
