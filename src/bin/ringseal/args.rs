@@ -1,5 +1,6 @@
 //! What the command line says.
 
+use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
@@ -7,8 +8,9 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
-use ringseal::{Address, Config, CupsVersion, PublicKey, SakeVersion};
+use ringseal::{Address, Builder, Config, CupsVersion, Driver, PublicKey, Runtime, SakeVersion};
 
+use crate::bench::BenchArgs;
 use crate::failure::Failure;
 use crate::key_file;
 
@@ -75,6 +77,20 @@ Examples:
 BOB stands for the listener's public key, 64 hexadecimal digits. --flood suits a listener with
 --mode sink, --ping needs one with --mode echo.")]
     Dial(DialArgs),
+    /// Measure for as long as a profiler needs: throughput or latency, and what it costs.
+    #[command(after_help = "\
+Examples:
+  ringseal bench                                       16 KiB messages for 5 seconds
+  ringseal bench --size 64 --batch 64 --direction both
+  ringseal bench --size 1 --direction ping --json
+  perf record -g -m 64K ringseal bench --seconds 30
+  ringseal bench --listen 0.0.0.0:7000 --seed TEXT     and on another host or container
+  ringseal bench --connect HOST:7000 --seed TEXT
+
+Dialer and listener are two threads, each with its own ring, over loopback TCP. Figures are of
+the time after the warm-up; messages and bytes are counted where they are received. Ctrl-C ends
+a run early and prints what was measured.")]
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +118,48 @@ pub(crate) struct PubkeyArgs {
     pub(crate) file: PathBuf,
 }
 
+/// How a thread's ring is driven.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RingArgs {
+    /// Who turns the ring.
+    #[arg(long, value_enum, default_value_t = DriverName::Native)]
+    pub(crate) driver: DriverName,
+    /// For how many microseconds an idle thread looks for work before it sleeps.
+    #[arg(long, value_name = "US", default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub(crate) busy_poll: u32,
+}
+
+impl RingArgs {
+    /// Starts the settings of a runtime.
+    pub(crate) fn builder(&self) -> Builder {
+        let driver = match self.driver {
+            DriverName::Native => Driver::Native,
+            DriverName::TokioUring => Driver::TokioUring,
+        };
+        Runtime::builder()
+            .driver(driver)
+            .busy_poll(Duration::from_micros(self.busy_poll.into()))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DriverName {
+    /// ringseal's own loop on the io-uring crate.
+    Native,
+    /// tokio-uring.
+    TokioUring,
+}
+
+impl fmt::Display for DriverName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Native => "native",
+            Self::TokioUring => "tokio-uring",
+        })
+    }
+}
+
 /// What both ends of a connection need.
 #[derive(Debug, Args)]
 pub(crate) struct EndArgs {
@@ -119,6 +177,8 @@ pub(crate) struct EndArgs {
     #[arg(long, value_name = "N", default_value_t = Config::DEFAULT_MAX_MESSAGE_SIZE,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGE_SIZE)))]
     pub(crate) max_message_size: u32,
+    #[command(flatten)]
+    pub(crate) ring: RingArgs,
 }
 
 impl EndArgs {
@@ -199,10 +259,11 @@ pub(crate) struct DialArgs {
     pub(crate) json: bool,
 }
 
+/// The versions that both ends have to agree on.
 #[derive(Clone, Copy, Debug)]
-struct Wire {
-    sake: SakeVersion,
-    cups: CupsVersion,
+pub(crate) struct Wire {
+    pub(crate) sake: SakeVersion,
+    pub(crate) cups: CupsVersion,
 }
 
 impl FromStr for Wire {
@@ -220,18 +281,39 @@ impl FromStr for Wire {
     }
 }
 
+impl fmt::Display for Wire {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sake = match self.sake {
+            SakeVersion::V0 => "v0",
+            SakeVersion::V1 => "v1",
+        };
+        let cups = match self.cups {
+            CupsVersion::V0 => "v0",
+            CupsVersion::V1 => "v1",
+        };
+        write!(formatter, "{sake},{cups}")
+    }
+}
+
 /// Longer runs would overflow clocks before anybody sees the end.
 const MAX_SECONDS: f64 = 1e6;
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse()
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    seconds_or_none(text)
         .ok()
-        .filter(|seconds| *seconds > 0.0 && *seconds <= MAX_SECONDS)
-        .map(Duration::from_secs_f64)
+        .filter(|seconds| !seconds.is_zero())
         .ok_or_else(|| format!("write a number of seconds above 0 and up to {MAX_SECONDS}"))
 }
 
-fn address(text: &str) -> Result<Address, &'static str> {
+pub(crate) fn seconds_or_none(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("write a number of seconds from 0 to {MAX_SECONDS}"))
+}
+
+pub(crate) fn address(text: &str) -> Result<Address, &'static str> {
     let address = Address::from(text);
     let names_port = text
         .rsplit_once(':')

@@ -6,9 +6,7 @@ use std::time::Instant;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use ringseal::{
-    AttemptError, DialError, Receiver, RecvError, Runtime, SendError, Sender, spawn, timeout,
-};
+use ringseal::{AttemptError, DialError, Receiver, RecvError, SendError, Sender, spawn, timeout};
 
 use crate::args::{Cli, DialArgs};
 use crate::failure::{self, Failure};
@@ -33,7 +31,7 @@ pub(crate) fn run(args: &DialArgs) -> Result<(), Failure> {
             .exit();
     }
     let config = args.end.config()?;
-    let runtime = Runtime::builder().build()?;
+    let runtime = args.end.ring.builder().build()?;
     let output = Output::start();
     let lines = output.lines();
     let result = runtime.block_on(async {

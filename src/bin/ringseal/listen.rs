@@ -6,15 +6,13 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::rc::Rc;
 
-use ringseal::{
-    Admission, BindError, Connection, Listener, Receiver, Runtime, Sender, spawn, timeout,
-};
+use ringseal::{Admission, BindError, Connection, Listener, Receiver, Sender, spawn, timeout};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use crate::args::{ListenArgs, Mode};
 use crate::failure::{self, Failure};
-use crate::interrupt::interrupted;
+use crate::interrupts::Interrupts;
 use crate::report::Tally;
 use crate::stdio::{self, Lines, Output};
 
@@ -32,7 +30,7 @@ pub(crate) fn run(args: &ListenArgs) -> Result<(), Failure> {
     } else {
         Admission::allow_list(args.allow.iter().copied())
     };
-    let runtime = Runtime::builder().build()?;
+    let runtime = args.end.ring.builder().build()?;
     let output = Output::start();
     let lines = output.lines();
     let result = runtime.block_on(async {
@@ -61,7 +59,7 @@ fn explain(error: BindError) -> Failure {
 
 async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Result<(), Failure> {
     // Before the address is printed: who has read it may already want us to end.
-    let mut interrupted = interrupted()?;
+    let mut interrupts = Interrupts::new()?;
     let address = listener.local_address().to_string();
     let first_line = if args.json {
         json!({ "listening": address }).to_string()
@@ -82,7 +80,7 @@ async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Resul
     let (session, mut sessions) = mpsc::channel::<()>(1);
     let result = loop {
         tokio::select! {
-            _ = &mut interrupted => break Ok(()),
+            () = interrupts.next() => break Ok(()),
             () = lines.closed() => break Err(Failure::OutputClosed),
             outcome = listener.accept() => match outcome {
                 Ok(connection) => {

@@ -1,10 +1,12 @@
 //! The `ringseal` command-line tool: a thin layer over the library.
 
 mod args;
+mod bench;
+mod counting_allocator;
 mod demo;
 mod dial;
 mod failure;
-mod interrupt;
+mod interrupts;
 mod key_file;
 mod keygen;
 mod listen;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Some(Command::Pubkey(args)) => keygen::show(&args),
         Some(Command::Listen(args)) => listen::run(&args),
         Some(Command::Dial(args)) => dial::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
     };
     match result {
         // Whoever read our output has seen enough.

@@ -119,9 +119,20 @@ impl RoundTrips {
         self.count
     }
 
-    /// The time that `percent` of 100 round trips do not exceed, within one part in `STEPS`.
-    fn percentile_us(&self, percent: u64) -> f64 {
-        let rank = (self.count * percent).div_ceil(100).max(1);
+    /// Forgets all of them.
+    pub(crate) fn clear(&mut self) {
+        self.buckets.fill(0);
+        self.count = 0;
+        self.max_ns = 0;
+    }
+
+    pub(crate) fn max_us(&self) -> f64 {
+        self.max_ns as f64 / 1e3
+    }
+
+    /// The time that `per_mille` of 1000 round trips do not exceed, within one part in `STEPS`.
+    pub(crate) fn percentile_us(&self, per_mille: u64) -> f64 {
+        let rank = (self.count * per_mille).div_ceil(1000).max(1);
         let mut seen = 0;
         let index = self.buckets.iter().position(|count| {
             seen += count;
@@ -134,9 +145,9 @@ impl RoundTrips {
     pub(crate) fn json(&self) -> Value {
         json!({
             "round_trips": self.count,
-            "p50_us": self.percentile_us(50),
-            "p99_us": self.percentile_us(99),
-            "max_us": self.max_ns as f64 / 1e3,
+            "p50_us": self.percentile_us(500),
+            "p99_us": self.percentile_us(990),
+            "max_us": self.max_us(),
         })
     }
 }
@@ -148,9 +159,9 @@ impl fmt::Display for RoundTrips {
             "{} round trips: half within {:.1} us (p50_us), 99 of 100 within {:.1} us (p99_us), \
              the slowest {:.1} us (max_us)",
             self.count,
-            self.percentile_us(50),
-            self.percentile_us(99),
-            self.max_ns as f64 / 1e3
+            self.percentile_us(500),
+            self.percentile_us(990),
+            self.max_us()
         )
     }
 }
