@@ -1,12 +1,12 @@
 //! ringseal on the same work as its peers: one thread and one ring for each end.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ringseal::{Admission, Config, CupsVersion, Identity, Listener, Runtime, SakeVersion, dial};
 
-use crate::contender::{Flow, Work, pin};
+use crate::contender::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
 
 fn config(seed: u8, version: u8) -> Config {
     let versions = match version {
@@ -69,7 +69,7 @@ fn flood(version: u8, address: SocketAddr, work: &Work) {
             .split();
         let start = Instant::now();
         while start.elapsed() < work.duration {
-            for _ in 0..16 {
+            for _ in 0..CALLS_A_CLOCK_READING {
                 if work.batch == 1 {
                     sender.send(&message).await.expect("send");
                 } else {
@@ -123,4 +123,53 @@ pub(crate) fn ping(version: u8, count: usize) -> Vec<Duration> {
     let pings = dialer.join().expect("the dialer ends well");
     listener.join().expect("the listener ends well");
     pings
+}
+
+/// Makes handshakes one after the other, both ends on core 0, each on a connection of its own
+/// that the listener drops.
+pub(crate) fn handshakes(version: u8, duration: Duration) -> Handshakes {
+    let (ready, address) = mpsc::channel();
+    let listener = std::thread::spawn(move || {
+        pin(0);
+        let runtime = Runtime::builder().build().expect("io_uring");
+        runtime.block_on(async {
+            let settings = config(2, version);
+            let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
+                .await
+                .expect("bind");
+            ready
+                .send(listener.local_address())
+                .expect("somebody waits for the address");
+            let mut count = 0;
+            while listener.accept().await.is_ok() {
+                count += 1;
+            }
+            count
+        })
+    });
+    let address: SocketAddr = address.recv().expect("the listener listens");
+    let dialer = std::thread::spawn(move || {
+        pin(0);
+        let runtime = Runtime::builder().build().expect("io_uring");
+        let peer = Identity::from_seed(&[2; 32]).public_key();
+        let settings = config(1, version);
+        runtime.block_on(async {
+            let mut handshakes = Handshakes::default();
+            let start = Instant::now();
+            while start.elapsed() < duration {
+                let mut connection = dial(address, peer, &settings).await.expect("dial");
+                // It ends when the listener, which finishes last, has dropped its side.
+                let _ = connection.recv().await;
+                handshakes.count += 1;
+            }
+            handshakes.elapsed = start.elapsed();
+            handshakes
+        })
+    });
+    let handshakes = dialer.join().expect("the dialer ends well");
+    // A connection without a handshake is the listener's sign to end.
+    drop(TcpStream::connect(address).expect("connect"));
+    let accepted: u64 = listener.join().expect("the listener ends well");
+    assert_eq!(accepted, handshakes.count, "both ends have finished each");
+    handshakes
 }
