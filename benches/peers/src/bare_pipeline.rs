@@ -57,7 +57,7 @@ pub(crate) fn stream(work: &Work) -> Flow {
         take_in(socket).expect("receive")
     });
     let address = address.recv().expect("the listener listens");
-    let work = work.clone();
+    let work = *work;
     let dialer = std::thread::spawn(move || {
         pin(0);
         flood(address, &work).expect("send")

@@ -26,7 +26,7 @@ pub(crate) fn stream(version: u8, work: &Work) -> Flow {
         take_in(version, &ready)
     });
     let address = address.recv().expect("the listener listens");
-    let work = work.clone();
+    let work = *work;
     let dialer = std::thread::spawn(move || {
         pin(0);
         flood(version, address, &work);

@@ -37,7 +37,7 @@ pub(crate) trait Link {
 
 /// Streams messages from a dialer on core 0 to a listener on core 1.
 pub(crate) fn stream<P: Protocol>(protocol: &P, work: &Work) -> Flow {
-    let work = work.clone();
+    let work = *work;
     let (sent, flow) = both_ends(
         protocol,
         async move |link| flood(link, &work).await.expect("send"),
