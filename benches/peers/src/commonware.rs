@@ -122,6 +122,9 @@ pub struct Script {
     pub count_only: bool,
     /// One-byte round trips to time after the rest.
     pub pings: usize,
+    /// Instead of all else, handshakes one after the other, each on a connection of its own that
+    /// the listener drops: the dialer makes them for this long, the listener until one fails.
+    pub handshakes: Option<Duration>,
     /// Whether to leave at once when all is done. Otherwise the peer waits for the other end to
     /// leave: commonware closes with a reset, which destroys what is still on its way.
     pub hang_up: bool,
@@ -149,7 +152,9 @@ pub struct Outcome {
     pub received: Vec<Vec<u8>>,
     /// How many messages and bytes were received.
     pub counted: (u64, u64),
-    /// From the first message received to the last.
+    /// Handshakes that a script of handshakes has finished.
+    pub handshakes: u64,
+    /// From the first message received to the last, or what a dialer's handshakes took.
     pub elapsed: Duration,
     /// Why sending ended early.
     pub send: Option<PeerError>,
@@ -325,47 +330,78 @@ where
             ready
                 .send(listener.local_addr().expect("bound"))
                 .expect("somebody waits for the address");
-            let (_, sink, stream) = listener.accept().await.expect("commonware accepts");
             let admit = settings.admit;
             let bouncer = move |key: PublicKey| {
                 let yes = admit.is_none_or(|only| key.as_ref() == only);
                 std::future::ready(yes)
             };
-            let result = upgrader
-                .listen(
-                    context.child("listen"),
-                    &settings.namespace,
-                    limit,
-                    bouncer,
-                    stream,
-                    sink,
-                )
-                .await;
-            match result {
-                Ok((peer, sender, receiver)) => {
-                    let mut outcome = perform(script, sender, receiver).await;
-                    outcome.peer = peer.as_ref().try_into().ok();
-                    outcome
+            let mut handshakes = 0;
+            loop {
+                let (_, sink, stream) = listener.accept().await.expect("commonware accepts");
+                let result = upgrader
+                    .clone()
+                    .listen(
+                        context.child("listen"),
+                        &settings.namespace,
+                        limit,
+                        bouncer,
+                        stream,
+                        sink,
+                    )
+                    .await;
+                match result {
+                    Ok(_) if script.handshakes.is_some() => handshakes += 1,
+                    Ok((peer, sender, receiver)) => {
+                        let mut outcome = perform(script, sender, receiver).await;
+                        outcome.peer = peer.as_ref().try_into().ok();
+                        return outcome;
+                    }
+                    Err(error) => {
+                        let mut outcome = failed(&error);
+                        outcome.handshakes = handshakes;
+                        return outcome;
+                    }
                 }
-                Err(error) => failed(&error),
             }
         }
         Role::Dial(address, peer) => {
-            let (sink, stream) = context.dial(address).await.expect("commonware connects");
             let peer = PublicKey::decode(Copying(&peer[..])).expect("a public key");
-            let result = upgrader
-                .dial(
-                    context.child("dial"),
-                    &settings.namespace,
-                    limit,
-                    peer,
-                    stream,
-                    sink,
-                )
-                .await;
-            match result {
-                Ok((sender, receiver)) => perform(script, sender, receiver).await,
-                Err(error) => failed(&error),
+            let start = Instant::now();
+            let mut handshakes = 0;
+            loop {
+                let elapsed = start.elapsed();
+                let (sink, stream) = context.dial(address).await.expect("commonware connects");
+                if script
+                    .handshakes
+                    .is_some_and(|duration| elapsed >= duration)
+                {
+                    // This connection, closed without a handshake, is the listener's sign to end.
+                    return Outcome {
+                        handshakes,
+                        elapsed,
+                        ..Outcome::default()
+                    };
+                }
+                let result = upgrader
+                    .clone()
+                    .dial(
+                        context.child("dial"),
+                        &settings.namespace,
+                        limit,
+                        peer.clone(),
+                        stream,
+                        sink,
+                    )
+                    .await;
+                match result {
+                    Ok((_sender, mut receiver)) if script.handshakes.is_some() => {
+                        // It ends when the listener, which finishes last, has dropped its side.
+                        let _ = receiver.recv().await;
+                        handshakes += 1;
+                    }
+                    Ok((sender, receiver)) => return perform(script, sender, receiver).await,
+                    Err(error) => return failed(&error),
+                }
             }
         }
     }

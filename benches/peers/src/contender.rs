@@ -1,12 +1,21 @@
-//! What is compared: who, doing what, and what came of it.
+//! Who can be measured, doing what, and what came of it.
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::commonware::{Flood, Peer, RuntimeKind, Script, Settings};
-use crate::ringseal_peer;
+use crate::noise::Noise;
+use crate::plain_tcp::PlainTcp;
+use crate::ringseal_peer::{self, Drive};
+use crate::tls::{Suite, Tls};
+use crate::{bare_pipeline, tokio_peer};
+
+/// How many calls a sender makes before it looks whether its time is up.
+pub(crate) const CALLS_A_CLOCK_READING: usize = 16;
 
 /// A stream of equal messages from one end to the other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Work {
     /// Bytes of a message.
     pub size: usize,
@@ -25,6 +34,9 @@ pub struct Flow {
     pub bytes: u64,
     /// From the first to the last.
     pub elapsed: Duration,
+    /// Processor time of the whole process meanwhile, with connecting and the handshake: that of
+    /// both ends, if nothing else runs in the process.
+    pub processor: Duration,
 }
 
 impl Flow {
@@ -33,106 +45,204 @@ impl Flow {
     pub fn rate(&self) -> f64 {
         self.messages as f64 / self.elapsed.as_secs_f64()
     }
+
+    /// Returns processor seconds for each 10^9 bytes of messages.
+    #[expect(clippy::cast_precision_loss, reason = "a cost to be read by people")]
+    pub fn processor_per_gigabyte(&self) -> f64 {
+        self.processor.as_secs_f64() * 1e9 / self.bytes as f64
+    }
+}
+
+/// Handshakes made one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Handshakes {
+    /// How many.
+    pub count: u64,
+    /// What they took.
+    pub elapsed: Duration,
+}
+
+impl Handshakes {
+    /// Returns handshakes a second.
+    #[expect(clippy::cast_precision_loss, reason = "a rate to be read by people")]
+    pub fn rate(&self) -> f64 {
+        self.count as f64 / self.elapsed.as_secs_f64()
+    }
 }
 
 /// One implementation on one wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
-    /// This crate, with the version of both layers of the commonware wire.
-    Ringseal(u8),
+    /// This crate, with how its ring is driven and the version of both layers of the commonware
+    /// wire.
+    Ringseal(Drive, u8),
     /// commonware-stream, with its runtime and the version of both layers.
     Commonware(RuntimeKind, u8),
+    /// rustls over tokio: TLS 1.3 with one suite.
+    Tls(Suite),
+    /// snow over tokio: the Noise protocol.
+    Noise,
+    /// TCP over tokio without encryption.
+    PlainTcp,
+    /// Blocking sockets and one AEAD call a message: what the machine allows.
+    BarePipeline,
 }
 
 impl Contender {
     /// Everybody, ours first.
-    pub const ALL: [Self; 6] = [
-        Self::Ringseal(1),
+    pub const ALL: [Self; 13] = [
+        Self::Ringseal(Drive::Native, 1),
+        Self::Ringseal(Drive::BusyPolling, 1),
+        Self::Ringseal(Drive::TokioUring, 1),
         Self::Commonware(RuntimeKind::Tokio, 1),
         Self::Commonware(RuntimeKind::IoUring, 1),
-        Self::Ringseal(0),
+        Self::Ringseal(Drive::Native, 0),
         Self::Commonware(RuntimeKind::Tokio, 0),
         Self::Commonware(RuntimeKind::IoUring, 0),
+        Self::Tls(Suite::ChaCha20Poly1305),
+        Self::Tls(Suite::Aes256Gcm),
+        Self::Noise,
+        Self::PlainTcp,
+        Self::BarePipeline,
     ];
 
     /// Returns a short name.
     pub fn name(self) -> String {
         match self {
-            Self::Ringseal(version) => format!("ringseal V{version}"),
+            Self::Ringseal(drive, version) => format!("{} V{version}", drive.name()),
             Self::Commonware(RuntimeKind::Tokio, version) => {
                 format!("commonware tokio V{version}")
             }
             Self::Commonware(RuntimeKind::IoUring, version) => {
                 format!("commonware io_uring V{version}")
             }
+            Self::Tls(Suite::ChaCha20Poly1305) => "rustls ChaCha20-Poly1305".to_owned(),
+            Self::Tls(Suite::Aes256Gcm) => "rustls AES-256-GCM".to_owned(),
+            Self::Noise => "snow Noise XX ChaChaPoly".to_owned(),
+            Self::PlainTcp => "plain TCP tokio".to_owned(),
+            Self::BarePipeline => "bare pipeline".to_owned(),
         }
     }
 
     /// Streams from a dialer on core 0 to a listener on core 1.
     pub fn stream(self, work: &Work) -> Flow {
+        let before = processor_time();
+        let mut flow = match self {
+            Self::Ringseal(drive, version) => ringseal_peer::stream(drive, version, work),
+            Self::Commonware(runtime, version) => commonware_stream(runtime, version, work),
+            Self::Tls(suite) => tokio_peer::stream(&Tls::new(suite), work),
+            Self::Noise => tokio_peer::stream(&Noise, work),
+            Self::PlainTcp => tokio_peer::stream(&PlainTcp, work),
+            Self::BarePipeline => bare_pipeline::stream(work),
+        };
+        flow.processor = processor_time().saturating_sub(before);
+        flow
+    }
+
+    /// Times one-byte round trips between the same two cores. `None` from who only streams.
+    pub fn ping(self, count: usize) -> Option<Vec<Duration>> {
         match self {
-            Self::Ringseal(version) => ringseal_peer::stream(version, work),
-            Self::Commonware(runtime, version) => {
-                let sink = Script {
-                    receive: usize::MAX,
-                    count_only: true,
-                    ..Script::default()
-                };
-                let flood = Script {
-                    flood: Some(Flood {
-                        message: vec![0x5a; work.size],
-                        batch: work.batch,
-                        duration: work.duration,
-                    }),
-                    hang_up: true,
-                    ..Script::default()
-                };
-                let listener = Peer::listen(settings(2, 1, runtime, version), sink);
-                let dialer = Peer::dial(
-                    settings(1, 0, runtime, version),
-                    listener.address(),
-                    settings(2, 1, runtime, version).public_key(),
-                    flood,
-                );
-                let sent = dialer.outcome();
-                assert_eq!((sent.handshake, sent.send), (None, None));
-                let outcome = listener.outcome();
-                Flow {
-                    messages: outcome.counted.0,
-                    bytes: outcome.counted.1,
-                    elapsed: outcome.elapsed,
-                }
-            }
+            Self::Ringseal(drive, version) => Some(ringseal_peer::ping(drive, version, count)),
+            Self::Commonware(runtime, version) => Some(commonware_ping(runtime, version, count)),
+            Self::Tls(suite) => Some(tokio_peer::ping(&Tls::new(suite), count)),
+            Self::Noise => Some(tokio_peer::ping(&Noise, count)),
+            Self::PlainTcp => Some(tokio_peer::ping(&PlainTcp, count)),
+            Self::BarePipeline => None,
         }
     }
 
-    /// Times one-byte round trips between the same two cores.
-    pub fn ping(self, count: usize) -> Vec<Duration> {
+    /// Makes handshakes one after the other for a time, each on a fresh TCP connection, with both
+    /// ends on core 0. One is over when both ends have finished it and the listener has dropped
+    /// the connection. `None` from who has no handshake of the same kind: both ends prove an
+    /// ed25519 identity.
+    pub fn handshakes(self, duration: Duration) -> Option<Handshakes> {
         match self {
-            Self::Ringseal(version) => ringseal_peer::ping(version, count),
-            Self::Commonware(runtime, version) => {
-                let echo = Script {
-                    receive: usize::MAX,
-                    echo: true,
-                    ..Script::default()
-                };
-                let ping = Script {
-                    pings: count,
-                    hang_up: true,
-                    ..Script::default()
-                };
-                let listener = Peer::listen(settings(2, 1, runtime, version), echo);
-                let dialer = Peer::dial(
-                    settings(1, 0, runtime, version),
-                    listener.address(),
-                    settings(2, 1, runtime, version).public_key(),
-                    ping,
-                );
-                let pings = dialer.outcome().pings;
-                listener.outcome();
-                pings
+            Self::Ringseal(drive, version) => {
+                Some(ringseal_peer::handshakes(drive, version, duration))
             }
+            Self::Commonware(runtime, version) => {
+                Some(commonware_handshakes(runtime, version, duration))
+            }
+            Self::Tls(_) | Self::Noise | Self::PlainTcp | Self::BarePipeline => None,
         }
+    }
+}
+
+fn commonware_stream(runtime: RuntimeKind, version: u8, work: &Work) -> Flow {
+    let sink = Script {
+        receive: usize::MAX,
+        count_only: true,
+        ..Script::default()
+    };
+    let flood = Script {
+        flood: Some(Flood {
+            message: vec![0x5a; work.size],
+            batch: work.batch,
+            duration: work.duration,
+        }),
+        hang_up: true,
+        ..Script::default()
+    };
+    let listener = Peer::listen(settings(2, 1, runtime, version), sink);
+    let dialer = Peer::dial(
+        settings(1, 0, runtime, version),
+        listener.address(),
+        settings(2, 1, runtime, version).public_key(),
+        flood,
+    );
+    let sent = dialer.outcome();
+    assert_eq!((sent.handshake, sent.send), (None, None));
+    let outcome = listener.outcome();
+    Flow {
+        messages: outcome.counted.0,
+        bytes: outcome.counted.1,
+        elapsed: outcome.elapsed,
+        ..Flow::default()
+    }
+}
+
+fn commonware_ping(runtime: RuntimeKind, version: u8, count: usize) -> Vec<Duration> {
+    let echo = Script {
+        receive: usize::MAX,
+        echo: true,
+        ..Script::default()
+    };
+    let ping = Script {
+        pings: count,
+        hang_up: true,
+        ..Script::default()
+    };
+    let listener = Peer::listen(settings(2, 1, runtime, version), echo);
+    let dialer = Peer::dial(
+        settings(1, 0, runtime, version),
+        listener.address(),
+        settings(2, 1, runtime, version).public_key(),
+        ping,
+    );
+    let pings = dialer.outcome().pings;
+    listener.outcome();
+    pings
+}
+
+fn commonware_handshakes(runtime: RuntimeKind, version: u8, duration: Duration) -> Handshakes {
+    let script = Script {
+        handshakes: Some(duration),
+        ..Script::default()
+    };
+    let listener = Peer::listen(settings(2, 0, runtime, version), script.clone());
+    let dialer = Peer::dial(
+        settings(1, 0, runtime, version),
+        listener.address(),
+        settings(2, 0, runtime, version).public_key(),
+        script,
+    );
+    let dialed = dialer.outcome();
+    assert_eq!(dialed.handshake, None);
+    let accepted = listener.outcome().handshakes;
+    assert_eq!(accepted, dialed.handshakes, "both ends have finished each");
+    Handshakes {
+        count: dialed.handshakes,
+        elapsed: dialed.elapsed,
     }
 }
 
@@ -144,6 +254,12 @@ fn settings(seed: u8, core: usize, runtime: RuntimeKind, version: u8) -> Setting
     settings.core = Some(core);
     settings.workers = 1;
     settings
+}
+
+/// Processor time of all threads of the process, those that have ended included.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.try_into().expect("it is not negative")
 }
 
 /// Puts the calling thread, and those it starts, on one core, where there is such a core.

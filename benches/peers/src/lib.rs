@@ -1,5 +1,11 @@
 //! The real peers that ringseal is tested and measured against.
 
+mod bare_pipeline;
 pub mod commonware;
 pub mod contender;
-mod ringseal_peer;
+mod framed;
+mod noise;
+mod plain_tcp;
+pub mod ringseal_peer;
+pub mod tls;
+mod tokio_peer;

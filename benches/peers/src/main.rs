@@ -1,146 +1,137 @@
-//! Runs ringseal and its peers in turn on the same work and prints medians, spread and ratios.
+//! Runs ringseal and its peers in turn on the same work in one run, and prints medians, spread,
+//! ratios and what they cost in processor time.
 //!
-//! `cargo run --release -p ringseal-peers -- [--seconds S] [--rounds N] [--json FILE]`
+//! `cargo run --release -p ringseal-peers -- [--seconds S] [--rounds N] [--peers TEXT,...]`
 
+mod case;
+mod chart;
+mod options;
+mod report;
+
+use std::error::Error;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringseal_peers::contender::{Contender, Work};
 
-const USAGE: &str = "usage: ringseal-peers [--seconds S] [--rounds N] [--only TEXT] [--json FILE]";
+use crate::case::{Case, Row, Sample};
+use crate::options::Options;
 
-/// Size and batch of each stream.
-const STREAMS: [(usize, usize); 6] = [
-    (64, 1),
-    (1024, 1),
-    (16_384, 1),
-    (65_536, 1),
-    (64, 64),
-    (16_384, 16),
-];
+/// Message sizes of the streams of one message a call.
+const SINGLE: [usize; 4] = [64, 1024, 16_384, 65_536];
 
-struct Options {
-    seconds: f64,
-    rounds: usize,
-    only: String,
-    json: Option<String>,
-}
-
-fn options() -> Result<Options, String> {
-    let mut options = Options {
-        seconds: 1.0,
-        rounds: 5,
-        only: String::new(),
-        json: None,
-    };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        let value = arguments.next().ok_or(USAGE)?;
-        match name.as_str() {
-            "--seconds" => options.seconds = value.parse().map_err(|_| USAGE)?,
-            "--rounds" => options.rounds = value.parse().map_err(|_| USAGE)?,
-            "--only" => options.only = value,
-            "--json" => options.json = Some(value),
-            _ => return Err(USAGE.to_owned()),
-        }
-    }
-    if options.rounds == 0 || !options.seconds.is_finite() || options.seconds <= 0.0 {
-        return Err(USAGE.to_owned());
-    }
-    Ok(options)
-}
-
-/// Median, least and most.
-fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    (
-        values[values.len() / 2],
-        values[0],
-        values[values.len() - 1],
-    )
-}
+/// Message size and messages in a call of the other streams.
+const BATCHES: [(usize, usize); 2] = [(64, 64), (16_384, 16)];
 
 fn main() -> ExitCode {
-    let options = match options() {
+    let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
-        Err(usage) => {
-            eprintln!("{usage}");
+        Err(message) => {
+            eprintln!("{message}");
             return ExitCode::from(2);
         }
     };
-    let progress = std::io::stderr().is_terminal();
-    let mut records = Vec::new();
-    let works: Vec<Option<Work>> = STREAMS
-        .iter()
-        .map(|&(size, batch)| {
-            Some(Work {
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let contenders = contenders(options);
+    let cases = cases(options);
+    if contenders.is_empty() || cases.is_empty() {
+        return Err("no contender or no work has such a name".into());
+    }
+    let mut rows = Vec::new();
+    println!("{}", report::head());
+    for (index, &case) in cases.iter().enumerate() {
+        let place = format!("case {} of {}: {}", index + 1, cases.len(), case.title());
+        let measured = measure(case, &place, &contenders, options.rounds);
+        for row in &measured {
+            println!("{}", report::row(row));
+        }
+        rows.extend(measured);
+    }
+    if let Some(path) = &options.json {
+        let text = format!("{:#}\n", report::json(&rows));
+        std::fs::write(path, text).map_err(|error| format!("cannot write {path}: {error}"))?;
+    }
+    if let Some(path) = &options.chart {
+        let note = format!(
+            "both ends on one machine over loopback TCP, a core each; medians of {} rounds of {} s",
+            options.rounds, options.seconds
+        );
+        chart::draw(path, &rows, &note).map_err(|error| format!("cannot draw {path}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn contenders(options: &Options) -> Vec<Contender> {
+    Contender::ALL
+        .into_iter()
+        .filter(|contender| {
+            let name = contender.name();
+            let texts = &options.peers;
+            texts.is_empty() || texts.iter().any(|text| name.contains(text))
+        })
+        .collect()
+}
+
+fn cases(options: &Options) -> Vec<Case> {
+    let duration = Duration::from_secs_f64(options.seconds);
+    let mut cases = Vec::new();
+    if options.handshakes {
+        cases.push(Case::Handshakes(duration));
+    } else {
+        let mut sizes = SINGLE.to_vec();
+        if options.chart.is_some() {
+            sizes.extend(chart::SIZES);
+            sizes.sort_unstable();
+            sizes.dedup();
+        }
+        let single = sizes.into_iter().map(|size| (size, 1));
+        cases.extend(single.chain(BATCHES).map(|(size, batch)| {
+            Case::Stream(Work {
                 size,
                 batch,
-                duration: Duration::from_secs_f64(options.seconds),
+                duration,
             })
-        })
-        .chain([None])
+        }));
+        cases.push(Case::Ping);
+    }
+    cases.retain(|case| case.title().contains(&options.only));
+    cases
+}
+
+fn measure(case: Case, place: &str, contenders: &[Contender], rounds: usize) -> Vec<Row> {
+    let terminal = std::io::stderr().is_terminal();
+    if !terminal {
+        eprintln!("{place}");
+    }
+    let start = Instant::now();
+    let mut samples: Vec<(Contender, Vec<Sample>)> = contenders
+        .iter()
+        .map(|&contender| (contender, Vec::new()))
         .collect();
-    for work in &works {
-        let title = work.as_ref().map_or_else(
-            || "ping, 1 byte, p50 microseconds".to_owned(),
-            |work| format!("{} B, {} a call, messages/s", work.size, work.batch),
-        );
-        if !title.contains(&options.only) {
-            continue;
-        }
-        let mut values = vec![Vec::new(); Contender::ALL.len()];
-        // In turn, so that a machine that slows down slows everybody down.
-        for round in 0..options.rounds {
-            for (contender, values) in Contender::ALL.iter().zip(&mut values) {
-                if progress {
-                    let name = contender.name();
-                    eprint!(
-                        "\r{title}: round {} of {}, {name:24}",
-                        round + 1,
-                        options.rounds
-                    );
-                    let _ = std::io::stderr().flush();
-                }
-                values.push(match work {
-                    Some(work) => contender.stream(work).rate(),
-                    None => {
-                        let mut pings = contender.ping(5000);
-                        pings.sort();
-                        pings[pings.len() / 2].as_secs_f64() * 1e6
-                    }
-                });
+    // In turn, so that a machine that slows down slows everybody down.
+    for round in 1..=rounds {
+        for (contender, samples) in &mut samples {
+            if terminal {
+                let seconds = start.elapsed().as_secs();
+                let name = contender.name();
+                eprint!("\r\x1b[K{place}: round {round} of {rounds}, {seconds} s, {name}");
+                let _ = std::io::stderr().flush();
             }
-        }
-        if progress {
-            eprint!("\r{:78}\r", "");
-        }
-        println!("{title}");
-        let mut ours = f64::NAN;
-        for (contender, values) in Contender::ALL.iter().zip(&values) {
-            let (median, least, most) = spread(values.clone());
-            // Those after us are on the same wire.
-            if matches!(contender, Contender::Ringseal(_)) {
-                ours = median;
-            }
-            records.push(format!(
-                "{{\"work\":\"{title}\",\"peer\":\"{}\",\"median\":{median},\"min\":{least},\"max\":{most},\"rounds\":{}}}",
-                contender.name(),
-                options.rounds
-            ));
-            println!(
-                "  {:24} {median:12.1}  ({least:.1} to {most:.1})  ringseal is {:.2} of it",
-                contender.name(),
-                ours / median
-            );
+            samples.extend(case.measure(*contender));
         }
     }
-    if let Some(path) = options.json
-        && let Err(error) = std::fs::write(&path, format!("[{}]\n", records.join(",\n")))
-    {
-        eprintln!("cannot write {path}: {error}");
-        return ExitCode::FAILURE;
+    if terminal {
+        eprint!("\r\x1b[K");
     }
-    ExitCode::SUCCESS
+    case::rows(case, &samples)
 }

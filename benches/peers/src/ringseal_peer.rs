@@ -1,12 +1,48 @@
 //! ringseal on the same work as its peers: one thread and one ring for each end.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ringseal::{Admission, Config, CupsVersion, Identity, Listener, Runtime, SakeVersion, dial};
+use ringseal::{
+    Admission, Config, CupsVersion, Driver, Identity, Listener, Runtime, SakeVersion, dial,
+};
 
-use crate::contender::{Flow, Work, pin};
+use crate::contender::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
+
+/// How the ring of a thread is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// By the native driver, which sleeps when it has nothing to do.
+    Native,
+    /// By the native driver, which looks for something to do before it sleeps.
+    BusyPolling,
+    /// By tokio-uring.
+    TokioUring,
+}
+
+/// How long to look before sleeping.
+const BUSY_POLL: Duration = Duration::from_micros(200);
+
+impl Drive {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Native => "ringseal",
+            Self::BusyPolling => "ringseal busy polling",
+            Self::TokioUring => "ringseal on tokio-uring",
+        }
+    }
+
+    fn runtime(self) -> Runtime {
+        let builder = Runtime::builder();
+        let builder = match self {
+            Self::Native => builder.driver(Driver::Native),
+            Self::BusyPolling => builder.driver(Driver::Native).busy_poll(BUSY_POLL),
+            Self::TokioUring => builder.driver(Driver::TokioUring),
+        };
+        builder.build().expect("io_uring")
+    }
+}
 
 fn config(seed: u8, version: u8) -> Config {
     let versions = match version {
@@ -19,24 +55,24 @@ fn config(seed: u8, version: u8) -> Config {
 }
 
 /// Streams messages from a dialer on core 0 to a listener on core 1.
-pub(crate) fn stream(version: u8, work: &Work) -> Flow {
+pub(crate) fn stream(drive: Drive, version: u8, work: &Work) -> Flow {
     let (ready, address) = mpsc::channel();
     let listener = std::thread::spawn(move || {
         pin(1);
-        take_in(version, &ready)
+        take_in(drive, version, &ready)
     });
     let address = address.recv().expect("the listener listens");
-    let work = work.clone();
+    let work = *work;
     let dialer = std::thread::spawn(move || {
         pin(0);
-        flood(version, address, &work);
+        flood(drive, version, address, &work);
     });
     dialer.join().expect("the dialer ends well");
     listener.join().expect("the listener ends well")
 }
 
-fn take_in(version: u8, ready: &mpsc::Sender<SocketAddr>) -> Flow {
-    let runtime = Runtime::builder().build().expect("io_uring");
+fn take_in(drive: Drive, version: u8, ready: &mpsc::Sender<SocketAddr>) -> Flow {
+    let runtime = drive.runtime();
     runtime.block_on(async {
         let mut listener = Listener::bind("127.0.0.1:0", &config(2, version), Admission::any())
             .await
@@ -57,8 +93,8 @@ fn take_in(version: u8, ready: &mpsc::Sender<SocketAddr>) -> Flow {
     })
 }
 
-fn flood(version: u8, address: SocketAddr, work: &Work) {
-    let runtime = Runtime::builder().build().expect("io_uring");
+fn flood(drive: Drive, version: u8, address: SocketAddr, work: &Work) {
+    let runtime = drive.runtime();
     let peer = Identity::from_seed(&[2; 32]).public_key();
     let message = vec![0x5a; work.size];
     let batch = vec![message.as_slice(); work.batch];
@@ -69,7 +105,7 @@ fn flood(version: u8, address: SocketAddr, work: &Work) {
             .split();
         let start = Instant::now();
         while start.elapsed() < work.duration {
-            for _ in 0..16 {
+            for _ in 0..CALLS_A_CLOCK_READING {
                 if work.batch == 1 {
                     sender.send(&message).await.expect("send");
                 } else {
@@ -82,11 +118,11 @@ fn flood(version: u8, address: SocketAddr, work: &Work) {
 }
 
 /// Times one-byte round trips.
-pub(crate) fn ping(version: u8, count: usize) -> Vec<Duration> {
+pub(crate) fn ping(drive: Drive, version: u8, count: usize) -> Vec<Duration> {
     let (ready, address) = mpsc::channel();
     let listener = std::thread::spawn(move || {
         pin(1);
-        let runtime = Runtime::builder().build().expect("io_uring");
+        let runtime = drive.runtime();
         runtime.block_on(async {
             let settings = config(2, version);
             let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
@@ -104,7 +140,7 @@ pub(crate) fn ping(version: u8, count: usize) -> Vec<Duration> {
     let address: SocketAddr = address.recv().expect("the listener listens");
     let dialer = std::thread::spawn(move || {
         pin(0);
-        let runtime = Runtime::builder().build().expect("io_uring");
+        let runtime = drive.runtime();
         let peer = Identity::from_seed(&[2; 32]).public_key();
         runtime.block_on(async {
             let mut connection = dial(address, peer, &config(1, version))
@@ -123,4 +159,53 @@ pub(crate) fn ping(version: u8, count: usize) -> Vec<Duration> {
     let pings = dialer.join().expect("the dialer ends well");
     listener.join().expect("the listener ends well");
     pings
+}
+
+/// Makes handshakes one after the other, both ends on core 0, each on a connection of its own
+/// that the listener drops.
+pub(crate) fn handshakes(drive: Drive, version: u8, duration: Duration) -> Handshakes {
+    let (ready, address) = mpsc::channel();
+    let listener = std::thread::spawn(move || {
+        pin(0);
+        let runtime = drive.runtime();
+        runtime.block_on(async {
+            let settings = config(2, version);
+            let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
+                .await
+                .expect("bind");
+            ready
+                .send(listener.local_address())
+                .expect("somebody waits for the address");
+            let mut count = 0;
+            while listener.accept().await.is_ok() {
+                count += 1;
+            }
+            count
+        })
+    });
+    let address: SocketAddr = address.recv().expect("the listener listens");
+    let dialer = std::thread::spawn(move || {
+        pin(0);
+        let runtime = drive.runtime();
+        let peer = Identity::from_seed(&[2; 32]).public_key();
+        let settings = config(1, version);
+        runtime.block_on(async {
+            let mut handshakes = Handshakes::default();
+            let start = Instant::now();
+            while start.elapsed() < duration {
+                let mut connection = dial(address, peer, &settings).await.expect("dial");
+                // It ends when the listener, which finishes last, has dropped its side.
+                let _ = connection.recv().await;
+                handshakes.count += 1;
+            }
+            handshakes.elapsed = start.elapsed();
+            handshakes
+        })
+    });
+    let handshakes = dialer.join().expect("the dialer ends well");
+    // A connection without a handshake is the listener's sign to end.
+    drop(TcpStream::connect(address).expect("connect"));
+    let accepted: u64 = listener.join().expect("the listener ends well");
+    assert_eq!(accepted, handshakes.count, "both ends have finished each");
+    handshakes
 }

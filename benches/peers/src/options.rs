@@ -1,0 +1,75 @@
+//! The command line.
+
+/// What to type.
+pub(crate) const USAGE: &str = "\
+usage: ringseal-peers [--seconds S] [--rounds N] [--only TEXT] [--peers TEXT,...]
+                      [--handshakes] [--json FILE] [--chart FILE.svg]
+
+  --seconds S       how long each stream, or each run of handshakes, takes (1)
+  --rounds N        how often each is measured, everybody in turn (5)
+  --only TEXT       only the work with TEXT in its title
+  --peers TEXT,...  only contenders with one of the texts in their name
+  --handshakes      handshakes a second, both ends on core 0, instead of streams and pings
+  --json FILE       write the figures as JSON too
+  --chart FILE.svg  measure more message sizes, and draw throughput by message size";
+
+/// What was asked for.
+pub(crate) struct Options {
+    pub(crate) seconds: f64,
+    pub(crate) rounds: usize,
+    pub(crate) only: String,
+    pub(crate) peers: Vec<String>,
+    pub(crate) handshakes: bool,
+    pub(crate) json: Option<String>,
+    pub(crate) chart: Option<String>,
+}
+
+impl Options {
+    /// Reads the program's arguments. The error is for the user to read.
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            seconds: 1.0,
+            rounds: 5,
+            only: String::new(),
+            peers: Vec::new(),
+            handshakes: false,
+            json: None,
+            chart: None,
+        };
+        while let Some(name) = arguments.next() {
+            if name == "--handshakes" {
+                options.handshakes = true;
+                continue;
+            }
+            let mut value = || {
+                let value = arguments.next();
+                value.ok_or_else(|| format!("{name} needs a value\n{USAGE}"))
+            };
+            match name.as_str() {
+                "--seconds" => {
+                    let text = value()?;
+                    let seconds = text.parse().ok();
+                    options.seconds = seconds
+                        .filter(|&seconds| 0.0 < seconds && seconds <= 3600.0)
+                        .ok_or_else(|| format!("--seconds is up to 3600, not {text}"))?;
+                }
+                "--rounds" => {
+                    let text = value()?;
+                    let rounds = text.parse().ok();
+                    options.rounds = rounds
+                        .filter(|&rounds| 0 < rounds)
+                        .ok_or_else(|| format!("--rounds is 1 or more, not {text}"))?;
+                }
+                "--only" => options.only = value()?,
+                "--peers" => options.peers = value()?.split(',').map(str::to_owned).collect(),
+                "--json" => options.json = Some(value()?),
+                "--chart" => options.chart = Some(value()?),
+                _ => return Err(format!("there is no {name}\n{USAGE}")),
+            }
+        }
+        if options.handshakes && options.chart.is_some() {
+            return Err("the chart is of streams: leave out --handshakes or --chart".to_owned());
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,114 @@
+//! rustls over tokio: TLS 1.3 with one suite, messages behind a 4-byte length.
+//!
+//! Only the listener proves who it is, as most TLS does.
+
+use std::sync::{Arc, LazyLock};
+
+use tokio::io::BufReader;
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::crypto::aws_lc_rs::{cipher_suite, default_provider};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use tokio_rustls::rustls::version::TLS13;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::framed::{Framed, READ_BUFFER, WRITE_BUFFER};
+use crate::tokio_peer::Protocol;
+
+const NAME: &str = "localhost";
+
+/// Which cipher suite TLS uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// `TLS_CHACHA20_POLY1305_SHA256`.
+    ChaCha20Poly1305,
+    /// `TLS_AES_256_GCM_SHA384`.
+    Aes256Gcm,
+}
+
+impl Suite {
+    fn rustls(self) -> SupportedCipherSuite {
+        match self {
+            Self::ChaCha20Poly1305 => cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+            Self::Aes256Gcm => cipher_suite::TLS13_AES_256_GCM_SHA384,
+        }
+    }
+}
+
+/// The listener's certificate and its secret key in PKCS #8.
+static IDENTITY: LazyLock<(CertificateDer<'static>, Vec<u8>)> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).expect("a certificate");
+    (made.cert.der().clone(), made.signing_key.serialize_der())
+});
+
+/// Both ends' settings.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    connector: TlsConnector,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    pub(crate) fn new(suite: Suite) -> Self {
+        let provider = Arc::new(CryptoProvider {
+            cipher_suites: vec![suite.rustls()],
+            ..default_provider()
+        });
+        let (certificate, key) = &*IDENTITY;
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).expect("our certificate");
+        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13])
+            .expect("the suite is of TLS 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut server = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])
+            .expect("the suite is of TLS 1.3")
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.clone()],
+                PrivatePkcs8KeyDer::from(key.clone()).into(),
+            )
+            .expect("the key is the certificate's");
+        // A dialer that only sends never reads them, and closing a socket with unread data
+        // destroys what is still on its way.
+        server.send_tls13_tickets = 0;
+        Self {
+            connector: Arc::new(client).into(),
+            acceptor: Arc::new(server).into(),
+        }
+    }
+
+    /// Frames messages on a stream that may seal a whole batch before it writes.
+    fn frame(
+        mut stream: TlsStream<BufReader<TcpStream>>,
+    ) -> Framed<TlsStream<BufReader<TcpStream>>> {
+        match &mut stream {
+            TlsStream::Client(stream) => stream.get_mut().1.set_buffer_limit(Some(WRITE_BUFFER)),
+            TlsStream::Server(stream) => stream.get_mut().1.set_buffer_limit(Some(WRITE_BUFFER)),
+        }
+        Framed::new(stream)
+    }
+}
+
+/// rustls reads 4 KiB at a time, so it reads from a buffer instead of from the kernel.
+fn buffered(socket: TcpStream) -> BufReader<TcpStream> {
+    BufReader::with_capacity(READ_BUFFER, socket)
+}
+
+impl Protocol for Tls {
+    type Link = Framed<TlsStream<BufReader<TcpStream>>>;
+
+    async fn dial(self, socket: TcpStream) -> Self::Link {
+        let name = ServerName::try_from(NAME).expect("a name");
+        let stream = self.connector.connect(name, buffered(socket)).await;
+        Self::frame(stream.expect("a TLS handshake").into())
+    }
+
+    async fn accept(self, socket: TcpStream) -> Self::Link {
+        let stream = self.acceptor.accept(buffered(socket)).await;
+        Self::frame(stream.expect("a TLS handshake").into())
+    }
+}
