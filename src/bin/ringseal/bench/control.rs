@@ -28,6 +28,9 @@ pub(crate) const READY: &[u8] = b"ready";
 pub(crate) const MARK: &[u8] = b"mark";
 /// Ends the run; answered with the same.
 pub(crate) const END: &[u8] = b"end";
+/// Why no answer may come.
+const SILENT: &str = "the listener does not answer; it serves one dialer at a time";
+const GONE: &str = "the listener has gone; if that was at once, compare --wire on both ends";
 /// Both ends have to be this program in the same version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -192,7 +195,7 @@ impl Control {
     /// Asks for the listener's figures.
     pub(crate) async fn mark(&mut self) -> Result<Snapshot, Failure> {
         self.connection.send(MARK).await?;
-        Snapshot::decode(&*self.answer().await?)
+        Snapshot::decode(&self.answer().await?)
             .ok_or_else(|| Failure::new("the listener's figures cannot be read"))
     }
 
@@ -204,10 +207,12 @@ impl Control {
     }
 
     async fn answer(&mut self) -> Result<ringseal::Message, Failure> {
-        timeout(PATIENCE, self.connection.recv())
+        let answer = timeout(PATIENCE, self.connection.recv())
             .await
-            .map_err(|_| Failure::new("the listener does not answer any more"))??
-            .ok_or_else(|| Failure::new("the listener has gone"))
+            .map_err(|_| Failure::new(SILENT))?;
+        answer
+            .map_err(|error| Failure::with_advice(&error, GONE))?
+            .ok_or_else(|| Failure::new(GONE))
     }
 }
 

@@ -46,8 +46,9 @@ pub(crate) fn run(
         if warmed_up.await? {
             return Err(nothing_measured());
         }
-        session.workers.round_trips.borrow_mut().clear();
         let begin = session.mark().await?;
+        // Nothing was awaited since this end's figures were taken, so both begin at once.
+        session.workers.round_trips.borrow_mut().clear();
         let start = Deadline::now();
         let (end_at, mut exchanges, mut latest) = (start + plan.seconds, 1, begin);
         let mut next = plan.interval.map(|interval| start + interval);
