@@ -16,6 +16,7 @@ use super::settings::Settings;
 use super::snapshot::Snapshot;
 use super::workload::{Role, Work, Workers};
 use crate::failure::Failure;
+use crate::report::RoundTrips;
 
 /// What the dialer is to do.
 #[derive(Clone, Debug)]
@@ -70,13 +71,11 @@ pub(crate) fn run(
                 &now,
             ));
             latest = now;
-            next = plan.interval.map(|interval| until + interval);
+            // Lines that come late are not made up for, since each costs a command.
+            next = (plan.interval).map(|interval| (until + interval).max(Deadline::now()));
         };
         let end = session.mark().await?;
-        let round_trips = session
-            .workers
-            .round_trips
-            .replace(crate::report::RoundTrips::new());
+        let round_trips = session.workers.round_trips.replace(RoundTrips::new());
         let (dialer, listener) = (session.ours.clone(), session.theirs.clone());
         session.end().await;
         Ok(Measurement {
