@@ -290,6 +290,21 @@ fn many_connections_all_have_slots() {
     assert!(count(&figures["dialer"], "slots") >= 160, "{figures}");
 }
 
+#[test]
+fn too_few_slots_are_warned_of() {
+    let _alone = alone();
+    let args = ["--connections", "2", "--slots", "9", "--seconds", "0.1"];
+    let ended = Program::start(&args).wait();
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+    let [line] = &ended.errors[..] else {
+        panic!("not one line: {:?}", ended.errors);
+    };
+    assert!(
+        line.contains("9 slots") && line.contains("10 are"),
+        "{line}"
+    );
+}
+
 /// The processes whose parent this is.
 fn children(parent: u32) -> Vec<u32> {
     let mut found = Vec::new();

@@ -29,7 +29,8 @@ pub(crate) const MARK: &[u8] = b"mark";
 /// Ends the run; answered with the same.
 pub(crate) const END: &[u8] = b"end";
 /// Why no answer may come.
-const SILENT: &str = "the listener does not answer; it serves one dialer at a time";
+const SILENT: &str = "the listener does not answer; it serves one dialer at a time, and with too \
+                      few --slots it comes to a halt";
 const GONE: &str = "the listener has gone; if that was at once, compare --wire on both ends";
 /// Both ends have to be this program in the same version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
