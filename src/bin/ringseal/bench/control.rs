@@ -27,6 +27,10 @@ pub(crate) const READY: &[u8] = b"ready";
 pub(crate) const MARK: &[u8] = b"mark";
 /// Ends the run; answered with the same.
 pub(crate) const END: &[u8] = b"end";
+/// Why no answer may come.
+const SILENT: &str = "the listener does not answer; it serves one dialer at a time, and with too \
+                      few --slots it comes to a halt";
+const GONE: &str = "the listener has gone; if that was at once, compare --wire on both ends";
 /// Both ends have to be this program in the same version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -211,10 +215,12 @@ impl Control {
     }
 
     async fn answer(&mut self) -> Result<ringseal::Message, Failure> {
-        timeout(PATIENCE, self.connection.recv())
+        let answer = timeout(PATIENCE, self.connection.recv())
             .await
-            .ok_or_else(|| Failure::new("the listener does not answer any more"))??
-            .ok_or_else(|| Failure::new("the listener has gone"))
+            .ok_or_else(|| Failure::new(SILENT))?;
+        answer
+            .map_err(|error| Failure::with_advice(&error, GONE))?
+            .ok_or_else(|| Failure::new(GONE))
     }
 }
 

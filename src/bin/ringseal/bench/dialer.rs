@@ -14,6 +14,7 @@ use super::snapshot::Snapshot;
 use super::workload::{Role, Work, Workers};
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
+use crate::report::RoundTrips;
 
 /// What the dialer is to do.
 #[derive(Clone, Debug)]
@@ -44,8 +45,9 @@ pub(crate) fn run(
         if warmed_up.await? {
             return Err(nothing_measured());
         }
-        session.workers.round_trips.borrow_mut().clear();
         let begin = session.mark().await?;
+        // Nothing was awaited since this end's figures were taken, so both begin at once.
+        session.workers.round_trips.borrow_mut().clear();
         let start = Instant::now();
         let (end_at, mut exchanges, mut latest) = (start + plan.seconds, 1, begin);
         let mut next = plan.interval.map(|interval| start + interval);
@@ -67,13 +69,11 @@ pub(crate) fn run(
                 &now,
             ));
             latest = now;
-            next = plan.interval.map(|interval| until + interval);
+            // Lines that come late are not made up for, since each costs a command.
+            next = (plan.interval).map(|interval| (until + interval).max(Instant::now()));
         };
         let end = session.mark().await?;
-        let round_trips = session
-            .workers
-            .round_trips
-            .replace(crate::report::RoundTrips::new());
+        let round_trips = session.workers.round_trips.replace(RoundTrips::new());
         let (dialer, listener) = (session.ours.clone(), session.theirs.clone());
         session.end().await;
         Ok(Measurement {

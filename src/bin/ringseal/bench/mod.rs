@@ -55,6 +55,12 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
         None => Cores::first_two(),
         pin => pin,
     };
+    if let Some(wanted) = settings.slots_wanted().filter(|_| !args.supervised) {
+        failure::warn(&format!(
+            "{} slots may bring {} connections to a halt; {wanted} are enough",
+            settings.slots, settings.connections
+        ));
+    }
     if let Some(address) = &args.listen {
         return listen(args, settings, cores, address);
     }

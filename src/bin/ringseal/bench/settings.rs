@@ -60,6 +60,11 @@ impl Settings {
         }
     }
 
+    /// How many slots would do, where there are fewer.
+    pub(crate) fn slots_wanted(&self) -> Option<usize> {
+        Some(needed_slots(self.connections as usize)).filter(|&needed| self.slots < needed)
+    }
+
     /// The settings of a runtime.
     fn builder(&self) -> Builder {
         self.ring
@@ -86,9 +91,13 @@ impl Settings {
     }
 }
 
+/// With fewer, connections that move data both ways can wait for each other for ever.
+fn needed_slots(connections: usize) -> usize {
+    SLOTS_OF_A_CONNECTION * connections + SLOTS_OF_THE_CONTROL
+}
+
 fn slots_for(connections: usize) -> usize {
-    let needed = SLOTS_OF_A_CONNECTION * connections + SLOTS_OF_THE_CONTROL;
-    needed.max(Builder::DEFAULT_SLOTS)
+    needed_slots(connections).max(Builder::DEFAULT_SLOTS)
 }
 
 /// The default, or what is left of the arena for each of many slots; but room for one message in
