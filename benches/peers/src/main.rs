@@ -63,7 +63,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     if let Some(path) = &options.chart {
         let note = format!(
-            "both ends on one machine over loopback TCP, a core each; rounds: {}, of {} s; medians",
+            "both ends on one machine over loopback TCP, a core each; medians of {} x {} s",
             options.rounds, options.seconds
         );
         chart::draw(path, &rows, &note).map_err(|error| format!("cannot draw {path}: {error}"))?;
