@@ -45,7 +45,7 @@ pub(crate) fn draw(path: &str, rows: &[Row], note: &str) -> Result<(), Box<dyn E
     let highest = rates().map(|point| point.1).fold(0.0, f64::max);
     let root = SVGBackend::new(path, (WIDTH, HEIGHT)).into_drawing_area();
     root.fill(&WHITE)?;
-    let root = root.titled(
+    let root = root.margin(8, 0, 0, 0).titled(
         "Throughput by message size, one message a call",
         ("sans-serif", 24),
     )?;
@@ -173,5 +173,62 @@ fn bytes(size: f64) -> String {
         format!("{:.0} KiB", size / 1024.0)
     } else {
         format!("{size:.0} B")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ringseal_peers::contender::Work;
+
+    use super::*;
+
+    fn row(contender: Contender, size: usize, batch: usize) -> Row {
+        let work = Work {
+            size,
+            batch,
+            duration: Duration::ZERO,
+        };
+        Row {
+            case: Case::Stream(work),
+            contender,
+            rounds: 1,
+            median: 1000.0,
+            least: 1000.0,
+            most: 1000.0,
+            ratio: None,
+            processor: None,
+        }
+    }
+
+    #[test]
+    fn every_contender_and_every_size_is_on_the_chart() {
+        let rows: Vec<Row> = Contender::ALL
+            .into_iter()
+            .flat_map(|contender| SIZES.map(|size| row(contender, size, 1)))
+            .collect();
+        let path = std::env::temp_dir().join(format!("ringseal-chart-{}.svg", std::process::id()));
+        draw(path.to_str().expect("a plain path"), &rows, "a note").expect("it is drawn");
+        let text = std::fs::read_to_string(&path).expect("it is there");
+        std::fs::remove_file(&path).expect("it is there");
+        for contender in Contender::ALL {
+            assert!(text.contains(&contender.name()), "{}", contender.name());
+        }
+        for size in [
+            "64 B", "256 B", "1 KiB", "4 KiB", "16 KiB", "64 KiB", "256 KiB", "1 MiB",
+        ] {
+            assert!(text.contains(&format!("\n{size}\n")), "{size}");
+        }
+    }
+
+    #[test]
+    fn a_single_size_makes_no_line() {
+        let rows = [
+            row(Contender::Noise, 64, 1),
+            row(Contender::Noise, 1024, 16),
+        ];
+        assert!(draw("/nonexistent/chart.svg", &rows, "").is_err());
+        assert_eq!(lines(&rows)[0].points.len(), 1);
     }
 }

@@ -125,6 +125,9 @@ impl Contender {
     }
 
     /// Streams from a dialer on core 0 to a listener on core 1.
+    ///
+    /// After each call all that was handed over is on its way: the peers that have a flush are
+    /// flushed. ringseal and the bare pipeline coalesce calls by themselves instead.
     pub fn stream(self, work: &Work) -> Flow {
         let before = processor_time();
         let mut flow = match self {

@@ -63,7 +63,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     if let Some(path) = &options.chart {
         let note = format!(
-            "both ends on one machine over loopback TCP, a core each; medians of {} rounds of {} s",
+            "both ends on one machine over loopback TCP, a core each; medians of {} x {} s",
             options.rounds, options.seconds
         );
         chart::draw(path, &rows, &note).map_err(|error| format!("cannot draw {path}: {error}"))?;
@@ -75,7 +75,7 @@ fn contenders(options: &Options) -> Vec<Contender> {
     Contender::ALL
         .into_iter()
         .filter(|contender| {
-            let name = contender.name();
+            let name = contender.name().to_lowercase();
             let texts = &options.peers;
             texts.is_empty() || texts.iter().any(|text| name.contains(text))
         })

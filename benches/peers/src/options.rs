@@ -18,6 +18,7 @@ pub(crate) struct Options {
     pub(crate) seconds: f64,
     pub(crate) rounds: usize,
     pub(crate) only: String,
+    /// In lower case.
     pub(crate) peers: Vec<String>,
     pub(crate) handshakes: bool,
     pub(crate) json: Option<String>,
@@ -61,7 +62,7 @@ impl Options {
                         .ok_or_else(|| format!("--rounds is 1 or more, not {text}"))?;
                 }
                 "--only" => options.only = value()?,
-                "--peers" => options.peers = value()?.split(',').map(str::to_owned).collect(),
+                "--peers" => options.peers = value()?.split(',').map(str::to_lowercase).collect(),
                 "--json" => options.json = Some(value()?),
                 "--chart" => options.chart = Some(value()?),
                 _ => return Err(format!("there is no {name}\n{USAGE}")),
@@ -71,5 +72,42 @@ impl Options {
             return Err("the chart is of streams: leave out --handshakes or --chart".to_owned());
         }
         Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let line = "--seconds 0.5 --rounds 3 --only 64 --peers TLS,plain --json a --chart b";
+        let options = parse(line).expect("it is right");
+        assert!((options.seconds - 0.5).abs() < f64::EPSILON);
+        assert_eq!(options.rounds, 3);
+        assert_eq!(options.only, "64");
+        assert_eq!(options.peers, ["tls", "plain"]);
+        assert_eq!(options.json.as_deref(), Some("a"));
+        assert_eq!(options.chart.as_deref(), Some("b"));
+        assert!(!options.handshakes);
+        assert!(parse("--handshakes").expect("it is right").handshakes);
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused() {
+        for line in [
+            "--rounds 0",
+            "--rounds",
+            "--seconds -1",
+            "--seconds NaN",
+            "--fast",
+            "--handshakes --chart a",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 }

@@ -83,3 +83,30 @@ fn grouped(value: f64) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        let cases = [
+            (0.25, "0.2"),
+            (999.4, "999.4"),
+            (1000.0, "1 000"),
+            (65_432.1, "65 432"),
+            (1_234_567.8, "1 234 568"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(grouped(value), text);
+        }
+    }
+
+    #[test]
+    fn the_table_is_markdown() {
+        let head = head();
+        let (titles, rule) = head.split_once('\n').expect("two lines");
+        assert_eq!(titles.matches('|').count(), rule.matches('|').count());
+        assert_eq!(titles.len(), rule.len());
+    }
+}
