@@ -77,7 +77,7 @@ mod ring;
 pub use net::{
     AcceptError, Address, Admission, AttemptError, BindError, Builder, Config, Connection,
     DialError, Listener, Message, Receiver, RecvError, Reservation, Runtime, SendError, Sender,
-    Statistics, dial,
+    Statistics, TimeLimit, dial,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};

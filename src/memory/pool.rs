@@ -38,9 +38,29 @@ struct Inner {
     mapping: Mapping,
     slot_size: usize,
     slots: usize,
-    /// How many slots each class may hold at most.
-    class_limit: usize,
+    limits: Limits,
     state: RefCell<State>,
+}
+
+/// How many slots may be out for what.
+///
+/// Sends wait for the peer to read and parked reads for it to send, so both can hold their slots
+/// for long. What keeps two ends from waiting for each other is that at least one slot is left to
+/// be read into when both have all they may.
+struct Limits {
+    receive: usize,
+    send: usize,
+    /// Slots out for receiving below which a read may hold one while it waits.
+    parked: usize,
+}
+
+impl Limits {
+    fn of(&self, class: Class) -> usize {
+        match class {
+            Class::Receive => self.receive,
+            Class::Send => self.send,
+        }
+    }
 }
 
 struct State {
@@ -118,17 +138,18 @@ impl Pool {
             needed.is_some_and(|needed| slot_size > 0 && needed <= mapping.length()),
             "slots beyond the mapping"
         );
-        // A quarter is left for the other class, and what one connection needs at the least.
-        let left = (slots / 4)
-            .max(Self::SENDER_SLOTS)
-            .max(Self::RECEIVER_SLOTS);
-        let class_limit = slots - left;
+        let left_to_send = (slots / 4).max(Self::SENDER_SLOTS);
+        let left_to_receive = (slots * 2 / 5).max(Self::RECEIVER_SLOTS);
         Self {
             inner: Rc::new(Inner {
                 mapping,
                 slot_size,
                 slots,
-                class_limit,
+                limits: Limits {
+                    receive: slots - left_to_send,
+                    send: slots - left_to_receive,
+                    parked: left_to_receive - 1,
+                },
                 state: RefCell::new(State {
                     taken: Slab::with_capacity(slots),
                     receive_taken: 0,
@@ -179,11 +200,12 @@ impl Pool {
     /// Whether so few slots are out that a read may hold one while it waits for a silent peer.
     pub(crate) fn may_park_with_slot(&self) -> bool {
         let state = self.inner.state.borrow();
-        state.receive_taken < self.inner.class_limit / 2
+        state.receive_taken < self.inner.limits.parked
     }
 
     fn take(&self, state: &mut State, class: Class) -> Option<usize> {
-        if state.taken.len() >= self.inner.slots || *state.taken_by(class) >= self.inner.class_limit
+        if state.taken.len() >= self.inner.slots
+            || *state.taken_by(class) >= self.inner.limits.of(class)
         {
             return None;
         }
@@ -428,7 +450,24 @@ mod tests {
         while pool.may_park_with_slot() {
             held.push(pool.try_acquire(Class::Receive).expect("below the limit"));
         }
-        assert_eq!(held.len(), 3);
+        assert_eq!(held.len(), 2);
+    }
+
+    #[test]
+    fn a_slot_for_receiving_is_left_when_sends_and_parked_reads_have_theirs() {
+        for slots in Pool::MIN_SLOTS..40 {
+            let pool = pool(slots);
+            let mut held = Vec::new();
+            while pool.may_park_with_slot() {
+                held.push(pool.try_acquire(Class::Receive).expect("below the limit"));
+            }
+            assert!(!held.is_empty(), "a lone connection parks with its slot");
+            while let Some(buffer) = pool.try_acquire(Class::Send) {
+                held.push(buffer);
+            }
+            pool.try_acquire(Class::Receive)
+                .expect("the one that goes round");
+        }
     }
 
     #[test]

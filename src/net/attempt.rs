@@ -17,6 +17,7 @@ use super::config::Config;
 use super::connection::Connection;
 use super::error::AttemptError;
 use super::link::Link;
+use super::time_limits;
 use crate::memory::Buffer;
 use crate::protocol::handshake::{Dialer, Listener, ListenerEvent, Session};
 use crate::protocol::identity::PublicKey;
@@ -111,6 +112,7 @@ fn establish(
     let (sealer, opener) = session
         .records(cups, limit)
         .expect("Config refuses a limit beyond the wire's");
+    time_limits::watch(&link, config.time_limits());
     Ok(Connection::new(link, address, peer, sealer, opener))
 }
 

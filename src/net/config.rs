@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::time_limits::TimeLimits;
 use crate::protocol::handshake::{Parameters, SakeVersion};
 use crate::protocol::identity::{Identity, PublicKey, Verification};
 use crate::protocol::record::{CupsVersion, MAX_MESSAGE_SIZE};
@@ -19,6 +20,7 @@ pub struct Config {
     max_message_size: u32,
     handshake_deadline: Duration,
     max_handshakes: usize,
+    time_limits: TimeLimits,
 }
 
 impl Config {
@@ -28,6 +30,8 @@ impl Config {
     pub const DEFAULT_HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
     /// How many handshakes a listener runs at a time by default.
     pub const DEFAULT_MAX_HANDSHAKES: usize = 256;
+    /// How long what was begun may stand still by default: 60 seconds.
+    pub const DEFAULT_PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// Starts from the defaults: SAKE V1, CUPS V1, messages up to 1 MiB, 5 seconds for a
     /// handshake, clocks at most 5 seconds ahead, handshake messages at most 10 seconds old.
@@ -39,6 +43,10 @@ impl Config {
             max_message_size: Self::DEFAULT_MAX_MESSAGE_SIZE,
             handshake_deadline: Self::DEFAULT_HANDSHAKE_DEADLINE,
             max_handshakes: Self::DEFAULT_MAX_HANDSHAKES,
+            time_limits: TimeLimits {
+                idle: None,
+                progress: Some(Self::DEFAULT_PROGRESS_TIMEOUT),
+            },
         }
     }
 
@@ -92,6 +100,30 @@ impl Config {
         self
     }
 
+    /// Sets how long a connection may bring nothing while its receiver waits; `None`, the default,
+    /// for ever. There is no keep-alive on this wire: where silence is normal, have the peer send
+    /// something within this time.
+    ///
+    /// A limit is overrun by up to a quarter of the shortest limit on the thread, half a second at
+    /// most, and never undercut.
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.time_limits.idle = limit.into();
+        self
+    }
+
+    /// Sets how long what was begun may stand still, 60 seconds by default; `None` for ever. That
+    /// is: a record of which a part has come brings no further byte, or the peer's host does not
+    /// take the rest of a submission buffer (one slot at most). A peer that stops reading for
+    /// longer than this is cut off.
+    ///
+    /// As precise as [`idle_timeout`](Self::idle_timeout).
+    #[must_use]
+    pub fn progress_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.time_limits.progress = limit.into();
+        self
+    }
+
     /// Sets how far ahead of ours the peer's clock may be, the delay of the network included.
     #[must_use]
     pub fn synchrony_bound(mut self, bound: Duration) -> Self {
@@ -135,6 +167,10 @@ impl Config {
 
     pub(crate) fn records(&self) -> (CupsVersion, u32) {
         (self.cups, self.max_message_size)
+    }
+
+    pub(crate) fn time_limits(&self) -> TimeLimits {
+        self.time_limits
     }
 
     pub(crate) fn deadline(&self) -> Duration {

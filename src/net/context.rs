@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 
 use slab::Slab;
 
+use super::time_limits::Watched;
 use crate::memory::Pool;
 use crate::ring::{self, Operation, RingState, ShutdownSide, Socket};
 
@@ -24,6 +25,7 @@ pub(crate) struct Context {
     pub(crate) pool: Pool,
     pub(crate) ring: Rc<RingState>,
     pub(crate) counters: Counters,
+    pub(crate) watched: Watched,
     sockets: RefCell<Slab<Weak<Socket>>>,
     orphans: RefCell<Vec<Orphan>>,
     reaper: RefCell<Option<Waker>>,
@@ -105,6 +107,7 @@ impl Context {
             pool,
             ring,
             counters: Counters::default(),
+            watched: Watched::default(),
             sockets: RefCell::default(),
             orphans: RefCell::default(),
             reaper: RefCell::default(),

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use super::time_limits::TimeLimit;
 use crate::protocol::handshake::HandshakeError;
 
 /// Why one attempt to establish a connection failed. The peer learns nothing of it.
@@ -113,6 +114,12 @@ pub enum SendError {
     /// Sealing failed: the nonce counter is used up.
     #[error("the message could not be sealed; the key is used up, open a new connection")]
     SealFailed,
+    /// The peer was quiet for too long and the connection was ended.
+    #[error("{limit}; the connection was ended")]
+    TimedOut {
+        /// Which limit.
+        limit: TimeLimit,
+    },
     /// The message is longer than the limit. Nothing was sent and the sender can be used.
     #[error(
         "a message of {length} bytes exceeds the limit of {limit}; \
@@ -145,6 +152,12 @@ pub enum RecvError {
     /// What arrived is not an acceptable record.
     #[error(transparent)]
     Record(#[from] crate::protocol::record::OpenError),
+    /// The peer was quiet for too long and the connection was ended.
+    #[error("{limit}; the connection was ended")]
+    TimedOut {
+        /// Which limit.
+        limit: TimeLimit,
+    },
     /// The socket failed. Messages given before are authentic.
     #[error("the socket failed while receiving")]
     Transport(#[source] io::Error),

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::context::Context;
+use super::time_limits::Watch;
 use crate::memory::Buffer;
 use crate::ring::{Completion, ShutdownSide, Socket};
 
@@ -19,6 +20,7 @@ const MAX_RETRIES: u32 = 64;
 pub(crate) struct Link {
     pub(crate) socket: Rc<Socket>,
     pub(crate) context: Rc<Context>,
+    pub(crate) watch: Watch,
     key: usize,
     retries: Cell<u32>,
 }
@@ -30,6 +32,7 @@ impl Link {
         Rc::new(Self {
             socket,
             context,
+            watch: Watch::default(),
             key,
             retries: Cell::new(0),
         })

@@ -22,6 +22,7 @@ mod outbox;
 mod receiver;
 mod runtime;
 mod sender;
+mod time_limits;
 
 pub use address::Address;
 pub use admission::Admission;
@@ -34,3 +35,4 @@ pub use message::Message;
 pub use receiver::Receiver;
 pub use runtime::{Builder, Runtime, Statistics};
 pub use sender::{Reservation, Sender};
+pub use time_limits::TimeLimit;

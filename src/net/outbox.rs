@@ -19,6 +19,7 @@ use std::rc::Rc;
 
 use super::context::count;
 use super::link::Link;
+use super::time_limits::TimeLimit;
 use crate::memory::{Buffer, Pool};
 use crate::ring::ShutdownSide;
 
@@ -66,7 +67,7 @@ struct State {
     /// Bytes the kernel has taken.
     written: u64,
     phase: Phase,
-    failure: Option<io::Error>,
+    failure: Option<Refusal>,
     failed: bool,
     sender: Option<Waker>,
 }
@@ -89,6 +90,8 @@ pub(crate) enum Refusal {
     Closed,
     /// The first to hear of it.
     Failed(io::Error),
+    /// The first to hear that a limit was over.
+    TimedOut(TimeLimit),
 }
 
 impl Outbox {
@@ -334,6 +337,7 @@ impl Outbox {
 
     fn submit(&self, buffer: Buffer, range: Range<usize>) -> io::Result<()> {
         self.link.check_running()?;
+        self.link.watch.writing.note();
         self.link.socket.start_write(buffer, range.clone());
         self.state.borrow_mut().in_flight = Some(range);
         Ok(())
@@ -342,7 +346,10 @@ impl Outbox {
     fn fail(&self, error: io::Error) -> Poll<()> {
         let mut state = self.state.borrow_mut();
         tracing::debug!(%error, "the sending direction failed");
-        state.failure = Some(error);
+        state.failure = Some(match self.link.watch.overrun() {
+            Some(limit) => Refusal::TimedOut(limit),
+            None => Refusal::Failed(error),
+        });
         state.failed = true;
         state.filling = None;
         state.queued = None;
@@ -357,7 +364,7 @@ impl State {
         if !self.failed {
             return Ok(());
         }
-        Err(self.failure.take().map_or(Refusal::Closed, Refusal::Failed))
+        Err(self.failure.take().unwrap_or(Refusal::Closed))
     }
 
     fn check(&mut self) -> Result<(), Refusal> {

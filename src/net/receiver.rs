@@ -113,7 +113,12 @@ impl Receiver {
                     let view = buffer.split_to(consumed).freeze().narrow(plaintext);
                     self.filled -= consumed;
                     self.needed = 1;
-                    count(&self.outbox.link().context.counters.messages_received, 1);
+                    let context = &self.outbox.link().context;
+                    count(&context.counters.messages_received, 1);
+                    if self.filled == 0 && !context.pool.may_park_with_slot() {
+                        // The next call may be far away, and others wait for slots.
+                        self.buffer = None;
+                    }
                     return Ok(Some(Message::new(view)));
                 }
                 Progress::Incomplete { consumed, needed } => {
@@ -172,8 +177,12 @@ impl Receiver {
                 Ok(())
             }
             completion => {
+                if let Some(limit) = link.watch.overrun() {
+                    return Err(RecvError::TimedOut { limit });
+                }
                 let (count_read, buffer) = completion.into_parts().map_err(RecvError::Transport)?;
                 link.made_progress();
+                link.watch.reading.note();
                 self.buffer = Some(buffer);
                 self.filled = filled + count_read;
                 if count_read == 0 {
@@ -199,6 +208,8 @@ impl Receiver {
             self.buffer = None;
             if !link.context.pool.may_park_with_slot() {
                 drop(reusable);
+                link.watch.reading.note();
+                link.watch.mid_record.set(self.needed > 1);
                 link.socket.start_readable();
                 self.waiting = Waiting::Readiness;
                 return Ok(());
@@ -216,6 +227,9 @@ impl Receiver {
     async fn start_with_slot(&mut self) -> Result<(), RecvError> {
         let link = Rc::clone(self.outbox.link());
         let slot_size = link.context.pool.slot_size();
+        if self.filled > 0 {
+            self.make_way(slot_size)?;
+        }
         loop {
             let place = self.buffer.as_ref().map_or(Place::Elsewhere, |buffer| {
                 Place::choose(buffer, self.filled, self.needed, slot_size)
@@ -246,17 +260,39 @@ impl Receiver {
         Ok(())
     }
 
+    /// Moves the start of a record out of its slot when slots are short.
+    ///
+    /// A read for the rest of a record may have to wait for the peer, whose sending may wait for
+    /// slots of ours on other connections. If each such read held a slot, two ends could wait for
+    /// each other for ever.
+    fn make_way(&mut self, slot_size: usize) -> Result<(), RecvError> {
+        let context = &self.outbox.link().context;
+        if self.needed > slot_size || context.pool.may_park_with_slot() {
+            return Ok(());
+        }
+        let in_slot = |buffer: &&mut Buffer| buffer.is_slot();
+        let Some(buffer) = self.buffer.as_mut().filter(in_slot) else {
+            return Ok(());
+        };
+        let mut block = Self::heap_block(self.needed)?;
+        block[..self.filled].copy_from_slice(&buffer[..self.filled]);
+        count(&context.counters.moved_bytes, self.filled);
+        count(&context.counters.large_blocks, 1);
+        self.buffer = Some(block);
+        Ok(())
+    }
+
+    fn heap_block(length: usize) -> Result<Buffer, RecvError> {
+        Buffer::heap(length).map_err(|_| RecvError::OutOfMemory { length })
+    }
+
     /// Takes memory for what is needed: a slot, or a heap block when that is too short. `None`
     /// when the last message that viewed the current slot went while this one waited.
     async fn block(&self, slot_size: usize) -> Result<Option<Buffer>, RecvError> {
         let context = &self.outbox.link().context;
         if self.needed > slot_size {
             count(&context.counters.large_blocks, 1);
-            return Buffer::heap(self.needed)
-                .map(Some)
-                .map_err(|_| RecvError::OutOfMemory {
-                    length: self.needed,
-                });
+            return Self::heap_block(self.needed).map(Some);
         }
         let mut acquire = Acquire::new(context.pool.clone(), Class::Receive);
         let block = poll_fn(|context| {
@@ -280,8 +316,13 @@ impl Receiver {
         self.waiting = Waiting::Bytes {
             filled: self.filled,
         };
+        let link = self.outbox.link();
+        link.watch.reading.note();
+        link.watch
+            .mid_record
+            .set(self.filled > 0 || self.needed > 1);
         self.filled = 0;
-        self.outbox.link().socket.start_read(buffer, range);
+        link.socket.start_read(buffer, range);
     }
 }
 

@@ -12,8 +12,10 @@ use crate::ring::{self, Driver, Registration, Ring, RingSettings, StartError};
 ///
 /// A connection that moves data holds two slots for sending, one that fills and one in flight, and
 /// two for receiving, one that is read into and one that holds the messages given out, more if the
-/// caller keeps messages of more slots than that. Sending and receiving leave each other a quarter
-/// of the slots. An idle connection holds one, and none once many are out.
+/// caller keeps messages of more slots than that. Sending leaves two fifths of the slots to
+/// receiving, and receiving a quarter to sending. An idle connection holds one, and none once many
+/// are out. A record of which a part has come then waits in a heap block of its own length, so
+/// that ends whose slots are short never wait for each other.
 #[derive(Clone, Debug)]
 pub struct Builder {
     ring_entries: u32,

@@ -118,7 +118,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`SendError::Transport`] and [`SendError::Closed`].
+    /// [`SendError::Transport`], [`SendError::TimedOut`] and [`SendError::Closed`].
     ///
     /// # Cancellation
     ///
@@ -253,6 +253,7 @@ impl From<Refusal> for SendError {
         match refusal {
             Refusal::Closed => Self::Closed,
             Refusal::Failed(error) => Self::Transport(error),
+            Refusal::TimedOut(limit) => Self::TimedOut { limit },
         }
     }
 }

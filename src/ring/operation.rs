@@ -189,6 +189,16 @@ fn operation_length(length: usize) -> u32 {
     u32::try_from(length).map_or(LONGEST, |length| length.min(LONGEST))
 }
 
+impl Operation {
+    /// Whether the kernel has answered. Whoever waits for the answer still gets it.
+    pub(crate) fn is_completed(&mut self) -> bool {
+        match &mut self.inner {
+            Inner::Native(queue, key) => key.is_none_or(|key| queue.is_completed(key)),
+            Inner::TokioUring(oneshot) => oneshot.is_completed(),
+        }
+    }
+}
+
 impl Future for Operation {
     type Output = Completion;
 

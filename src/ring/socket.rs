@@ -15,6 +15,7 @@ use crate::memory::Buffer;
 pub(crate) enum ShutdownSide {
     Read,
     Write,
+    Both,
 }
 
 /// A connected stream socket and its operations in flight.
@@ -45,6 +46,21 @@ impl Socket {
 
     pub(crate) fn is_writing(&self) -> bool {
         self.writing.borrow().is_some()
+    }
+
+    /// Whether the kernel has a read that it has not completed.
+    pub(crate) fn is_read_pending(&self) -> bool {
+        Self::is_pending(&self.reading)
+    }
+
+    /// Whether the kernel has a write that it has not completed.
+    pub(crate) fn is_write_pending(&self) -> bool {
+        Self::is_pending(&self.writing)
+    }
+
+    fn is_pending(place: &RefCell<Option<Operation>>) -> bool {
+        let mut place = place.borrow_mut();
+        place.as_mut().is_some_and(|it| !it.is_completed())
     }
 
     /// Submits a read into `range` of `buffer`.
@@ -113,6 +129,7 @@ impl Socket {
         let how = match side {
             ShutdownSide::Read => rustix::net::Shutdown::Read,
             ShutdownSide::Write => rustix::net::Shutdown::Write,
+            ShutdownSide::Both => rustix::net::Shutdown::Both,
         };
         // ENOTCONN means that the peer was quicker; there is nothing left to end.
         if let Err(error) = rustix::net::shutdown(&*self.descriptor, how) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::peers::{builder, config, key, pair, pair_with, patiently, pattern, run, run_with};
 use ringseal::{
-    Admission, CupsVersion, Listener, OpenError, RecvError, SakeVersion, SendError, Statistics,
+    Admission, Connection, CupsVersion, Listener, OpenError, RecvError, SakeVersion, SendError,
+    Statistics,
 };
 
 fn statistics() -> Statistics {
@@ -314,6 +315,69 @@ fn a_peer_that_never_reads_stops_the_sender_and_nobody_else() {
         assert!(statistics.slots - statistics.free_slots <= 2 + 4);
         task.abort();
     });
+}
+
+// HAZARDS B8: two ends whose slots are short must not wait for each other.
+#[test]
+fn more_connections_than_slots_stream_both_ways_to_the_end() {
+    const CONNECTIONS: usize = 12;
+    // More than the kernel takes by itself.
+    const MESSAGES: usize = 1000;
+    const LENGTH: usize = 15_000;
+    let settings = || builder().slots(10).slot_size(16_384);
+    let work = |connection: Connection| async move {
+        let (mut sender, mut receiver) = connection.split();
+        let sending = ringseal::spawn(async move {
+            let mut message = vec![0; LENGTH];
+            for index in 0..MESSAGES {
+                message[..8].copy_from_slice(&index.to_le_bytes());
+                sender.send(&message).await.expect("send");
+            }
+            sender.close().await.expect("close");
+        });
+        for index in 0..MESSAGES {
+            let message = receiver.recv().await.expect("recv").expect("a message");
+            assert_eq!(
+                (message.len(), &message[..8]),
+                (LENGTH, &index.to_le_bytes()[..])
+            );
+        }
+        assert!(receiver.recv().await.expect("end").is_none());
+        sending.await;
+    };
+    let (bound, address) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        run_with(settings(), async {
+            let mut listener = Listener::bind("127.0.0.1:0", &config(2), Admission::any())
+                .await
+                .expect("bind");
+            bound
+                .send(listener.local_address())
+                .expect("the test waits");
+            let mut tasks = Vec::new();
+            for _ in 0..CONNECTIONS {
+                let connection = listener.accept().await.expect("accept");
+                tasks.push(ringseal::spawn(work(connection)));
+            }
+            for task in tasks {
+                task.await;
+            }
+        });
+    });
+    let address = address.recv().expect("a listener");
+    run_with(settings(), async {
+        let mut tasks = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let connection = ringseal::dial(address, key(2), &config(1))
+                .await
+                .expect("dial");
+            tasks.push(ringseal::spawn(work(connection)));
+        }
+        for task in tasks {
+            task.await;
+        }
+    });
+    thread.join().expect("the listener");
 }
 
 #[test]

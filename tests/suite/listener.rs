@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::peers::{config, identity, key, pair, pattern, run};
+use super::peers::{config, identity, key, pair, pattern, relay, run};
 use ringseal::{
     Admission, AttemptError, DialError, HandshakeError, Listener, RecvError, SakeVersion,
     Statistics, dial,
@@ -303,40 +303,6 @@ fn a_listener_that_is_dropped_closes_its_port_and_keeps_its_connections() {
         );
         assert!(TcpStream::connect(address).is_err());
     });
-}
-
-/// Relays bytes in both directions, changed by `change`, which gets the bytes that go to the
-/// listener with their offset and says how many of them pass before the connection is cut.
-fn relay(
-    target: SocketAddr,
-    mut change: impl FnMut(usize, &mut [u8]) -> usize + Send + 'static,
-) -> SocketAddr {
-    let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let address = relay.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        let (mut client, _) = relay.accept().expect("accept");
-        let mut server = TcpStream::connect(target).expect("connect");
-        let mut back = server.try_clone().expect("clone");
-        let mut forth = client.try_clone().expect("clone");
-        let answers = std::thread::spawn(move || {
-            let _ = std::io::copy(&mut back, &mut forth);
-            let _ = forth.shutdown(std::net::Shutdown::Write);
-        });
-        let mut offset = 0;
-        let mut chunk = [0; 4096];
-        while let Ok(count @ 1..) = client.read(&mut chunk) {
-            let passed = change(offset, &mut chunk[..count]);
-            if server.write_all(&chunk[..passed]).is_err() || passed < count {
-                break;
-            }
-            offset += count;
-        }
-        let _ = server.shutdown(std::net::Shutdown::Write);
-        // What still comes is read, so that the end is a FIN and not a reset.
-        let _ = std::io::copy(&mut client, &mut std::io::sink());
-        let _ = answers.join();
-    });
-    address
 }
 
 /// Bytes that the dialer sends before its first record.

@@ -7,6 +7,7 @@ mod limits;
 mod listener;
 mod peers;
 mod teardown;
+mod time_limits;
 
 #[allow(unused_imports, reason = "for what one driver alone can do")]
 pub(crate) use peers::{pair, pattern, run_with};

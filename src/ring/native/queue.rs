@@ -127,6 +127,14 @@ impl Queue {
         Poll::Pending
     }
 
+    /// Whether the operation of `key` has completed.
+    pub(crate) fn is_completed(&self, key: usize) -> bool {
+        let operations = self.operations.borrow();
+        operations
+            .get(key)
+            .is_none_or(|operation| matches!(operation.stage, Stage::Completed(_)))
+    }
+
     /// Gives up the operation of `key`: it is cancelled, and its memory comes back when the
     /// kernel says that it has ended.
     pub(crate) fn abandon(&self, key: usize) {

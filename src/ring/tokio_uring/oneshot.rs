@@ -2,7 +2,7 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use io_uring::{cqueue, squeue};
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
@@ -12,6 +12,10 @@ use crate::ring::operation::{Completion, Held};
 /// A submitted operation. Dropping it cancels nothing, and its memory stays the kernel's for good.
 pub(crate) struct Oneshot {
     inner: InFlightOneshot<Held, Finish>,
+    /// Who waits for the completion.
+    waker: Option<Waker>,
+    /// What a look at the operation has brought.
+    completion: Option<Completion>,
 }
 
 struct Finish;
@@ -30,10 +34,35 @@ impl Oneshot {
     pub(crate) fn submit(entry: squeue::Entry, held: Held) -> Self {
         Self {
             inner: UnsubmittedOneshot::new(held, Finish, entry).submit(),
+            waker: None,
+            completion: None,
         }
     }
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Completion> {
-        Pin::new(&mut self.inner).poll(context)
+        if let Some(completion) = self.completion.take() {
+            return Poll::Ready(completion);
+        }
+        let poll = Pin::new(&mut self.inner).poll(context);
+        if poll.is_pending() {
+            match &mut self.waker {
+                Some(waker) => waker.clone_from(context.waker()),
+                none => *none = Some(context.waker().clone()),
+            }
+        }
+        poll
+    }
+
+    /// Whether the kernel has answered. There is no way to ask but to poll, so it is polled on
+    /// behalf of whoever waits.
+    pub(crate) fn is_completed(&mut self) -> bool {
+        if self.completion.is_none() {
+            let waker = self.waker.as_ref().unwrap_or(Waker::noop());
+            let mut context = Context::from_waker(waker);
+            if let Poll::Ready(completion) = Pin::new(&mut self.inner).poll(&mut context) {
+                self.completion = Some(completion);
+            }
+        }
+        self.completion.is_some()
     }
 }

@@ -1,0 +1,221 @@
+//! Peers that are quiet, or do not go on with what was begun.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ringseal::{
+    Admission, Config, Connection, Listener, RecvError, SendError, Sender, TimeLimit, dial,
+};
+
+use super::peers::{config, key, pair, pair_with, pattern, relay, run};
+
+/// Short, so that what should be over is over soon.
+const SHORT: Duration = Duration::from_millis(60);
+/// Long enough for a machine that is busy with other things.
+const LONG: Duration = Duration::from_secs(2);
+
+/// As by default, but with this limit.
+fn progress(seed: u8, limit: Duration) -> Config {
+    config(seed).progress_timeout(limit)
+}
+
+/// Sends until something goes wrong.
+async fn send_until_it_fails(sender: &mut Sender) -> (usize, SendError) {
+    let mut count = 0;
+    loop {
+        match sender.send(&[7; 16_384]).await {
+            Ok(()) => count += 1,
+            Err(error) => return (count, error),
+        }
+    }
+}
+
+#[test]
+fn a_silent_peer_is_idle_and_both_halves_say_so() {
+    run(async {
+        let (mut dialer, mut listener) =
+            pair_with(&config(1), &config(2).idle_timeout(SHORT)).await;
+        dialer.send(b"once").await.expect("send");
+        let message = listener.recv().await.expect("recv").expect("a message");
+        assert_eq!(&*message, b"once");
+        let error = listener.recv().await.expect_err("silence");
+        let limit = TimeLimit::Idle;
+        assert!(
+            matches!(error, RecvError::TimedOut { limit: it } if it == limit),
+            "{error:?}"
+        );
+        assert!(
+            error.to_string().contains("Config::idle_timeout"),
+            "{error}"
+        );
+        assert!(matches!(listener.recv().await, Err(RecvError::Closed)));
+        // Errors of sending surface with the next flush at the latest.
+        let sent = match listener.send(b"late").await {
+            Ok(()) => listener.flush().await,
+            failed => failed,
+        };
+        assert!(
+            matches!(sent, Err(SendError::TimedOut { limit: it }) if it == limit),
+            "{sent:?}"
+        );
+        // The peer sees an end, and is not left waiting.
+        assert!(!matches!(dialer.recv().await, Ok(Some(_))));
+    });
+}
+
+#[test]
+fn a_peer_that_goes_on_sending_is_not_idle() {
+    run(async {
+        let (mut dialer, mut listener) = pair_with(&config(1), &config(2).idle_timeout(LONG)).await;
+        let sending = ringseal::spawn(async move {
+            for index in 0..30 {
+                ringseal::sleep(LONG / 20).await;
+                dialer.send(&pattern(100, index)).await.expect("send");
+            }
+            dialer
+        });
+        for index in 0..30 {
+            let message = listener.recv().await.expect("recv").expect("a message");
+            assert!(*message == *pattern(100, index));
+        }
+        sending.await;
+    });
+}
+
+#[test]
+fn not_receiving_is_not_the_peers_silence() {
+    run(async {
+        let (mut dialer, mut listener) =
+            pair_with(&config(1), &config(2).idle_timeout(SHORT)).await;
+        for index in 0..3 {
+            dialer.send(&pattern(500, index)).await.expect("send");
+            dialer.flush().await.expect("flush");
+            if index == 1 {
+                // A read is in flight when the message comes, and nobody collects it.
+                let mut receive = std::pin::pin!(listener.recv());
+                let message = loop {
+                    if let std::task::Poll::Ready(message) = futures_util::poll!(receive.as_mut()) {
+                        break message;
+                    }
+                    ringseal::sleep(Duration::from_millis(1)).await;
+                };
+                let message = message.expect("recv").expect("a message");
+                assert!(*message == *pattern(500, index));
+                continue;
+            }
+            ringseal::sleep(SHORT * 4).await;
+            let message = listener.recv().await.expect("recv").expect("a message");
+            assert!(*message == *pattern(500, index));
+        }
+    });
+}
+
+// HAZARDS R10: the write deadline cancels and poisons.
+#[test]
+fn a_peer_that_never_reads_is_cut_off() {
+    run(async {
+        let (dialer, silent) = pair_with(&progress(1, SHORT), &config(2)).await;
+        let (mut sender, _receiver) = dialer.split();
+        let (_, error) = send_until_it_fails(&mut sender).await;
+        let limit = TimeLimit::Progress;
+        assert!(
+            matches!(error, SendError::TimedOut { limit: it } if it == limit),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("Config::progress_timeout"));
+        assert!(matches!(sender.send(b"more").await, Err(SendError::Closed)));
+        drop(silent);
+    });
+}
+
+// HAZARDS R11.
+#[test]
+fn both_ends_are_told_when_both_write_and_neither_reads() {
+    run(async {
+        let (dialer, listener) = pair_with(&progress(1, SHORT), &progress(2, SHORT)).await;
+        let stuck = |connection: Connection| async move {
+            let (mut sender, _receiver) = connection.split();
+            send_until_it_fails(&mut sender).await.1
+        };
+        let (dialer, listener) = futures_util::join!(stuck(dialer), stuck(listener));
+        // Whoever is second may see that the first has gone instead.
+        let told = [&dialer, &listener].into_iter().any(
+            |error| matches!(error, SendError::TimedOut { limit } if *limit == TimeLimit::Progress),
+        );
+        assert!(told, "{dialer:?}, {listener:?}");
+    });
+}
+
+#[test]
+fn a_slow_reader_that_goes_on_is_not_cut_off() {
+    run(async {
+        let (dialer, mut listener) = pair_with(&progress(1, LONG), &config(2)).await;
+        let (mut sender, _receiver) = dialer.split();
+        let sending = ringseal::spawn(async move {
+            for index in 0..600 {
+                sender.send(&pattern(16_384, index)).await.expect("send");
+            }
+            sender.close().await.expect("close");
+        });
+        for index in 0..600 {
+            if index % 30 == 0 {
+                ringseal::sleep(LONG / 20).await;
+            }
+            let message = listener.recv().await.expect("recv").expect("a message");
+            assert!(*message == *pattern(16_384, index));
+        }
+        assert!(listener.recv().await.expect("end").is_none());
+        sending.await;
+    });
+}
+
+#[test]
+fn a_record_that_does_not_go_on_ends_the_connection() {
+    run(async {
+        let mut listener = Listener::bind("127.0.0.1:0", &progress(2, SHORT), Admission::any())
+            .await
+            .expect("bind");
+        let (over, waiting) = mpsc::channel::<()>();
+        let mut passed = 0;
+        let address = relay(listener.local_address(), move |_, bytes| {
+            passed += bytes.len();
+            // The handshake and the first half of the record pass.
+            if passed > 6000 {
+                let _ = waiting.recv();
+            }
+            bytes.len()
+        });
+        let dialing = ringseal::spawn(async move {
+            let mut connection = dial(address, key(2), &config(1)).await.expect("dial");
+            connection.send(&pattern(9000, 1)).await.expect("send");
+            connection.flush().await.expect("flush");
+            connection
+        });
+        let mut accepted = listener.accept().await.expect("accept");
+        let error = accepted.recv().await.expect_err("half a record");
+        assert!(
+            matches!(error, RecvError::TimedOut { limit } if limit == TimeLimit::Progress),
+            "{error:?}"
+        );
+        drop(over);
+        drop(dialing.await);
+    });
+}
+
+#[test]
+fn a_quiet_connection_without_limits_stays() {
+    run(async {
+        let quiet = |seed| config(seed).progress_timeout(None);
+        let (_busy, mut limited) = pair_with(&quiet(1), &config(2).idle_timeout(SHORT)).await;
+        let (mut dialer, mut listener) = pair_with(&quiet(1), &quiet(2)).await;
+        let (mut default, mut other) = pair().await;
+        // Ticks come and go meanwhile.
+        assert!(limited.recv().await.is_err());
+        ringseal::sleep(SHORT * 4).await;
+        for (from, to) in [(&mut dialer, &mut listener), (&mut default, &mut other)] {
+            from.send(b"still here").await.expect("send");
+            let message = to.recv().await.expect("recv").expect("a message");
+            assert_eq!(&*message, b"still here");
+        }
+    });
+}
