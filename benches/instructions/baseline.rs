@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// counts move by a few percent though nobody changed anything here.
 pub(crate) const TOOLS: [&str; 3] = ["cc", "rustc", "valgrind"];
 
-/// By how much the tolerance is multiplied when a tool is another one. Still far below what a
-/// copy or an allocation more would add to a message.
+/// By how much the tolerance is multiplied when a tool is another one. Still far below what one
+/// more copy or allocation adds to a workload without cipher.
 pub(crate) const OTHER_TOOLS: f64 = 5.0;
 
 /// Counts are whole numbers, so that a percentage of a small one says too little.
@@ -68,7 +68,7 @@ impl fmt::Display for Line {
         let count = |count: Option<u64>| count.map_or_else(|| "-".into(), |n| n.to_string());
         write!(
             formatter,
-            "{:<34} {:>12} {:>12} {:>9}  {}",
+            "{:<34} {:>12} {:>12} {:>9}{}",
             self.name,
             count(self.expected),
             count(self.measured),
@@ -76,10 +76,10 @@ impl fmt::Display for Line {
                 .map_or_else(|| "-".into(), |percent| format!("{percent:+.2} %")),
             match self.verdict {
                 Verdict::Same => "",
-                Verdict::More => "MORE",
-                Verdict::Fewer => "FEWER",
-                Verdict::New => "NOT IN THE BASELINE",
-                Verdict::Gone => "NOT MEASURED",
+                Verdict::More => "  MORE",
+                Verdict::Fewer => "  FEWER",
+                Verdict::New => "  NOT IN THE BASELINE",
+                Verdict::Gone => "  NOT MEASURED",
             },
         )
     }

@@ -20,9 +20,9 @@
 //! programs. It hides AVX-512 and all that came after AVX2 and shows the same processor on every
 //! machine with AVX2, so counts agree among those. Where rustc, cc or valgrind is another version
 //! than for the baseline, the tolerance is five times wider and a warning says so: a new compiler
-//! must not fail a build, yet what the guard is for, a copy or an allocation that crept in, adds
-//! more than that. On another target or without AVX2 nothing can be compared; it says so and
-//! succeeds.
+//! must not fail a build, yet what the guard is for, a copy or an allocation that crept in, is
+//! many times that to the workloads without cipher. On another target or without AVX2 nothing can
+//! be compared; it says so and succeeds.
 
 mod baseline;
 #[path = "../common/state_machines.rs"]
