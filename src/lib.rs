@@ -69,6 +69,9 @@
 
 extern crate alloc;
 
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod memory;
 mod net;
 pub mod protocol;

@@ -1,0 +1,46 @@
+//! What benches measure from within: no part of the interface, behind the feature of the same
+//! name, and free to change at any time.
+
+use std::io;
+
+use crate::memory::{Buffer, Class, Mapping, Pool};
+
+/// The slots of a runtime, without the runtime.
+#[derive(Debug)]
+pub struct Slots {
+    pool: Pool,
+}
+
+impl Slots {
+    /// Maps `count` slots of `size` bytes, which are whole pages.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says to the mapping.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer slots than one connection needs.
+    pub fn new(count: usize, size: usize) -> io::Result<Self> {
+        let length = count.checked_mul(size).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self {
+            pool: Pool::new(Mapping::new(length)?, count, size),
+        })
+    }
+
+    /// Takes a slot for sending, if one is free. Dropping it returns it.
+    pub fn take(&self) -> Option<Slot> {
+        self.pool.try_acquire(Class::Send).map(Slot)
+    }
+}
+
+/// A slot that was taken.
+#[derive(Debug)]
+pub struct Slot(Buffer);
+
+impl Slot {
+    /// Returns its bytes.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
