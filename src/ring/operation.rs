@@ -11,7 +11,7 @@ use std::rc::Rc;
 use io_uring::{opcode, squeue, types};
 
 use super::RingState;
-use super::native::Queue;
+use super::native::{Order, Queue};
 use super::tokio_uring::Oneshot;
 use crate::memory::{Buffer, InFlight};
 
@@ -105,7 +105,7 @@ impl Operation {
         } else {
             opcode::Recv::new(file, address.as_ptr(), length).build()
         };
-        Self::submit(state, descriptor, Some(memory), entry)
+        Self::submit(state, descriptor, Some(memory), entry, Order::Last)
     }
 
     /// Writes `range` of `buffer`.
@@ -128,27 +128,27 @@ impl Operation {
         )
         .flags(flags.cast_signed())
         .build();
-        Self::submit(state, descriptor, Some(memory), entry)
+        Self::submit(state, descriptor, Some(memory), entry, Order::Next)
     }
 
     /// Waits until there is something to read, or the end, holding no memory.
     pub(crate) fn readable(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
         let entry =
             opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), POLLIN | POLLRDHUP).build();
-        Self::submit(state, descriptor, None, entry)
+        Self::submit(state, descriptor, None, entry, Order::Last)
     }
 
     /// Waits until something can be written, or a connection attempt has ended.
     pub(crate) fn writable(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
         let entry = opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), POLLOUT).build();
-        Self::submit(state, descriptor, None, entry)
+        Self::submit(state, descriptor, None, entry, Order::Last)
     }
 
     /// Cancels every operation on the descriptor. They end with `ECANCELED`.
     pub(crate) fn cancel_all(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
         let criteria = types::CancelBuilder::fd(types::Fd(descriptor.as_raw_fd())).all();
         let entry = opcode::AsyncCancel2::new(criteria).build();
-        Self::submit(state, descriptor, None, entry)
+        Self::submit(state, descriptor, None, entry, Order::BehindWaits)
     }
 
     /// The one place where an entry meets the memory it points to: `entry` may address only
@@ -158,6 +158,7 @@ impl Operation {
         descriptor: &Rc<OwnedFd>,
         memory: Option<InFlight>,
         entry: squeue::Entry,
+        order: Order,
     ) -> Self {
         state.begin();
         let held = Held {
@@ -166,7 +167,7 @@ impl Operation {
             state: Rc::clone(state),
         };
         let inner = match state.queue() {
-            Some(queue) => Inner::Native(Rc::clone(queue), queue.submit(entry, held)),
+            Some(queue) => Inner::Native(Rc::clone(queue), queue.submit(entry, held, order)),
             None => Inner::TokioUring(Oneshot::submit(entry, held)),
         };
         Self { inner }

@@ -20,7 +20,7 @@ use executor::Executor;
 use remote::Remote;
 
 pub(super) use network::{Acceptor, connect_to, resolve};
-pub(super) use queue::Queue;
+pub(super) use queue::{Order, Queue};
 pub(super) use timer::Sleep;
 
 /// The ring of a thread and the executor that turns it.

@@ -28,11 +28,25 @@ const COMPLETIONS: usize = 32;
 /// `IORING_ENTER_GETEVENTS`: run what the kernel has deferred.
 const GET_EVENTS: u32 = 1;
 
+/// Where in the queue an operation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Behind what was submitted before, waits excepted.
+    Next,
+    /// Behind all that is submitted before the kernel is entered.
+    Last,
+    /// Behind all that was submitted before, since it concerns that.
+    BehindWaits,
+}
+
 /// Submissions, completions, and what is in between.
 pub(crate) struct Queue {
     /// `None` when the ring has ended.
     ring: RefCell<Option<IoUring>>,
     operations: RefCell<Slab<InProgress>>,
+    /// Waits for the peer, which are handed over behind everything else: what the peer waits for
+    /// itself goes first.
+    waits: RefCell<Vec<squeue::Entry>>,
 }
 
 /// An operation from its submission until somebody collects its completion.
@@ -55,6 +69,7 @@ impl Queue {
         Ok(Self {
             ring: RefCell::new(Some(builder.build(entries)?)),
             operations: RefCell::new(Slab::with_capacity(entries as usize)),
+            waits: RefCell::default(),
         })
     }
 
@@ -75,7 +90,7 @@ impl Queue {
 
     /// Has the kernel do `entry`, which may address only what `held` keeps. Returns the key to
     /// collect it by, or nothing when the ring has ended.
-    pub(crate) fn submit(&self, entry: squeue::Entry, held: Held) -> Option<usize> {
+    pub(crate) fn submit(&self, entry: squeue::Entry, held: Held, order: Order) -> Option<usize> {
         if self.ring.borrow().is_none() {
             return None;
         }
@@ -83,7 +98,15 @@ impl Queue {
             held,
             stage: Stage::Submitted(None),
         });
-        self.push(&entry.user_data(key as u64));
+        let entry = entry.user_data(key as u64);
+        match order {
+            Order::Last => self.waits.borrow_mut().push(entry),
+            Order::Next => self.push(&entry),
+            Order::BehindWaits => {
+                self.push_waits();
+                self.push(&entry);
+            }
+        }
         Some(key)
     }
 
@@ -91,6 +114,19 @@ impl Queue {
     pub(super) fn watch(&self, descriptor: types::Fd) {
         let entry = opcode::PollAdd::new(descriptor, POLLIN).build();
         self.push(&entry.user_data(WAKE_UP));
+    }
+
+    /// Puts the waits behind what is queued.
+    fn push_waits(&self) {
+        if self.waits.borrow().is_empty() {
+            return;
+        }
+        let mut waits = core::mem::take(&mut *self.waits.borrow_mut());
+        for entry in waits.drain(..) {
+            self.push(&entry);
+        }
+        // Nothing was added meanwhile; this keeps its capacity.
+        *self.waits.borrow_mut() = waits;
     }
 
     fn push(&self, entry: &squeue::Entry) {
@@ -150,6 +186,7 @@ impl Queue {
         }
         operation.stage = Stage::Abandoned;
         drop(operations);
+        self.push_waits();
         // The queue is worked off in order, so this comes before any operation that gets the
         // same key again.
         let entry = opcode::AsyncCancel::new(key as u64).build();
@@ -177,6 +214,7 @@ impl Queue {
 
     /// Hands over what is queued and runs what the kernel has deferred, without waiting.
     pub(super) fn enter_now(&self) {
+        self.push_waits();
         let mut ring = self.ring.borrow_mut();
         let Some(ring) = ring.as_mut() else { return };
         if Self::is_due(ring) {
@@ -186,6 +224,7 @@ impl Queue {
 
     /// Hands over what is queued and waits for a completion, for `timeout` at most.
     pub(super) fn enter_and_wait(&self, timeout: Option<Duration>) {
+        self.push_waits();
         let mut ring = self.ring.borrow_mut();
         let Some(ring) = ring.as_mut() else { return };
         let submitter = ring.submitter();
@@ -251,6 +290,7 @@ impl Queue {
     /// the kernel may be slower than this.
     pub(super) fn end(&self) {
         drop(self.ring.borrow_mut().take());
+        self.waits.borrow_mut().clear();
         let operations = core::mem::take(&mut *self.operations.borrow_mut());
         drop(operations);
     }
