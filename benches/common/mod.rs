@@ -53,15 +53,25 @@ pub(crate) struct Sink {
 impl Sink {
     /// Connects over loopback: this thread on core 0, the sink on core 1.
     pub(crate) fn connect(wire: Wire, builder: &Builder) -> Self {
+        Self::connect_with(wire, builder, |config| config)
+    }
+
+    /// As [`connect`](Self::connect), with both ends' settings adjusted.
+    pub(crate) fn connect_with(
+        wire: Wire,
+        builder: &Builder,
+        adjust: fn(Config) -> Config,
+    ) -> Self {
         pin(0);
         let (sender, address) = mpsc::channel();
         let listening = builder.clone();
-        let thread = std::thread::spawn(move || take_in(wire, &listening, &sender));
+        let adjusted = adjust(config(2, wire));
+        let thread = std::thread::spawn(move || take_in(adjusted, &listening, &sender));
         let address: SocketAddr = address.recv().expect("the sink listens");
         let runtime = builder.clone().build().expect("io_uring");
         let halves = runtime.block_on(async {
             let peer = Identity::from_seed(&[2; 32]).public_key();
-            ringseal::dial(address, peer, &config(1, wire))
+            ringseal::dial(address, peer, &adjust(config(1, wire)))
                 .await
                 .expect("dial")
                 .split()
@@ -113,11 +123,11 @@ impl Drop for Sink {
     }
 }
 
-fn take_in(wire: Wire, builder: &Builder, ready: &mpsc::Sender<SocketAddr>) {
+fn take_in(config: Config, builder: &Builder, ready: &mpsc::Sender<SocketAddr>) {
     pin(1);
     let runtime = builder.clone().build().expect("io_uring");
     runtime.block_on(async {
-        let mut listener = Listener::bind("127.0.0.1:0", &config(2, wire), Admission::any())
+        let mut listener = Listener::bind("127.0.0.1:0", &config, Admission::any())
             .await
             .expect("bind");
         ready

@@ -79,6 +79,9 @@ pub(crate) struct BenchArgs {
     pub(crate) ring_entries: u32,
     #[command(flatten)]
     pub(crate) ring: RingArgs,
+    /// How long a connection may be silent, and stand still; without it both are off.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) time_limit: Option<Duration>,
     /// Print one line of JSON instead of words.
     #[arg(long, conflicts_with = "listen")]
     pub(crate) json: bool,

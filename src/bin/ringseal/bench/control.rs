@@ -241,6 +241,7 @@ mod tests {
                 driver: DriverName::Native,
                 busy_poll: 0,
             },
+            time_limit: None,
         }
     }
 

@@ -47,6 +47,9 @@ impl ListenerProcess {
             .args(["--ring-entries", &settings.ring_entries.to_string()])
             .args(["--driver", &settings.ring.driver.to_string()])
             .args(["--busy-poll", &settings.ring.busy_poll.to_string()]);
+        if let Some(limit) = settings.time_limit {
+            command.args(["--time-limit", &limit.as_secs_f64().to_string()]);
+        }
         match cores {
             Some(cores) => command.args(["--pin", &cores.to_string()]),
             None => command.arg("--no-pin"),

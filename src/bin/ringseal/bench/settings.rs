@@ -1,5 +1,7 @@
 //! What both ends of a measurement are set up with, and the one place that sets up a runtime.
 
+use core::time::Duration;
+
 use ringseal::protocol::record::MAX_OVERHEAD;
 use ringseal::{Builder, Config, Identity, Registration, Runtime};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -37,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) slot_size: usize,
     pub(crate) ring_entries: u32,
     pub(crate) ring: RingArgs,
+    pub(crate) time_limit: Option<Duration>,
 }
 
 impl Settings {
@@ -57,6 +60,7 @@ impl Settings {
             slot_size: slot_size.next_multiple_of(rustix::param::page_size()),
             ring_entries: args.ring_entries.next_power_of_two(),
             ring: args.ring,
+            time_limit: args.time_limit,
         }
     }
 
@@ -88,6 +92,8 @@ impl Settings {
             .sake(self.wire.sake)
             .cups(self.wire.cups)
             .max_message_size(size.max(Config::DEFAULT_MAX_MESSAGE_SIZE))
+            .idle_timeout(self.time_limit)
+            .progress_timeout(self.time_limit)
     }
 }
 
