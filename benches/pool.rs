@@ -22,6 +22,8 @@ fn pool(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pool");
     group
         .sample_size(20)
+        // The default, 100 000, takes longer to analyse than to measure.
+        .nresamples(5_000)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .throughput(Throughput::Elements(1));

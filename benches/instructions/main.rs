@@ -285,7 +285,7 @@ fn count(workload: &Workload, iterations: u64) -> Outcome<u64> {
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     let output = command
         .output()
-        .map_err(|error| format!("valgrind: {error} (apt-get install valgrind)"))?;
+        .map_err(|error| format!("valgrind: {error}"))?;
     let report = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(format!("{} under valgrind: {report}", workload.name).into());
@@ -307,7 +307,8 @@ fn made_with() -> Outcome<BTreeMap<String, String>> {
     };
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
     let compiler = output_of(&compiler, "--version")?;
-    let valgrind = output_of("valgrind", "--version")?;
+    let valgrind = output_of("valgrind", "--version")
+        .map_err(|error| format!("{error} (apt-get install valgrind)"))?;
     let first_line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     Ok(BTreeMap::from([
         ("aws-lc-sys".into(), locked("aws-lc-sys")?),
