@@ -64,9 +64,13 @@ fn aead_backends(criterion: &mut Criterion) {
                 if opening {
                     open::<AwsLc>(&mut group, version, size);
                     open::<RustCrypto>(&mut group, version, size);
+                    #[cfg(feature = "openssl")]
+                    open::<ringseal::protocol::cipher::OpenSsl>(&mut group, version, size);
                 } else {
                     seal::<AwsLc>(&mut group, version, size);
                     seal::<RustCrypto>(&mut group, version, size);
+                    #[cfg(feature = "openssl")]
+                    seal::<ringseal::protocol::cipher::OpenSsl>(&mut group, version, size);
                 }
             }
             group.finish();

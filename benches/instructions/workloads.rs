@@ -83,7 +83,12 @@ impl Aead for NoCipher {
 
     /// Copies, since V1 seals its length from elsewhere and it has to arrive.
     #[inline]
-    fn seal(&self, nonce: &[u8; 12], plaintext: &[u8], sealed: &mut [u8]) -> Result<(), AeadError> {
+    fn seal(
+        &mut self,
+        nonce: &[u8; 12],
+        plaintext: &[u8],
+        sealed: &mut [u8],
+    ) -> Result<(), AeadError> {
         black_box(nonce);
         let body = sealed.get_mut(..plaintext.len()).ok_or(AeadError)?;
         body.copy_from_slice(plaintext);
@@ -91,13 +96,13 @@ impl Aead for NoCipher {
     }
 
     #[inline]
-    fn seal_in_place(&self, nonce: &[u8; 12], sealed: &mut [u8]) -> Result<(), AeadError> {
+    fn seal_in_place(&mut self, nonce: &[u8; 12], sealed: &mut [u8]) -> Result<(), AeadError> {
         black_box((nonce, sealed));
         Ok(())
     }
 
     #[inline]
-    fn open_in_place(&self, nonce: &[u8; 12], sealed: &mut [u8]) -> Result<(), AeadError> {
+    fn open_in_place(&mut self, nonce: &[u8; 12], sealed: &mut [u8]) -> Result<(), AeadError> {
         black_box((nonce, sealed));
         Ok(())
     }

@@ -147,14 +147,14 @@ impl<A: Aead> Sealer<A> {
         &mut self,
         message_len: usize,
         header: &mut [u8],
-        seal_body: impl FnOnce(&A, &[u8; 12]) -> Result<(), AeadError>,
+        seal_body: impl FnOnce(&mut A, &[u8; 12]) -> Result<(), AeadError>,
     ) -> Result<(), SealError> {
         // Set first, so that a panic in between closes as well.
         self.closed = true;
         self.write_header(message_len, header)
             .ok_or(SealError::Failed)?;
         let nonce = self.nonces.take().ok_or(SealError::Failed)?;
-        seal_body(&self.cipher, &nonce).map_err(|_| SealError::Failed)?;
+        seal_body(&mut self.cipher, &nonce).map_err(|_| SealError::Failed)?;
         self.closed = false;
         Ok(())
     }
