@@ -181,7 +181,7 @@ fn tasks_go_with_their_runtime_the_ones_they_start_while_going_included() {
 }
 
 #[test]
-fn timers_come_in_order_and_a_dropped_one_not_at_all() {
+fn no_timer_comes_early_and_a_dropped_one_harms_nobody() {
     run(async {
         let order = RefCell::new(Vec::new());
         let start = Instant::now();
@@ -189,6 +189,7 @@ fn timers_come_in_order_and_a_dropped_one_not_at_all() {
             let order = &order;
             async move {
                 ringseal::sleep(Duration::from_millis(milliseconds)).await;
+                assert!(start.elapsed() >= Duration::from_millis(milliseconds));
                 order.borrow_mut().push(milliseconds);
             }
         };
@@ -197,8 +198,9 @@ fn timers_come_in_order_and_a_dropped_one_not_at_all() {
             assert!(futures_util::poll!(dropped.as_mut()).is_pending());
         }
         futures_util::join!(timer(40), timer(1), timer(20), timer(0));
+        // On a machine that stood still meanwhile all are due at once, in any order.
+        order.borrow_mut().sort_unstable();
         assert_eq!(*order.borrow(), [0, 1, 20, 40]);
-        assert!(start.elapsed() >= Duration::from_millis(40));
         assert_eq!(
             ringseal::timeout(Duration::from_millis(5), std::future::pending::<()>()).await,
             None
