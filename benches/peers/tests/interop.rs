@@ -54,7 +54,7 @@ fn versions(sake: u8, cups: u8) -> (Config, Settings) {
 fn run<F: Future>(future: F) -> F::Output {
     let runtime = Runtime::builder().build().expect("io_uring");
     runtime.block_on(async {
-        tokio::time::timeout(Duration::from_secs(60), future)
+        ringseal::timeout(Duration::from_secs(60), future)
             .await
             .expect("took too long")
     })
@@ -358,7 +358,7 @@ fn another_record_version_fails_at_the_first_record_on_both_sides() {
                 assert!(matches!(error, RecvError::Record(_)), "{error:?}");
                 assert!(error.to_string().contains("cups version"), "{error}");
                 // commonware has to have its say before the connection goes.
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                ringseal::sleep(Duration::from_millis(100)).await;
             }
         };
         let outcomes = [
