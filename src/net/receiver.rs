@@ -208,8 +208,7 @@ impl Receiver {
             self.buffer = None;
             if !link.context.pool.may_park_with_slot() {
                 drop(reusable);
-                link.watch.reading.note();
-                link.watch.mid_record.set(self.needed > 1);
+                link.watch.begin_read(self.is_mid_record());
                 link.socket.start_readable();
                 self.waiting = Waiting::Readiness;
                 return Ok(());
@@ -227,13 +226,14 @@ impl Receiver {
     async fn start_with_slot(&mut self) -> Result<(), RecvError> {
         let link = Rc::clone(self.outbox.link());
         let slot_size = link.context.pool.slot_size();
-        if self.filled > 0 {
-            self.make_way(slot_size)?;
-        }
+        let to_heap = self.needed > slot_size || self.must_make_way();
         loop {
-            let place = self.buffer.as_ref().map_or(Place::Elsewhere, |buffer| {
-                Place::choose(buffer, self.filled, self.needed, slot_size)
-            });
+            let place = match &self.buffer {
+                Some(buffer) if !(to_heap && buffer.is_slot()) => {
+                    Place::choose(buffer, self.filled, self.needed, slot_size)
+                }
+                _ => Place::Elsewhere,
+            };
             match (place, &mut self.buffer) {
                 (Place::Behind, _) => break,
                 (Place::Front, Some(buffer)) => {
@@ -243,7 +243,7 @@ impl Receiver {
                 }
                 _ => {}
             }
-            let Some(mut block) = self.block(slot_size).await? else {
+            let Some(mut block) = self.block(to_heap).await? else {
                 continue;
             };
             if let Some(buffer) = &self.buffer {
@@ -260,39 +260,27 @@ impl Receiver {
         Ok(())
     }
 
-    /// Moves the start of a record out of its slot when slots are short.
+    /// Whether the start of a record has to leave its slot, because slots are short.
     ///
     /// A read for the rest of a record may have to wait for the peer, whose sending may wait for
     /// slots of ours on other connections. If each such read held a slot, two ends could wait for
     /// each other for ever.
-    fn make_way(&mut self, slot_size: usize) -> Result<(), RecvError> {
-        let context = &self.outbox.link().context;
-        if self.needed > slot_size || context.pool.may_park_with_slot() {
-            return Ok(());
-        }
-        let in_slot = |buffer: &&mut Buffer| buffer.is_slot();
-        let Some(buffer) = self.buffer.as_mut().filter(in_slot) else {
-            return Ok(());
-        };
-        let mut block = Self::heap_block(self.needed)?;
-        block[..self.filled].copy_from_slice(&buffer[..self.filled]);
-        count(&context.counters.moved_bytes, self.filled);
-        count(&context.counters.large_blocks, 1);
-        self.buffer = Some(block);
-        Ok(())
+    fn must_make_way(&self) -> bool {
+        self.filled > 0
+            && self.buffer.as_ref().is_some_and(Buffer::is_slot)
+            && !self.outbox.link().context.pool.may_park_with_slot()
     }
 
-    fn heap_block(length: usize) -> Result<Buffer, RecvError> {
-        Buffer::heap(length).map_err(|_| RecvError::OutOfMemory { length })
-    }
-
-    /// Takes memory for what is needed: a slot, or a heap block when that is too short. `None`
-    /// when the last message that viewed the current slot went while this one waited.
-    async fn block(&self, slot_size: usize) -> Result<Option<Buffer>, RecvError> {
+    /// Takes memory for what is needed: a slot, or a heap block. `None` when the last message that
+    /// viewed the current slot went while this one waited for another.
+    async fn block(&self, to_heap: bool) -> Result<Option<Buffer>, RecvError> {
         let context = &self.outbox.link().context;
-        if self.needed > slot_size {
+        if to_heap {
+            let length = self.needed;
             count(&context.counters.large_blocks, 1);
-            return Self::heap_block(self.needed).map(Some);
+            return Buffer::heap(length)
+                .map(Some)
+                .map_err(|_| RecvError::OutOfMemory { length });
         }
         let mut acquire = Acquire::new(context.pool.clone(), Class::Receive);
         let block = poll_fn(|context| {
@@ -303,6 +291,11 @@ impl Receiver {
             acquire.poll(context).map(Some)
         });
         Ok(block.await)
+    }
+
+    /// Whether a part of a record has come.
+    fn is_mid_record(&self) -> bool {
+        self.filled > 0 || self.needed > 1
     }
 
     fn read_into(&mut self, buffer: Buffer) {
@@ -317,10 +310,7 @@ impl Receiver {
             filled: self.filled,
         };
         let link = self.outbox.link();
-        link.watch.reading.note();
-        link.watch
-            .mid_record
-            .set(self.filled > 0 || self.needed > 1);
+        link.watch.begin_read(self.is_mid_record());
         self.filled = 0;
         link.socket.start_read(buffer, range);
     }
@@ -341,7 +331,7 @@ impl Place {
     fn choose(buffer: &Buffer, filled: usize, needed: usize, slot_size: usize) -> Self {
         let fits = needed <= buffer.len();
         // The kernel may only get a block that no message views.
-        if !buffer.is_sole_holder() || (!fits && needed > slot_size) {
+        if !buffer.is_sole_holder() {
             return Self::Elsewhere;
         }
         if !buffer.is_slot() {

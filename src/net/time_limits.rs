@@ -99,11 +99,17 @@ pub(crate) struct Watch {
     pub(crate) reading: Activity,
     pub(crate) writing: Activity,
     /// Whether the read in flight continues a record.
-    pub(crate) mid_record: Cell<bool>,
+    mid_record: Cell<bool>,
     overrun: Cell<Option<TimeLimit>>,
 }
 
 impl Watch {
+    /// Notes that a read, or a wait for something to read, has begun.
+    pub(crate) fn begin_read(&self, mid_record: bool) {
+        self.reading.note();
+        self.mid_record.set(mid_record);
+    }
+
     /// Returns the limit that ended the connection.
     pub(crate) fn overrun(&self) -> Option<TimeLimit> {
         self.overrun.get()
@@ -152,39 +158,35 @@ pub(crate) fn watch(link: &Rc<Link>, limits: TimeLimits) {
 
 /// Looks at the connections until there is none.
 async fn tick(context: Rc<Context>) {
-    while let Some(duration) = next_tick(&context) {
+    while let Some(duration) = look_at_all(&context.watched, Instant::now()) {
         ring::sleep(duration).await;
-        let now = Instant::now();
-        let mut overrun = Vec::new();
-        for (_, link) in context.watched.links.borrow().iter() {
-            if let Some(link) = link.upgrade()
-                && link.watch.overrun().is_none()
-                && let Some(limit) = link.watch.look(&link, now)
-            {
-                overrun.push((link, limit));
-            }
-        }
-        for (link, limit) in overrun {
-            tracing::debug!(%limit, "a connection ends");
-            link.watch.overrun.set(Some(limit));
-            // Both operations complete, and whoever waits for them finds the reason.
-            link.socket.shutdown(ShutdownSide::Both);
-        }
     }
     context.watched.ticking.set(false);
 }
 
-/// Forgets connections that are gone and returns how long to wait, if there are others.
-fn next_tick(context: &Context) -> Option<Duration> {
-    let mut links = context.watched.links.borrow_mut();
+/// Ends connections whose time is up and forgets those that are gone. Returns how long to wait, if
+/// there are others.
+fn look_at_all(watched: &Watched, now: Instant) -> Option<Duration> {
+    let mut overrun = Vec::new();
     let mut shortest: Option<Duration> = None;
-    links.retain(|_, link| {
+    watched.links.borrow_mut().retain(|_, link| {
         let Some(link) = link.upgrade() else {
             return false;
         };
         let limit = link.watch.limits.get().shortest();
         shortest = shortest.into_iter().chain(limit).min();
+        if link.watch.overrun().is_none()
+            && let Some(limit) = link.watch.look(&link, now)
+        {
+            overrun.push((link, limit));
+        }
         true
     });
+    for (link, limit) in overrun {
+        tracing::debug!(%limit, "a connection ends");
+        link.watch.overrun.set(Some(limit));
+        // Both operations complete, and whoever waits for them finds the reason.
+        link.socket.shutdown(ShutdownSide::Both);
+    }
     shortest.map(|limit| (limit / TICKS_PER_LIMIT).clamp(SHORTEST_TICK, LONGEST_TICK))
 }
