@@ -70,28 +70,22 @@ impl Executor {
         Entered(())
     }
 
-    /// Whether this thread is inside the executor of `remote`.
-    fn is_current(remote: &Arc<Remote>) -> bool {
-        CURRENT
-            .try_with(|current| {
-                let current = current.borrow();
-                current
-                    .as_ref()
-                    .is_some_and(|executor| Arc::ptr_eq(&executor.remote, remote))
-            })
-            .unwrap_or(false)
+    /// Gives `use_it` the executor of `remote`, if this thread is inside it. A thread that is
+    /// ending is inside none.
+    fn with_current<R>(remote: &Arc<Remote>, use_it: impl FnOnce(&Self) -> R) -> Option<R> {
+        let look = |current: &RefCell<Option<Rc<Self>>>| {
+            let current = current.borrow();
+            let executor = current.as_ref()?;
+            Arc::ptr_eq(&executor.remote, remote).then(|| use_it(executor))
+        };
+        CURRENT.try_with(look).ok().flatten()
     }
 
     /// Makes a task ready, whichever thread says so.
     fn schedule(remote: &Arc<Remote>, task: Runnable) {
         let mut task = Some(task);
-        // Without the variable this thread is ending, and is not inside an executor.
-        let _ = CURRENT.try_with(|current| {
-            let current = current.borrow();
-            let executor = current.as_ref();
-            if let Some(executor) = executor.filter(|it| Arc::ptr_eq(&it.remote, remote)) {
-                executor.ready.borrow_mut().extend(task.take());
-            }
+        Self::with_current(remote, |executor| {
+            executor.ready.borrow_mut().extend(task.take());
         });
         if let Some(task) = task {
             remote.push(task);
@@ -272,7 +266,7 @@ impl Wake for Root {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, Ordering::Release);
-        if !Executor::is_current(&self.remote) {
+        if Executor::with_current(&self.remote, |_| ()).is_none() {
             self.remote.notify();
         }
     }

@@ -193,23 +193,13 @@ impl Queue {
         self.push(&entry.user_data(IGNORED));
     }
 
-    /// Whether there is something for [`enter_now`](Self::enter_now) to do.
-    fn is_due(ring: &mut IoUring) -> bool {
-        let submissions = ring.submission();
-        !submissions.is_empty() || submissions.taskrun() || submissions.cq_overflow()
-    }
-
     /// Whether completions can be taken, or would be there after entering the kernel.
     pub(super) fn has_completions(&self) -> bool {
         let mut ring = self.ring.borrow_mut();
         let Some(ring) = ring.as_mut() else {
             return false;
         };
-        if !ring.completion().is_empty() {
-            return true;
-        }
-        let submissions = ring.submission();
-        submissions.taskrun() || submissions.cq_overflow()
+        !ring.completion().is_empty() || has_deferred(&ring.submission())
     }
 
     /// Hands over what is queued and runs what the kernel has deferred, without waiting.
@@ -217,7 +207,10 @@ impl Queue {
         self.push_waits();
         let mut ring = self.ring.borrow_mut();
         let Some(ring) = ring.as_mut() else { return };
-        if Self::is_due(ring) {
+        let submissions = ring.submission();
+        let is_due = !submissions.is_empty() || has_deferred(&submissions);
+        drop(submissions);
+        if is_due {
             check(enter_now(ring));
         }
     }
@@ -300,6 +293,11 @@ impl core::fmt::Debug for Queue {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.debug_struct("Queue").finish_non_exhaustive()
     }
+}
+
+/// Whether the kernel has work of this ring, or completions, that wait for an entry.
+fn has_deferred(submissions: &squeue::SubmissionQueue<'_>) -> bool {
+    submissions.taskrun() || submissions.cq_overflow()
 }
 
 fn enter_now(ring: &mut IoUring) -> io::Result<usize> {
