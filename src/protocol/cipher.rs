@@ -242,12 +242,22 @@ impl OpenSsl {
     /// its interface can count.
     const LENGTHS: core::ops::RangeInclusive<usize> = 4096..=i32::MAX as usize;
 
-    fn finish(
-        context: &mut openssl::cipher_ctx::CipherCtx,
+    /// Seals what `encrypt` passes through the cipher.
+    fn seal_with(
+        &mut self,
+        nonce: &[u8; 12],
         tag: &mut [u8; TAG_LEN],
-    ) -> Result<(), openssl::error::ErrorStack> {
-        context.cipher_final(&mut [])?;
-        context.tag(tag)
+        encrypt: impl FnOnce(
+            &mut openssl::cipher_ctx::CipherCtx,
+        ) -> Result<usize, openssl::error::ErrorStack>,
+    ) -> Result<(), AeadError> {
+        let context = &mut self.sealing;
+        context
+            .encrypt_init(None, None, Some(nonce))
+            .and_then(|()| encrypt(context))
+            .and_then(|_| context.cipher_final(&mut []))
+            .and_then(|_| context.tag(tag))
+            .map_err(|_| AeadError)
     }
 }
 
@@ -286,12 +296,9 @@ impl Aead for OpenSsl {
         if body.len() != plaintext.len() {
             return Err(AeadError);
         }
-        let context = &mut self.sealing;
-        context
-            .encrypt_init(None, None, Some(nonce))
-            .and_then(|()| context.cipher_update(plaintext, Some(body)))
-            .and_then(|_| Self::finish(context, tag))
-            .map_err(|_| AeadError)
+        self.seal_with(nonce, tag, |context| {
+            context.cipher_update(plaintext, Some(body))
+        })
     }
 
     #[inline]
@@ -300,12 +307,10 @@ impl Aead for OpenSsl {
             return self.short.seal_in_place(nonce, sealed);
         }
         let (body, tag) = split(sealed)?;
-        let (context, length) = (&mut self.sealing, body.len());
-        context
-            .encrypt_init(None, None, Some(nonce))
-            .and_then(|()| context.cipher_update_inplace(body, length))
-            .and_then(|_| Self::finish(context, tag))
-            .map_err(|_| AeadError)
+        let length = body.len();
+        self.seal_with(nonce, tag, |context| {
+            context.cipher_update_inplace(body, length)
+        })
     }
 
     #[inline]
