@@ -5,10 +5,10 @@ mod suite;
 
 use std::time::Duration;
 
-use ringseal::{Driver, Runtime, StartError};
+use ringseal::{Backend, Runtime, StartError};
 
 /// What every runtime of the suite is driven by.
-const DRIVER: Driver = Driver::Native;
+const BACKEND: Backend = Backend::Uring;
 
 #[test]
 fn busy_polling_finds_messages_timers_and_other_threads() {
@@ -35,9 +35,9 @@ fn busy_polling_finds_messages_timers_and_other_threads() {
 #[test]
 fn busy_polling_is_refused_where_it_cannot_be() {
     let builder = Runtime::builder()
-        .driver(Driver::TokioUring)
+        .backend(Backend::TokioUring)
         .busy_poll(Duration::from_micros(1));
     let error = builder.build().expect_err("it waits in epoll");
     assert!(matches!(error, StartError::Configuration(_)), "{error:?}");
-    assert!(error.to_string().contains("Driver::Native"));
+    assert!(error.to_string().contains("Backend::Uring"));
 }

@@ -3,4 +3,4 @@
 mod suite;
 
 /// What every runtime of the suite is driven by.
-const DRIVER: ringseal::Driver = ringseal::Driver::TokioUring;
+const BACKEND: ringseal::Backend = ringseal::Backend::TokioUring;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::context::Context;
 use crate::memory::{Mapping, Pool};
-use crate::ring::{self, Driver, Registration, Ring, RingSettings, StartError};
+use crate::ring::{self, Backend, Registration, Ring, RingSettings, StartError};
 
 /// Settings of a [`Runtime`].
 ///
@@ -22,7 +22,7 @@ pub struct Builder {
     slots: usize,
     slot_size: usize,
     registration: Registration,
-    driver: Driver,
+    backend: Backend,
     busy_poll: Duration,
 }
 
@@ -68,14 +68,14 @@ impl Builder {
 
     /// Sets who submits operations and runs tasks.
     #[must_use]
-    pub fn driver(mut self, driver: Driver) -> Self {
-        self.driver = driver;
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
         self
     }
 
     /// Sets for how long an idle thread looks for something to do before it sleeps, zero by
     /// default. Messages that come in that time are found without a wake-up, for the price of a
-    /// core that does not rest. [`Driver::Native`] only.
+    /// core that does not rest. [`Backend::Uring`] only.
     #[must_use]
     pub fn busy_poll(mut self, duration: Duration) -> Self {
         self.busy_poll = duration;
@@ -114,7 +114,7 @@ impl Builder {
         let mapping = Mapping::new(length).map_err(StartError::Arena)?;
         let pool = Pool::new(mapping, self.slots, slot_size);
         let settings = RingSettings {
-            driver: self.driver,
+            backend: self.backend,
             entries: self.ring_entries,
             registration: self.registration,
             busy_poll: self.busy_poll,
@@ -139,7 +139,7 @@ impl Default for Builder {
             slots: Self::DEFAULT_SLOTS,
             slot_size: Self::DEFAULT_SLOT_SIZE,
             registration: Registration::default(),
-            driver: Driver::default(),
+            backend: Backend::default(),
             busy_poll: Duration::ZERO,
         }
     }

@@ -1,6 +1,6 @@
 //! The ring drivers: the only room that names io-uring, tokio-uring and tokio.
 //!
-//! There are two, [`Driver::Native`] and [`Driver::TokioUring`]. Everything above asks this room
+//! There are two, [`Backend::Uring`] and [`Backend::TokioUring`]. Everything above asks this room
 //! for six things, and another driver that takes its place beside them has to provide the same:
 //!
 //! * [`Ring`]: made from a [`Pool`] whose arena it registers; runs a future on this thread; tells
@@ -43,13 +43,13 @@ pub use task::{Task, sleep, spawn, timeout};
 /// Who submits operations and runs the tasks of a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Driver {
+pub enum Backend {
     /// ringseal's own loop on the io-uring crate: it waits in the ring and can poll busily.
     ///
     /// Timers and sockets of tokio have no reactor in it, unless you enter one that runs
     /// elsewhere (`tokio::runtime::Handle::enter`); its channels work as they are.
     #[default]
-    Native,
+    Uring,
     /// tokio-uring: a current-thread tokio runtime that waits in epoll.
     TokioUring,
 }
@@ -79,10 +79,10 @@ pub(crate) struct RingState {
 }
 
 impl RingState {
-    pub(crate) fn driver(&self) -> Driver {
+    pub(crate) fn backend(&self) -> Backend {
         match self.queue {
-            Some(_) => Driver::Native,
-            None => Driver::TokioUring,
+            Some(_) => Backend::Uring,
+            None => Backend::TokioUring,
         }
     }
 
@@ -123,7 +123,7 @@ impl RingState {
 /// What a ring is made with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RingSettings {
-    pub(crate) driver: Driver,
+    pub(crate) backend: Backend,
     /// Submissions that fit.
     pub(crate) entries: u32,
     pub(crate) registration: Registration,
@@ -152,13 +152,13 @@ impl Ring {
     /// [`StartError`] names what is missing and what to do.
     pub(crate) fn start(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
         let RingSettings {
-            driver,
+            backend,
             entries,
             registration,
             busy_poll,
         } = settings;
-        let (inner, state) = match driver {
-            Driver::Native => {
+        let (inner, state) = match backend {
+            Backend::Uring => {
                 let ring = NativeRing::start(entries, busy_poll)?;
                 let state = RingState {
                     queue: Some(Rc::clone(ring.queue())),
@@ -166,15 +166,15 @@ impl Ring {
                 };
                 (Inner::Native(ring), Rc::new(state))
             }
-            Driver::TokioUring if busy_poll.is_zero() => {
+            Backend::TokioUring if busy_poll.is_zero() => {
                 let state = Rc::default();
                 let ring = TokioUringRing::start(entries, &state)?;
                 (Inner::TokioUring(ring), state)
             }
-            Driver::TokioUring => {
+            Backend::TokioUring => {
                 return Err(StartError::Configuration(
                     "tokio-uring waits in epoll and cannot poll its ring busily; use \
-                     Driver::Native, or no busy polling",
+                     Backend::Uring, or no busy polling",
                 ));
             }
         };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use super::{Driver, RingState, native, tokio_uring};
+use super::{Backend, RingState, native, tokio_uring};
 
 /// Returns the addresses that a `host:port` stands for.
 ///
@@ -13,9 +13,9 @@ use super::{Driver, RingState, native, tokio_uring};
 ///
 /// What the system's resolver says.
 pub(crate) async fn resolve(state: &RingState, name: &str) -> io::Result<Vec<SocketAddr>> {
-    match state.driver() {
-        Driver::Native => native::resolve(name).await,
-        Driver::TokioUring => tokio_uring::resolve(name).await,
+    match state.backend() {
+        Backend::Uring => native::resolve(name).await,
+        Backend::TokioUring => tokio_uring::resolve(name).await,
     }
 }
 
@@ -25,9 +25,9 @@ pub(crate) async fn resolve(state: &RingState, name: &str) -> io::Result<Vec<Soc
 ///
 /// What `connect(2)` says.
 pub(crate) async fn connect(state: &Rc<RingState>, address: SocketAddr) -> io::Result<OwnedFd> {
-    match state.driver() {
-        Driver::Native => native::connect_to(state, address).await,
-        Driver::TokioUring => tokio_uring::connect_to(address).await,
+    match state.backend() {
+        Backend::Uring => native::connect_to(state, address).await,
+        Backend::TokioUring => tokio_uring::connect_to(address).await,
     }
 }
 
@@ -50,9 +50,9 @@ impl Acceptor {
     ///
     /// What `bind(2)` and `listen(2)` say.
     pub(crate) async fn bind(state: &Rc<RingState>, address: SocketAddr) -> io::Result<Self> {
-        let inner = match state.driver() {
-            Driver::Native => Inner::Native(native::Acceptor::bind(Rc::clone(state), address)?),
-            Driver::TokioUring => Inner::TokioUring(tokio_uring::Acceptor::bind(address).await?),
+        let inner = match state.backend() {
+            Backend::Uring => Inner::Native(native::Acceptor::bind(Rc::clone(state), address)?),
+            Backend::TokioUring => Inner::TokioUring(tokio_uring::Acceptor::bind(address).await?),
         };
         Ok(Self { inner })
     }

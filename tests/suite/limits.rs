@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::peers::{builder, config, key, pair, patiently, run};
-use ringseal::{Admission, Driver, Listener, Registration, StartError, Statistics, dial};
+use ringseal::{Admission, Backend, Listener, Registration, StartError, Statistics, dial};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const CASE: &str = "RINGSEAL_LIMITS_CASE";
@@ -37,7 +37,7 @@ fn start(test: &str, user: u32) -> CaseProcess {
         .expect("a module of the binary");
     // Locked memory is counted by user, and what the other driver's cases had may still count.
     let user = user
-        + if crate::DRIVER == Driver::Native {
+        + if crate::BACKEND == Backend::Uring {
             0
         } else {
             100

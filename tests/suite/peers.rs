@@ -41,7 +41,7 @@ pub(crate) async fn patiently<F: Future>(future: F) -> F::Output {
 
 /// Returns the default settings on the driver under test.
 pub(crate) fn builder() -> Builder {
-    Runtime::builder().driver(crate::DRIVER)
+    Runtime::builder().backend(crate::BACKEND)
 }
 
 /// Runs `test` inside a small runtime.

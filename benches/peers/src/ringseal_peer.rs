@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ringseal::{
-    Admission, Config, CupsVersion, Driver, Identity, Listener, Runtime, SakeVersion, dial,
+    Admission, Backend, Config, CupsVersion, Identity, Listener, Runtime, SakeVersion, dial,
 };
 
 use crate::contender::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
@@ -36,9 +36,9 @@ impl Drive {
     fn runtime(self) -> Runtime {
         let builder = Runtime::builder();
         let builder = match self {
-            Self::Native => builder.driver(Driver::Native),
-            Self::BusyPolling => builder.driver(Driver::Native).busy_poll(BUSY_POLL),
-            Self::TokioUring => builder.driver(Driver::TokioUring),
+            Self::Native => builder.backend(Backend::Uring),
+            Self::BusyPolling => builder.backend(Backend::Uring).busy_poll(BUSY_POLL),
+            Self::TokioUring => builder.backend(Backend::TokioUring),
         };
         builder.build().expect("io_uring")
     }

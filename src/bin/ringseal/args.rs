@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
-use ringseal::{Address, Builder, Config, CupsVersion, Driver, PublicKey, Runtime, SakeVersion};
+use ringseal::{Address, Backend, Builder, Config, CupsVersion, PublicKey, Runtime, SakeVersion};
 
 use crate::bench::BenchArgs;
 use crate::failure::Failure;
@@ -122,8 +122,8 @@ pub(crate) struct PubkeyArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct RingArgs {
     /// Who turns the ring.
-    #[arg(long, value_enum, default_value_t = DriverName::Native)]
-    pub(crate) driver: DriverName,
+    #[arg(long, value_enum, default_value_t = BackendName::Uring)]
+    pub(crate) backend: BackendName,
     /// For how many microseconds an idle thread looks for work before it sleeps.
     #[arg(long, value_name = "US", default_value_t = 0,
         value_parser = clap::value_parser!(u32).range(..=1_000_000))]
@@ -133,28 +133,28 @@ pub(crate) struct RingArgs {
 impl RingArgs {
     /// Starts the settings of a runtime.
     pub(crate) fn builder(&self) -> Builder {
-        let driver = match self.driver {
-            DriverName::Native => Driver::Native,
-            DriverName::TokioUring => Driver::TokioUring,
+        let backend = match self.backend {
+            BackendName::Uring => Backend::Uring,
+            BackendName::TokioUring => Backend::TokioUring,
         };
         Runtime::builder()
-            .driver(driver)
+            .backend(backend)
             .busy_poll(Duration::from_micros(self.busy_poll.into()))
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DriverName {
+pub(crate) enum BackendName {
     /// ringseal's own loop on the io-uring crate.
-    Native,
+    Uring,
     /// tokio-uring.
     TokioUring,
 }
 
-impl fmt::Display for DriverName {
+impl fmt::Display for BackendName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Native => "native",
+            Self::Uring => "uring",
             Self::TokioUring => "tokio-uring",
         })
     }

@@ -90,7 +90,7 @@ impl Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Description {
     pub(crate) aead: String,
-    pub(crate) driver: String,
+    pub(crate) backend: String,
     pub(crate) busy_poll_us: u64,
     pub(crate) slots: u64,
     pub(crate) slot_size: u64,
@@ -105,7 +105,7 @@ impl Description {
         let registered = Statistics::current().is_some_and(|statistics| statistics.registered);
         Self {
             aead: DefaultAead::NAME.to_owned(),
-            driver: settings.ring.driver.to_string(),
+            backend: settings.ring.backend.to_string(),
             busy_poll_us: u64::from(settings.ring.busy_poll),
             slots: settings.slots as u64,
             slot_size: settings.slot_size as u64,
@@ -118,7 +118,7 @@ impl Description {
     pub(crate) fn json(&self) -> Value {
         json!({
             "aead": self.aead,
-            "driver": self.driver,
+            "backend": self.backend,
             "busy_poll_us": self.busy_poll_us,
             "slots": self.slots,
             "slot_size_bytes": self.slot_size,
@@ -144,7 +144,7 @@ impl Description {
         }
         Ok(Self {
             aead: value["aead"].as_str().unwrap_or("unknown").to_owned(),
-            driver: value["driver"].as_str().unwrap_or("unknown").to_owned(),
+            backend: value["backend"].as_str().unwrap_or("unknown").to_owned(),
             busy_poll_us: number(&value, "busy_poll_us")?,
             slots: number(&value, "slots")?,
             slot_size: number(&value, "slot_size_bytes")?,
@@ -227,7 +227,7 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{DriverName, RingArgs};
+    use crate::args::{BackendName, RingArgs};
 
     fn settings() -> Settings {
         Settings {
@@ -238,7 +238,7 @@ mod tests {
             slot_size: 4096,
             ring_entries: 256,
             ring: RingArgs {
-                driver: DriverName::Native,
+                backend: BackendName::Uring,
                 busy_poll: 0,
             },
             time_limit: None,
@@ -280,7 +280,7 @@ mod tests {
     fn descriptions_and_refusals_cross() {
         let description = Description {
             aead: "some".to_owned(),
-            driver: "native".to_owned(),
+            backend: "uring".to_owned(),
             busy_poll_us: 7,
             slots: 10,
             slot_size: 4096,

@@ -45,7 +45,7 @@ impl ListenerProcess {
             .args(["--slots", &settings.slots.to_string()])
             .args(["--slot-size", &settings.slot_size.to_string()])
             .args(["--ring-entries", &settings.ring_entries.to_string()])
-            .args(["--driver", &settings.ring.driver.to_string()])
+            .args(["--backend", &settings.ring.backend.to_string()])
             .args(["--busy-poll", &settings.ring.busy_poll.to_string()]);
         if let Some(limit) = settings.time_limit {
             command.args(["--time-limit", &limit.as_secs_f64().to_string()]);

@@ -233,7 +233,7 @@ impl fmt::Display for Report<'_> {
                 } else {
                     "NOT registered"
                 },
-                description.driver,
+                description.backend,
                 description.ring_entries,
                 description.busy_poll_us,
                 description.aead,
