@@ -83,7 +83,7 @@ fn loopback(group: &mut BenchmarkGroup<'_, WallTime>) {
                         left -= count;
                         let dialed =
                             join_all((0..count).map(|_| {
-                                ringseal::dial(address, listening.public_key(), &dialing)
+                                ringseal::dial(&address, listening.public_key(), &dialing)
                             }));
                         let accepted = async {
                             for _ in 0..count {

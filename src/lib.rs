@@ -79,8 +79,8 @@ mod ring;
 
 pub use net::{
     AcceptError, Address, Admission, AttemptError, BindError, Builder, Config, Connection,
-    DialError, Listener, Message, Receiver, RecvError, Reservation, Runtime, SendError, Sender,
-    Statistics, TimeLimit, dial,
+    DialError, Listener, Message, PeerCredentials, Receiver, RecvError, Reservation, Runtime,
+    SendError, Sender, Statistics, TimeLimit, UnixSocket, dial,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};

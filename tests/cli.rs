@@ -184,7 +184,11 @@ impl Pair {
 
     /// Bob listens for Alice. Gives the address too.
     fn listen(&self, more: &[&str]) -> (Program, String) {
-        let mut args = vec!["listen", "127.0.0.1:0", "--identity", text(&self.bob.file)];
+        self.listen_on("127.0.0.1:0", more)
+    }
+
+    fn listen_on(&self, address: &str, more: &[&str]) -> (Program, String) {
+        let mut args = vec!["listen", address, "--identity", text(&self.bob.file)];
         args.extend(["--namespace", "test"]);
         if !more.iter().any(|arg| arg.starts_with("--allow")) {
             args.extend(["--allow", &self.alice.public]);
@@ -320,6 +324,40 @@ fn unfit_key_files_are_refused_with_what_to_do() {
         let advice = format!("chmod 600 {}", key.file.display());
         pubkey(&key.file).expect_failure(&["open to others", &advice]);
     }
+}
+
+#[test]
+fn a_unix_socket_serves_and_a_dead_one_is_replaced_on_request() {
+    let pair = Pair::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let wanted = format!("unix:{}", path.display());
+    // What std leaves behind is a dead socket.
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("bind"));
+    let bob = text(&pair.bob.file);
+    let refused = Program::start(&[
+        "listen",
+        &wanted,
+        "--identity",
+        bob,
+        "--namespace",
+        "test",
+        "--allow-any",
+    ])
+    .wait();
+    assert_eq!(refused.status.code(), Some(1));
+    let advice = refused.errors.join("\n");
+    assert!(advice.contains("--replace-dead-socket"), "{advice}");
+    let (mut listener, address) =
+        pair.listen_on(&wanted, &["--replace-dead-socket", "--socket-mode", "600"]);
+    assert_eq!(address, wanted);
+    let metadata = fs::metadata(&path).expect("metadata");
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    let mut dialer = pair.dial(&address, &[]);
+    dialer.type_line("hello");
+    assert_eq!(listener.next_line(), "hello");
+    listener.type_line("and back");
+    assert_eq!(dialer.next_line(), "and back");
 }
 
 #[test]

@@ -10,6 +10,9 @@ use ringseal::{Backend, Runtime, StartError};
 /// What every runtime of the suite is driven by.
 const BACKEND: Backend = Backend::Uring;
 
+/// What connects the peers of the suite.
+const TRANSPORT: suite::Transport = suite::Transport::Tcp;
+
 #[test]
 fn busy_polling_finds_messages_timers_and_other_threads() {
     let builder = Runtime::builder().busy_poll(Duration::from_millis(20));

@@ -2,14 +2,13 @@
 
 #![allow(dead_code, reason = "each bench uses a part")]
 
-use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ringseal::{
-    Admission, Builder, Config, Connection, CupsVersion, Identity, Listener, Receiver, Runtime,
-    SakeVersion, Sender,
+    Address, Admission, Builder, Config, Connection, CupsVersion, Identity, Listener, Receiver,
+    Runtime, SakeVersion, Sender,
 };
 
 /// Which versions of the commonware wire.
@@ -67,7 +66,7 @@ impl Sink {
         let listening = builder.clone();
         let adjusted = adjust(config(2, wire));
         let thread = std::thread::spawn(move || take_in(adjusted, &listening, &sender));
-        let address: SocketAddr = address.recv().expect("the sink listens");
+        let address: Address = address.recv().expect("the sink listens");
         let runtime = builder.clone().build().expect("io_uring");
         let halves = runtime.block_on(async {
             let peer = Identity::from_seed(&[2; 32]).public_key();
@@ -123,7 +122,7 @@ impl Drop for Sink {
     }
 }
 
-fn take_in(config: Config, builder: &Builder, ready: &mpsc::Sender<SocketAddr>) {
+fn take_in(config: Config, builder: &Builder, ready: &mpsc::Sender<Address>) {
     pin(1);
     let runtime = builder.clone().build().expect("io_uring");
     runtime.block_on(async {

@@ -4,7 +4,6 @@ use core::future::Future;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures_util::FutureExt;
 use rand_core::UnwrapErr;
 
+use super::address::Address;
 use super::admission::Admission;
 use super::config::Config;
 use super::connection::Connection;
@@ -39,7 +39,7 @@ pub(crate) async fn within<T>(
 /// Dials: proves our identity to `peer` and has it prove its own.
 pub(crate) async fn dial(
     link: Rc<Link>,
-    address: SocketAddr,
+    address: Address,
     peer: PublicKey,
     config: &Config,
 ) -> Result<Connection, AttemptError> {
@@ -68,7 +68,7 @@ pub(crate) async fn dial(
 /// Listens: has the dialer prove an identity that `admission` admits.
 pub(crate) async fn listen(
     link: Rc<Link>,
-    address: SocketAddr,
+    address: Address,
     config: &Config,
     admission: &Admission,
 ) -> Result<Connection, AttemptError> {
@@ -103,7 +103,7 @@ pub(crate) async fn listen(
 
 fn establish(
     link: Rc<Link>,
-    address: SocketAddr,
+    address: Address,
     peer: PublicKey,
     session: Session,
     config: &Config,

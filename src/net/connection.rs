@@ -1,15 +1,16 @@
 //! An established connection.
 
 use core::fmt;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::address::Address;
 use super::error::{RecvError, SendError};
 use super::link::Link;
 use super::message::Message;
 use super::outbox::Outbox;
 use super::receiver::Receiver;
 use super::sender::Sender;
+use super::unix_socket::PeerCredentials;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::record::{Opener, Sealer};
 use crate::ring;
@@ -24,13 +25,13 @@ pub struct Connection {
     sender: Sender,
     receiver: Receiver,
     peer: PublicKey,
-    address: SocketAddr,
+    address: Address,
 }
 
 impl Connection {
     pub(crate) fn new(
         link: Rc<Link>,
-        address: SocketAddr,
+        address: Address,
         peer: PublicKey,
         sealer: Sealer,
         opener: Opener,
@@ -50,9 +51,23 @@ impl Connection {
         self.peer
     }
 
-    /// Returns the network address of the peer.
-    pub fn peer_address(&self) -> SocketAddr {
-        self.address
+    /// Returns the address of the peer.
+    pub fn peer_address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Returns who the system says is at the other end of a Unix-domain socket, as of when the
+    /// connection was made. `None` on other transports.
+    pub fn peer_credentials(&self) -> Option<PeerCredentials> {
+        if !matches!(self.address, Address::Unix(_) | Address::Unnamed) {
+            return None;
+        }
+        let (process, user, group) = self.receiver.link().socket.peer_credentials()?;
+        Some(PeerCredentials {
+            process,
+            user,
+            group,
+        })
     }
 
     /// Separates the directions. They live on in different tasks of this thread.

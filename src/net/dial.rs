@@ -1,7 +1,7 @@
 //! Connecting to a listener whose key is known.
 
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::address::Address;
@@ -12,7 +12,7 @@ use super::context::Context;
 use super::error::{AttemptError, DialError};
 use super::link::Link;
 use crate::protocol::identity::PublicKey;
-use crate::ring::{self, RingState};
+use crate::ring::{self, Endpoint, RingState};
 
 /// Connects to `address` and shakes hands with `peer`, within [`Config::handshake_deadline`].
 ///
@@ -37,23 +37,22 @@ pub async fn dial(
         let context = Context::current()
             .filter(Context::is_running)
             .ok_or(DialError::OutsideRuntime)?;
-        let candidates =
-            address
-                .resolve(&context.ring)
-                .await
-                .map_err(|source| DialError::Resolve {
-                    name: address.to_string(),
-                    source,
-                })?;
-        let (descriptor, socket_address) =
+        let candidates = address
+            .resolve()
+            .await
+            .map_err(|source| DialError::Resolve {
+                name: address.to_string(),
+                source,
+            })?;
+        let (descriptor, endpoint) =
             connect_any(&context.ring, &candidates)
                 .await
                 .map_err(|source| DialError::Connect {
                     address: address.to_string(),
                     source,
                 })?;
-        let link = Link::new(context, descriptor);
-        Ok(attempt::dial(link, socket_address, peer, config).await?)
+        let link = Link::new(context, descriptor).map_err(AttemptError::Transport)?;
+        Ok(attempt::dial(link, endpoint.into(), peer, config).await?)
     };
     ring::timeout(config.deadline(), attempt)
         .await
@@ -63,12 +62,12 @@ pub async fn dial(
 /// Connects to the first address that answers.
 async fn connect_any(
     ring: &Rc<RingState>,
-    candidates: &[SocketAddr],
-) -> io::Result<(std::os::fd::OwnedFd, SocketAddr)> {
+    candidates: &[Endpoint],
+) -> io::Result<(OwnedFd, Endpoint)> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for &candidate in candidates {
+    for candidate in candidates {
         match ring::connect(ring, candidate).await {
-            Ok(descriptor) => return Ok((descriptor, candidate)),
+            Ok(descriptor) => return Ok((descriptor, candidate.clone())),
             Err(error) => last = error,
         }
     }

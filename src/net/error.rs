@@ -1,8 +1,8 @@
 //! What can go wrong with connections, one type per thing a caller does.
 
 use std::io;
-use std::net::SocketAddr;
 
+use super::address::Address;
 use super::time_limits::TimeLimit;
 use crate::protocol::handshake::HandshakeError;
 
@@ -92,7 +92,7 @@ pub enum BindError {
 #[non_exhaustive]
 pub struct AcceptError {
     /// Who connected.
-    pub address: SocketAddr,
+    pub address: Address,
     /// What was wrong.
     #[source]
     pub reason: AttemptError,

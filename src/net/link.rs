@@ -26,16 +26,19 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(context: Rc<Context>, descriptor: OwnedFd) -> Rc<Self> {
-        let socket = Rc::new(Socket::new(descriptor, Rc::clone(&context.ring)));
+    /// # Errors
+    ///
+    /// What the system says about the socket.
+    pub(crate) fn new(context: Rc<Context>, descriptor: OwnedFd) -> io::Result<Rc<Self>> {
+        let socket = Rc::new(Socket::new(descriptor, Rc::clone(&context.ring))?);
         let key = context.register_socket(&socket);
-        Rc::new(Self {
+        Ok(Rc::new(Self {
             socket,
             context,
             watch: Watch::default(),
             key,
             retries: Cell::new(0),
-        })
+        }))
     }
 
     /// Whether `error` says "again", within a bound that any success resets.
@@ -165,7 +168,7 @@ mod tests {
     fn link() -> Rc<Link> {
         let (ours, _theirs) = UnixStream::pair().expect("a pair of sockets");
         let context = Context::current().expect("inside a runtime");
-        Link::new(context, ours.into())
+        Link::new(context, ours.into()).expect("a socket")
     }
 
     fn completion(result: Result<usize, Errno>) -> Completion {

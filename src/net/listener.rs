@@ -6,8 +6,6 @@ use core::pin::Pin;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use core::cell::RefCell;
@@ -41,7 +39,7 @@ type Attempt = Pin<Box<dyn Future<Output = Outcome>>>;
 #[derive(Debug)]
 pub struct Listener {
     outcomes: Rc<Outcomes>,
-    address: SocketAddr,
+    address: Address,
     task: Task<()>,
 }
 
@@ -71,18 +69,15 @@ impl Listener {
             .ok_or(BindError::OutsideRuntime)?;
         let name = address.into();
         let ring = Rc::clone(&context.ring);
-        let candidates = name
-            .resolve(&ring)
-            .await
-            .map_err(|source| BindError::Resolve {
-                name: name.to_string(),
-                source,
-            })?;
+        let candidates = name.resolve().await.map_err(|source| BindError::Resolve {
+            name: name.to_string(),
+            source,
+        })?;
         let bound = async {
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
             for candidate in candidates {
-                match Acceptor::bind(&ring, candidate).await {
-                    Ok(acceptor) => return Ok((acceptor.local_address()?, acceptor)),
+                match Acceptor::bind(&ring, &candidate, name.path_options()) {
+                    Ok(acceptor) => return Ok((acceptor.local_endpoint()?.into(), acceptor)),
                     Err(error) => last = error,
                 }
             }
@@ -111,8 +106,8 @@ impl Listener {
     }
 
     /// Returns the address that is listened on, with the port that was taken.
-    pub fn local_address(&self) -> SocketAddr {
-        self.address
+    pub fn local_address(&self) -> Address {
+        self.address.clone()
     }
 
     /// Returns the next connection whose peer has proved an admitted identity.
@@ -182,10 +177,10 @@ impl Background {
                 if attempts.len() + waiting >= self.config.handshakes() {
                     return Poll::Pending;
                 }
-                let Poll::Ready((descriptor, address)) = accepting.as_mut().poll(context) else {
+                let Poll::Ready((link, address)) = accepting.as_mut().poll(context) else {
                     return Poll::Pending;
                 };
-                attempts.push(self.attempt(descriptor, address));
+                attempts.push(self.attempt(link, address));
                 accepting.set(self.next_client());
             }
         })
@@ -193,11 +188,17 @@ impl Background {
     }
 
     /// Accepts, with pauses while descriptors are short.
-    async fn next_client(&self) -> (OwnedFd, SocketAddr) {
+    async fn next_client(&self) -> (Rc<Link>, Address) {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.acceptor.accept().await {
-                Ok(client) => return client,
+                Ok((descriptor, endpoint)) => {
+                    let address = endpoint.map_or(Address::Unnamed, Address::from);
+                    match Link::new(Rc::clone(&self.context), descriptor) {
+                        Ok(link) => return (link, address),
+                        Err(error) => tracing::debug!(%error, "a client's socket is unusable"),
+                    }
+                }
                 // A client that has gone again is no reason to pause.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
@@ -211,12 +212,11 @@ impl Background {
         }
     }
 
-    fn attempt(&self, descriptor: OwnedFd, address: SocketAddr) -> Attempt {
-        let link = Link::new(Rc::clone(&self.context), descriptor);
+    fn attempt(&self, link: Rc<Link>, address: Address) -> Attempt {
         let config = self.config.clone();
         let admission = self.admission.clone();
         Box::pin(async move {
-            let handshake = attempt::listen(link, address, &config, &admission);
+            let handshake = attempt::listen(link, address.clone(), &config, &admission);
             let guarded =
                 AssertUnwindSafe(attempt::within(config.deadline(), handshake)).catch_unwind();
             guarded

@@ -23,6 +23,7 @@ mod receiver;
 mod runtime;
 mod sender;
 mod time_limits;
+mod unix_socket;
 
 pub use address::Address;
 pub use admission::Admission;
@@ -36,3 +37,4 @@ pub use receiver::Receiver;
 pub use runtime::{Builder, Runtime, Statistics};
 pub use sender::{Reservation, Sender};
 pub use time_limits::TimeLimit;
+pub use unix_socket::{PeerCredentials, UnixSocket};

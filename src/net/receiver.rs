@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::context::count;
 use super::error::RecvError;
+use super::link::Link;
 use super::message::Message;
 use super::outbox::Outbox;
 use crate::memory::{Acquire, Buffer, Class};
@@ -57,6 +58,10 @@ impl Receiver {
             ended: false,
             failed: false,
         }
+    }
+
+    pub(crate) fn link(&self) -> &Rc<Link> {
+        self.outbox.link()
     }
 
     /// Returns the next message, or `None` when the peer has ended its direction.

@@ -15,14 +15,17 @@
 //! * [`sleep`], [`timeout`]: timers, none of them on the hot path;
 //! * [`StartError`]: why there is no ring, in words that say what to change.
 
+mod endpoint;
 mod native;
 mod network;
 mod operation;
+mod pollable;
 mod probe;
 mod socket;
 mod start_error;
 mod task;
 mod tokio_uring;
+mod unix_path;
 
 use core::cell::{Cell, RefCell};
 use core::future::Future;
@@ -34,7 +37,8 @@ use crate::memory::Pool;
 use native::{NativeRing, Queue};
 use tokio_uring::TokioUringRing;
 
-pub(crate) use network::{Acceptor, connect, resolve};
+pub(crate) use endpoint::{Endpoint, UnixName};
+pub(crate) use network::{Acceptor, PathOptions, connect, resolve};
 pub(crate) use operation::{Completion, Operation};
 pub(crate) use socket::{ShutdownSide, Socket};
 pub use start_error::StartError;

@@ -31,13 +31,25 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(descriptor: OwnedFd, state: Rc<RingState>) -> Self {
-        Self {
+    /// # Errors
+    ///
+    /// What `ioctl(2)` says.
+    pub(crate) fn new(descriptor: OwnedFd, state: Rc<RingState>) -> io::Result<Self> {
+        // On a non-blocking socket the ring would answer EAGAIN instead of waiting.
+        rustix::io::ioctl_fionbio(&descriptor, false)?;
+        Ok(Self {
             descriptor: Rc::new(descriptor),
             state,
             reading: RefCell::new(None),
             writing: RefCell::new(None),
-        }
+        })
+    }
+
+    /// Returns process, user and group id at the other end of a Unix-domain socket.
+    pub(crate) fn peer_credentials(&self) -> Option<(u32, u32, u32)> {
+        let credentials = rustix::net::sockopt::socket_peercred(&*self.descriptor).ok()?;
+        let process = u32::try_from(rustix::process::Pid::as_raw(Some(credentials.pid))).ok()?;
+        Some((process, credentials.uid.as_raw(), credentials.gid.as_raw()))
     }
 
     pub(crate) fn is_reading(&self) -> bool {
@@ -141,16 +153,4 @@ impl Socket {
     pub(crate) fn cancel(&self) -> Operation {
         Operation::cancel_all(&self.state, &self.descriptor)
     }
-}
-
-/// Makes a new TCP socket what operations expect.
-///
-/// # Errors
-///
-/// What `setsockopt(2)` and `ioctl(2)` say.
-pub(super) fn prepare(descriptor: &OwnedFd) -> io::Result<()> {
-    rustix::net::sockopt::set_tcp_nodelay(descriptor, true)?;
-    // On a non-blocking socket the ring would answer EAGAIN instead of waiting.
-    rustix::io::ioctl_fionbio(descriptor, false)?;
-    Ok(())
 }

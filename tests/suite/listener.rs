@@ -1,17 +1,18 @@
 //! What strangers can do to a listener, and what must happen then.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use super::peers::{config, identity, key, pair, pattern, relay, run};
+use super::transport::{RawListener, RawStream, somewhere};
 use ringseal::{
-    Admission, AttemptError, DialError, HandshakeError, Listener, RecvError, SakeVersion,
+    Address, Admission, AttemptError, DialError, HandshakeError, Listener, RecvError, SakeVersion,
     Statistics, dial,
 };
 
 async fn bind(admission: Admission) -> Listener {
-    Listener::bind("127.0.0.1:0", &config(2), admission)
+    Listener::bind(somewhere(), &config(2), admission)
         .await
         .expect("bind")
 }
@@ -39,11 +40,9 @@ async fn reason(listener: &mut Listener) -> AttemptError {
     listener.accept().await.expect_err("no connection").reason
 }
 
-fn raw(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("connect");
-    stream
-        .set_read_timeout(Some(super::peers::PATIENCE))
-        .expect("set a timeout");
+fn raw(address: impl Into<Address>) -> RawStream {
+    let stream = RawStream::connect(address);
+    stream.set_read_timeout(super::peers::PATIENCE);
     stream
 }
 
@@ -52,7 +51,7 @@ fn raw(address: SocketAddr) -> TcpStream {
 fn a_silent_client_ends_at_the_deadline_and_holds_nothing() {
     run(async {
         let settings = config(2).handshake_deadline(Duration::from_millis(100));
-        let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
+        let mut listener = Listener::bind(somewhere(), &settings, Admission::any())
             .await
             .expect("bind");
         let mut silent = raw(listener.local_address());
@@ -138,11 +137,12 @@ fn an_admission_check_that_never_answers_or_panics_ends_one_attempt_only() {
             assert!(claimed != key(8), "a check that panics");
             true
         });
-        let mut listener = Listener::bind("127.0.0.1:0", &settings, admission)
+        let mut listener = Listener::bind(somewhere(), &settings, admission)
             .await
             .expect("bind");
         let address = listener.local_address();
         for (seed, deadline) in [(7, true), (8, false)] {
+            let address = address.clone();
             let task =
                 ringseal::spawn(async move { dial(address, key(2), &config(seed)).await.is_ok() });
             match reason(&mut listener).await {
@@ -174,6 +174,7 @@ fn wrong_peers_are_refused_by_name_on_the_side_that_can_tell() {
             (key(2), config(5), "rejected"),
         ];
         for (expected, settings, what) in attempts {
+            let address = address.clone();
             let task = ringseal::spawn(async move { dial(address, expected, &settings).await });
             match (reason(&mut listener).await, what) {
                 (AttemptError::Handshake(HandshakeError::BadSignature), "signature") => {}
@@ -206,11 +207,11 @@ fn hundreds_of_silent_clients_do_not_stop_established_connections() {
         let settings = config(2)
             .max_handshakes(50)
             .handshake_deadline(Duration::from_millis(200));
-        let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
+        let mut listener = Listener::bind(somewhere(), &settings, Admission::any())
             .await
             .expect("bind");
         let address = listener.local_address();
-        let clients: Vec<_> = (0..100).map(|_| raw(address)).collect();
+        let clients: Vec<_> = (0..100).map(|_| raw(&address)).collect();
         for round in 0..50 {
             dialer.send(&pattern(500, round)).await.expect("send");
             let message = listening.recv().await.expect("recv").expect("a message");
@@ -233,11 +234,11 @@ fn handshakes_run_at_most_the_configured_number_at_a_time() {
         let settings = config(2)
             .max_handshakes(1)
             .handshake_deadline(Duration::from_millis(150));
-        let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
+        let mut listener = Listener::bind(somewhere(), &settings, Admission::any())
             .await
             .expect("bind");
         let address = listener.local_address();
-        let _silent = raw(address);
+        let _silent = raw(&address);
         // Behind the silent one, and served when that has timed out.
         let task = ringseal::spawn(async move { dial(address, key(2), &config(1)).await });
         assert!(matches!(
@@ -255,6 +256,7 @@ fn dial_errors_name_their_cause() {
     run(async {
         // A port that was free a moment ago.
         let address = bind(Admission::any()).await.local_address();
+        tokio::task::yield_now().await;
         assert!(matches!(
             dial(address, key(2), &config(1)).await,
             Err(DialError::Connect { .. })
@@ -264,10 +266,10 @@ fn dial_errors_name_their_cause() {
             Err(DialError::Resolve { .. })
         ));
         // A listener that never answers.
-        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let silent = RawListener::bind();
         let settings = config(1).handshake_deadline(Duration::from_millis(100));
         assert!(matches!(
-            dial(silent.local_addr().expect("bound"), key(2), &settings).await,
+            dial(silent.address(), key(2), &settings).await,
             Err(DialError::Attempt(AttemptError::Deadline))
         ));
         while Statistics::current().expect("inside").in_flight > 0 {
@@ -291,7 +293,8 @@ fn a_listener_that_is_dropped_closes_its_port_and_keeps_its_connections() {
     run(async {
         let mut listener = bind(Admission::allow_list([key(1)])).await;
         let address = listener.local_address();
-        let task = ringseal::spawn(async move { dial(address, key(2), &config(1)).await });
+        let target = address.clone();
+        let task = ringseal::spawn(async move { dial(target, key(2), &config(1)).await });
         let mut accepted = listener.accept().await.expect("accept");
         drop(listener);
         let mut dialed = task.await.expect("dial");
@@ -301,7 +304,7 @@ fn a_listener_that_is_dropped_closes_its_port_and_keeps_its_connections() {
             &*accepted.recv().await.expect("recv").expect("one"),
             b"hello"
         );
-        assert!(TcpStream::connect(address).is_err());
+        assert!(RawStream::try_connect(&address).is_err());
     });
 }
 
@@ -439,14 +442,13 @@ fn messages_survive_any_splitting() {
     run(async {
         let mut listener = bind(Admission::any()).await;
         let target = listener.local_address();
-        let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-        let address = relay.local_addr().expect("bound");
+        let relay = RawListener::bind();
+        let address = relay.address();
         let thread = std::thread::spawn(move || {
-            let (mut client, _) = relay.accept().expect("accept");
-            let mut server = TcpStream::connect(target).expect("connect");
-            server.set_nodelay(true).expect("no delay");
-            let mut back = server.try_clone().expect("clone");
-            let mut forth = client.try_clone().expect("clone");
+            let mut client = relay.accept();
+            let mut server = RawStream::connect(target);
+            let mut back = server.try_clone();
+            let mut forth = client.try_clone();
             let answers = std::thread::spawn(move || {
                 let mut byte = [0];
                 while let Ok(1) = back.read(&mut byte) {
@@ -459,7 +461,7 @@ fn messages_survive_any_splitting() {
             while let Ok(1) = client.read(&mut byte) {
                 server.write_all(&byte).expect("write");
             }
-            server.shutdown(std::net::Shutdown::Both).expect("end");
+            server.shutdown(Shutdown::Both);
             answers.join().expect("answers");
         });
         let task = ringseal::spawn(async move {

@@ -8,6 +8,8 @@ mod listener;
 mod peers;
 mod teardown;
 mod time_limits;
+mod transport;
 
 #[allow(unused_imports, reason = "for what one driver alone can do")]
-pub(crate) use peers::{pair, pattern, run_with};
+pub(crate) use peers::{config, key, pair, pattern, run_with};
+pub(crate) use transport::Transport;

@@ -2,10 +2,13 @@
 
 use std::future::Future;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::Shutdown;
 use std::time::Duration;
 
-use ringseal::{Admission, Builder, Config, Connection, Identity, Listener, PublicKey, Runtime};
+use super::transport::{RawListener, RawStream, somewhere};
+use ringseal::{
+    Address, Admission, Builder, Config, Connection, Identity, Listener, PublicKey, Runtime,
+};
 
 /// No test waits longer for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,7 +65,7 @@ pub(crate) async fn pair() -> (Connection, Connection) {
 
 /// Connects two peers of this runtime with these settings.
 pub(crate) async fn pair_with(dialer: &Config, listener: &Config) -> (Connection, Connection) {
-    let mut socket = Listener::bind("127.0.0.1:0", listener, Admission::any())
+    let mut socket = Listener::bind(somewhere(), listener, Admission::any())
         .await
         .expect("bind");
     let address = socket.local_address();
@@ -76,19 +79,19 @@ pub(crate) async fn pair_with(dialer: &Config, listener: &Config) -> (Connection
 /// Relays bytes in both directions, changed by `change`, which gets the bytes that go to the
 /// listener with their offset and says how many of them pass before the connection is cut.
 pub(crate) fn relay(
-    target: SocketAddr,
+    target: Address,
     mut change: impl FnMut(usize, &mut [u8]) -> usize + Send + 'static,
-) -> SocketAddr {
-    let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let address = relay.local_addr().expect("bound");
+) -> Address {
+    let relay = RawListener::bind();
+    let address = relay.address();
     std::thread::spawn(move || {
-        let (mut client, _) = relay.accept().expect("accept");
-        let mut server = TcpStream::connect(target).expect("connect");
-        let mut back = server.try_clone().expect("clone");
-        let mut forth = client.try_clone().expect("clone");
+        let mut client = relay.accept();
+        let mut server = RawStream::connect(target);
+        let mut back = server.try_clone();
+        let mut forth = client.try_clone();
         let answers = std::thread::spawn(move || {
             let _ = std::io::copy(&mut back, &mut forth);
-            let _ = forth.shutdown(std::net::Shutdown::Write);
+            forth.shutdown(Shutdown::Write);
         });
         let mut offset = 0;
         let mut chunk = [0; 4096];
@@ -99,7 +102,7 @@ pub(crate) fn relay(
             }
             offset += count;
         }
-        let _ = server.shutdown(std::net::Shutdown::Write);
+        server.shutdown(Shutdown::Write);
         // What still comes is read, so that the end is a FIN and not a reset.
         let _ = std::io::copy(&mut client, &mut std::io::sink());
         let _ = answers.join();

@@ -2,10 +2,10 @@
 //! `.ci/run` does.
 
 use std::io::Write;
-use std::net::TcpStream;
 use std::panic::AssertUnwindSafe;
 
 use super::peers::{builder, config, key, pair, patiently};
+use super::transport::{RawStream, somewhere};
 use ringseal::{Admission, Connection, Listener, Statistics};
 
 /// Leaves reads of many connections in flight, and writes that their peers do not take.
@@ -74,7 +74,7 @@ fn a_runtime_ends_while_the_peer_keeps_writing() {
         let serving = std::thread::spawn(move || {
             let runtime = builder().build().expect("io_uring");
             runtime.block_on(async {
-                let mut listener = Listener::bind("127.0.0.1:0", &config(2), Admission::any())
+                let mut listener = Listener::bind(somewhere(), &config(2), Admission::any())
                     .await
                     .expect("bind");
                 address
@@ -99,7 +99,7 @@ fn a_runtime_ends_while_the_peer_keeps_writing() {
         runtime.block_on(patiently(async {
             let mut tasks = Vec::new();
             for _ in 0..8 {
-                let mut connection = ringseal::dial(address, key(2), &config(1))
+                let mut connection = ringseal::dial(&address, key(2), &config(1))
                     .await
                     .expect("dial");
                 tasks.push(ringseal::spawn(async move {
@@ -118,13 +118,13 @@ fn a_runtime_ends_while_the_peer_keeps_writing() {
 #[test]
 fn a_runtime_ends_with_handshakes_half_open() {
     let runtime = builder().build().expect("io_uring");
-    let clients: Vec<TcpStream> = runtime.block_on(patiently(async {
-        let listener = Listener::bind("127.0.0.1:0", &config(2), Admission::any())
+    let clients: Vec<RawStream> = runtime.block_on(patiently(async {
+        let listener = Listener::bind(somewhere(), &config(2), Admission::any())
             .await
             .expect("bind");
         let clients = (0..20)
             .map(|_| {
-                let mut client = TcpStream::connect(listener.local_address()).expect("connect");
+                let mut client = RawStream::connect(listener.local_address());
                 client.write_all(&[0x20, 1, 2, 3]).expect("write");
                 client
             })

@@ -8,6 +8,7 @@ use ringseal::{
 };
 
 use super::peers::{config, key, pair, pair_with, pattern, relay, run};
+use super::transport::somewhere;
 
 /// Short, so that what should be over is over soon.
 const SHORT: Duration = Duration::from_millis(60);
@@ -172,7 +173,7 @@ fn a_slow_reader_that_goes_on_is_not_cut_off() {
 #[test]
 fn a_record_that_does_not_go_on_ends_the_connection() {
     run(async {
-        let mut listener = Listener::bind("127.0.0.1:0", &progress(2, SHORT), Admission::any())
+        let mut listener = Listener::bind(somewhere(), &progress(2, SHORT), Admission::any())
             .await
             .expect("bind");
         let (over, waiting) = mpsc::channel::<()>();

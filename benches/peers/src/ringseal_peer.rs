@@ -1,11 +1,12 @@
 //! ringseal on the same work as its peers: one thread and one ring for each end.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ringseal::{
-    Admission, Backend, Config, CupsVersion, Identity, Listener, Runtime, SakeVersion, dial,
+    Address, Admission, Backend, Config, CupsVersion, Identity, Listener, Runtime, SakeVersion,
+    dial,
 };
 
 use crate::contender::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
@@ -71,7 +72,7 @@ pub(crate) fn stream(drive: Drive, version: u8, work: &Work) -> Flow {
     listener.join().expect("the listener ends well")
 }
 
-fn take_in(drive: Drive, version: u8, ready: &mpsc::Sender<SocketAddr>) -> Flow {
+fn take_in(drive: Drive, version: u8, ready: &mpsc::Sender<Address>) -> Flow {
     let runtime = drive.runtime();
     runtime.block_on(async {
         let mut listener = Listener::bind("127.0.0.1:0", &config(2, version), Admission::any())
@@ -93,7 +94,7 @@ fn take_in(drive: Drive, version: u8, ready: &mpsc::Sender<SocketAddr>) -> Flow 
     })
 }
 
-fn flood(drive: Drive, version: u8, address: SocketAddr, work: &Work) {
+fn flood(drive: Drive, version: u8, address: Address, work: &Work) {
     let runtime = drive.runtime();
     let peer = Identity::from_seed(&[2; 32]).public_key();
     let message = vec![0x5a; work.size];
@@ -137,7 +138,7 @@ pub(crate) fn ping(drive: Drive, version: u8, count: usize) -> Vec<Duration> {
             }
         });
     });
-    let address: SocketAddr = address.recv().expect("the listener listens");
+    let address: Address = address.recv().expect("the listener listens");
     let dialer = std::thread::spawn(move || {
         pin(0);
         let runtime = drive.runtime();
@@ -183,7 +184,8 @@ pub(crate) fn handshakes(drive: Drive, version: u8, duration: Duration) -> Hands
             count
         })
     });
-    let address: SocketAddr = address.recv().expect("the listener listens");
+    let address: Address = address.recv().expect("the listener listens");
+    let dialed = address.clone();
     let dialer = std::thread::spawn(move || {
         pin(0);
         let runtime = drive.runtime();
@@ -193,7 +195,7 @@ pub(crate) fn handshakes(drive: Drive, version: u8, duration: Duration) -> Hands
             let mut handshakes = Handshakes::default();
             let start = Instant::now();
             while start.elapsed() < duration {
-                let mut connection = dial(address, peer, &settings).await.expect("dial");
+                let mut connection = dial(&dialed, peer, &settings).await.expect("dial");
                 // It ends when the listener, which finishes last, has dropped its side.
                 let _ = connection.recv().await;
                 handshakes.count += 1;
@@ -204,6 +206,7 @@ pub(crate) fn handshakes(drive: Drive, version: u8, duration: Duration) -> Hands
     });
     let handshakes = dialer.join().expect("the dialer ends well");
     // A connection without a handshake is the listener's sign to end.
+    let address = address.socket_address().expect("a TCP address");
     drop(TcpStream::connect(address).expect("connect"));
     let accepted: u64 = listener.join().expect("the listener ends well");
     assert_eq!(accepted, handshakes.count, "both ends have finished each");

@@ -89,7 +89,12 @@ fn accepted<F: Future<Output = ()>>(
             .await
             .expect("bind");
         let address = listener.local_address();
-        let peer = Peer::dial(settings, address, *key(OURS).as_bytes(), script);
+        let peer = Peer::dial(
+            settings,
+            address.socket_address().expect("TCP"),
+            *key(OURS).as_bytes(),
+            script,
+        );
         let connection = listener.accept().await.expect("accept");
         assert_eq!(connection.peer(), key(THEIRS));
         ours(connection).await;
@@ -268,7 +273,12 @@ fn refused_accept(
             .await
             .expect("bind");
         let address = listener.local_address();
-        let peer = Peer::dial(settings, address, *expected.as_bytes(), Script::default());
+        let peer = Peer::dial(
+            settings,
+            address.socket_address().expect("TCP"),
+            *expected.as_bytes(),
+            Script::default(),
+        );
         let error = listener.accept().await.expect_err("refused");
         (error.reason, peer)
     });

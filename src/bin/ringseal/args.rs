@@ -195,7 +195,7 @@ impl EndArgs {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("admission").required(true)))]
 pub(crate) struct ListenArgs {
-    /// Where to listen, as HOST:PORT.
+    /// Where to listen, as HOST:PORT, unix:/PATH or unix:@ABSTRACT.
     #[arg(value_name = "ADDR", value_parser = address)]
     pub(crate) address: Address,
     #[command(flatten)]
@@ -209,9 +209,35 @@ pub(crate) struct ListenArgs {
     /// What to do with messages.
     #[arg(long, value_enum, default_value_t = Mode::Print)]
     pub(crate) mode: Mode,
+    /// Permission bits of the file of a Unix-domain socket, in octal; else the umask decides.
+    #[arg(long, value_name = "OCTAL", value_parser = mode)]
+    pub(crate) socket_mode: Option<u32>,
+    /// Remove a Unix-domain socket at the path that nobody listens on.
+    #[arg(long)]
+    pub(crate) replace_dead_socket: bool,
     /// Print the address as JSON; figures are JSON in any case.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl ListenArgs {
+    /// Returns where to listen, with what its file is made with.
+    pub(crate) fn address(&self) -> Address {
+        let Address::Unix(mut socket) = self.address.clone() else {
+            return self.address.clone();
+        };
+        if let Some(mode) = self.socket_mode {
+            socket = socket.mode(mode);
+        }
+        socket.replace_dead(self.replace_dead_socket).into()
+    }
+}
+
+fn mode(text: &str) -> Result<u32, &'static str> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or("write permission bits in octal, as in 660")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -227,7 +253,7 @@ pub(crate) enum Mode {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("measurement")))]
 pub(crate) struct DialArgs {
-    /// Where to connect to, as HOST:PORT.
+    /// Where to connect to, as HOST:PORT, unix:/PATH or unix:@ABSTRACT.
     #[arg(value_name = "ADDR", value_parser = address)]
     pub(crate) address: Address,
     /// The listener's public key.
@@ -320,7 +346,7 @@ pub(crate) fn address(text: &str) -> Result<Address, &'static str> {
         .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     match address {
         Address::Name(_) if !names_port => {
-            Err("write host and port, as in 127.0.0.1:9000 or [::1]:9000")
+            Err("write host and port, as in 127.0.0.1:9000 or [::1]:9000, or unix:/path")
         }
         _ => Ok(address),
     }

@@ -52,8 +52,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         // It failed before it had an address.
         return join(listener).map(|_| ());
     };
+    let dialed = address.clone();
     let dialer = thread::spawn(move || {
-        let story = dial(&theirs, listener_key, address, part);
+        let story = dial(&theirs, listener_key, &dialed, part);
         // Whatever happened: nobody has to wait for this end any more.
         drop(present);
         story
@@ -105,7 +106,7 @@ fn join<T>(thread: thread::JoinHandle<Result<T, Failure>>) -> Result<T, Failure>
 fn listen(
     config: &Config,
     dialer: PublicKey,
-    bound: oneshot::Sender<SocketAddr>,
+    bound: oneshot::Sender<Address>,
     dialer_gone: oneshot::Receiver<()>,
 ) -> Result<Heard, Failure> {
     Runtime::builder().build()?.block_on(async {
@@ -145,13 +146,12 @@ fn listen(
 fn dial(
     config: &Config,
     listener: PublicKey,
-    address: SocketAddr,
+    address: &Address,
     part: Duration,
 ) -> Result<Story, Failure> {
     Runtime::builder().build()?.block_on(async {
         let start = Instant::now();
-        let connection: Connection =
-            ringseal::dial(Address::from(address), listener, config).await?;
+        let connection: Connection = ringseal::dial(address, listener, config).await?;
         let handshake = start.elapsed();
         let (mut sender, mut receiver) = connection.split();
         sender.send(FROM_DIALER.as_bytes()).await?;

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::rc::Rc;
 
-use ringseal::{Admission, BindError, Connection, Listener, Receiver, Sender, spawn, timeout};
+use ringseal::{
+    Address, Admission, BindError, Connection, Listener, Receiver, Sender, spawn, timeout,
+};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
@@ -34,16 +36,28 @@ pub(crate) fn run(args: &ListenArgs) -> Result<(), Failure> {
     let output = Output::start();
     let lines = output.lines();
     let result = runtime.block_on(async {
-        let listener = Listener::bind(args.address.clone(), &config, admission).await;
-        let listener = listener.map_err(explain)?;
+        let listener = Listener::bind(args.address(), &config, admission).await;
+        let listener = listener.map_err(|error| explain(error, &args.address))?;
         serve(args, listener, lines).await
     });
     drop(runtime);
     output.finish(result, END)
 }
 
-fn explain(error: BindError) -> Failure {
+fn explain(error: BindError, address: &Address) -> Failure {
+    let is_path = matches!(address, Address::Unix(_));
     match &error {
+        BindError::Bind { source, .. } if is_path => match source.kind() {
+            io::ErrorKind::AddrInUse => Failure::with_advice(
+                &error,
+                "choose another path; --replace-dead-socket removes a socket that nobody \
+                 listens on",
+            ),
+            io::ErrorKind::PermissionDenied => {
+                Failure::with_advice(&error, "choose a directory that you may write to")
+            }
+            _ => error.into(),
+        },
         BindError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
             Failure::with_advice(&error, "choose another port, or 0 for a free one")
         }
@@ -115,7 +129,7 @@ struct Session {
 
 impl Session {
     async fn run(mut self, connection: Connection) {
-        let (peer, address) = (connection.peer(), connection.peer_address());
+        let (peer, address) = (connection.peer(), connection.peer_address().clone());
         if io::stderr().is_terminal() {
             failure::warn(&format!("{peer} connected from {address}"));
         }

@@ -5,7 +5,6 @@
 //! that is dropped here is cancelled, and gives its memory back when the kernel says so.
 
 mod executor;
-mod network;
 mod queue;
 mod remote;
 mod timer;
@@ -19,7 +18,6 @@ use crate::memory::Pool;
 use executor::Executor;
 use remote::Remote;
 
-pub(super) use network::{Acceptor, connect_to, resolve};
 pub(super) use queue::{Order, Queue};
 pub(super) use timer::Sleep;
 

@@ -4,7 +4,6 @@
 //! nothing, its teardown frees stored data before it cancels, submissions enter the kernel only
 //! when the thread parks or the queue is full, and completions arrive by way of epoll.
 
-mod network;
 mod oneshot;
 mod registration;
 mod watchdog;
@@ -16,7 +15,6 @@ use std::rc::Rc;
 use super::{RingState, StartError, probe};
 use crate::memory::Pool;
 
-pub(super) use network::{Acceptor, connect_to, resolve};
 pub(super) use oneshot::Oneshot;
 
 /// tokio-uring's runtime.

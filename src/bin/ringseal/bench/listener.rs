@@ -1,7 +1,6 @@
 //! The end that is connected to: does what the dialer orders, one dialer after the other.
 
 use core::future::Future;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use ringseal::{Address, Admission, Config, Connection, Identity, Listener, PublicKey, timeout};
@@ -28,7 +27,7 @@ pub(crate) struct Post {
 pub(crate) fn run(
     post: &Post,
     identity: Identity,
-    bound: impl FnOnce(SocketAddr) -> Result<(), Failure>,
+    bound: impl FnOnce(Address) -> Result<(), Failure>,
     stop: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
     pin(post.core)?;
@@ -49,7 +48,7 @@ pub(crate) fn run(
 async fn serve(
     post: &Post,
     mut listener: Listener,
-    bound: impl FnOnce(SocketAddr) -> Result<(), Failure>,
+    bound: impl FnOnce(Address) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     bound(listener.local_address())?;
     loop {

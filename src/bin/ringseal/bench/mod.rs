@@ -142,7 +142,7 @@ fn threads(
         join(listener)?;
         return Err(Failure::new("the listener ended before it listened"));
     };
-    let measured = dial(args, settings, cores, address.into(), ours);
+    let measured = dial(args, settings, cores, address, ours);
     drop(present);
     match (measured, join(listener)) {
         (Err(Failure::Failed(dialer)), Err(Failure::Failed(listener))) => {
@@ -207,7 +207,7 @@ fn listen(
     } else {
         "listening on "
     };
-    let bound = |address: SocketAddr| stdio::print(&format!("{label}{address}"));
+    let bound = |address: Address| stdio::print(&format!("{label}{address}"));
     let stop = async {
         if let Some(parent) = parent {
             parent.gone().await;

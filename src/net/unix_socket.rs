@@ -1,0 +1,93 @@
+//! The address of a Unix-domain socket, what its file is made with, and who is at its end.
+
+use core::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::ring::{PathOptions, UnixName};
+
+/// A Unix-domain stream socket: a path, or a name in Linux' abstract namespace.
+///
+/// A listener never takes over a path where something is, unless
+/// [`replace_dead`](Self::replace_dead) says so, and removes its file when it is dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixSocket {
+    name: UnixName,
+    options: PathOptions,
+}
+
+impl UnixSocket {
+    /// Names a path, of at most 107 bytes.
+    pub fn path(path: impl Into<PathBuf>) -> Self {
+        UnixName::Path(path.into()).into()
+    }
+
+    /// Names a socket of Linux' abstract namespace, by at most 107 bytes. Such a socket has no
+    /// file and no permissions: every process of the network namespace can connect.
+    pub fn abstract_name(name: impl AsRef<[u8]>) -> Self {
+        UnixName::Abstract(name.as_ref().to_vec()).into()
+    }
+
+    /// Sets the permission bits of the file that a listener makes. Whoever may write to the file
+    /// may connect. Without this the process's umask decides.
+    #[must_use]
+    pub fn mode(mut self, bits: u32) -> Self {
+        self.options.mode = Some(bits);
+        self
+    }
+
+    /// Sets whether a listener may remove a socket at the path that nobody listens on, as a
+    /// process leaves it that was killed. To find out, it connects for a moment. Two listeners that start at the same moment may remove
+    /// each other's, so leave it to one process to take the path.
+    #[must_use]
+    pub fn replace_dead(mut self, allow: bool) -> Self {
+        self.options.replace_dead = allow;
+        self
+    }
+
+    /// Returns the path, unless the name is an abstract one.
+    pub fn as_path(&self) -> Option<&Path> {
+        match &self.name {
+            UnixName::Path(path) => Some(path),
+            UnixName::Abstract(_) => None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &UnixName {
+        &self.name
+    }
+
+    pub(super) fn options(&self) -> PathOptions {
+        self.options
+    }
+}
+
+/// Who is at the other end of a Unix-domain socket, as the kernel saw it when the connection was
+/// made, or when the listener began to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerCredentials {
+    /// The process id, as this process's namespace has it; zero when it has none there.
+    pub process: u32,
+    /// The effective user id.
+    pub user: u32,
+    /// The effective group id.
+    pub group: u32,
+}
+
+impl From<UnixName> for UnixSocket {
+    fn from(name: UnixName) -> Self {
+        Self {
+            name,
+            options: PathOptions::default(),
+        }
+    }
+}
+
+impl fmt::Display for UnixSocket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            UnixName::Path(path) => write!(formatter, "unix:{}", path.display()),
+            UnixName::Abstract(name) => write!(formatter, "unix:@{}", name.escape_ascii()),
+        }
+    }
+}

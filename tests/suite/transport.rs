@@ -1,0 +1,137 @@
+//! Sockets that know nothing of ringseal, on the transport under test.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ringseal::{Address, UnixSocket};
+
+/// What connects the peers of a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test binary is about one transport")]
+pub(crate) enum Transport {
+    Tcp,
+    Unix,
+}
+
+/// Returns an address that can be bound.
+pub(crate) fn somewhere() -> Address {
+    match crate::TRANSPORT {
+        Transport::Tcp => "127.0.0.1:0".into(),
+        Transport::Unix => UnixSocket::abstract_name(fresh_name()).into(),
+    }
+}
+
+/// Returns a name that no other test uses.
+fn fresh_name() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("ringseal-tests-{}-{number}", std::process::id())
+}
+
+fn unix_address(address: &Address) -> UnixAddress {
+    let text = address.to_string();
+    let name = text.strip_prefix("unix:@").expect("an abstract name");
+    UnixAddress::from_abstract_name(name).expect("a name")
+}
+
+/// A blocking stream socket.
+#[derive(Debug)]
+pub(crate) enum RawStream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl RawStream {
+    pub(crate) fn try_connect(address: &Address) -> std::io::Result<Self> {
+        Ok(match address {
+            Address::Socket(address) => Self::Tcp(TcpStream::connect(address)?),
+            address => Self::Unix(UnixStream::connect_addr(&unix_address(address))?),
+        })
+    }
+
+    pub(crate) fn connect(address: impl Into<Address>) -> Self {
+        Self::try_connect(&address.into()).expect("connect")
+    }
+
+    pub(crate) fn try_clone(&self) -> Self {
+        match self {
+            Self::Tcp(stream) => Self::Tcp(stream.try_clone().expect("clone")),
+            Self::Unix(stream) => Self::Unix(stream.try_clone().expect("clone")),
+        }
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) {
+        // The other end may have been quicker.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(how),
+            Self::Unix(stream) => stream.shutdown(how),
+        };
+    }
+
+    pub(crate) fn set_read_timeout(&self, timeout: Duration) {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
+            Self::Unix(stream) => stream.set_read_timeout(Some(timeout)),
+        }
+        .expect("set a timeout");
+    }
+}
+
+impl Read for RawStream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for RawStream {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub(crate) enum RawListener {
+    Tcp(TcpListener),
+    Unix(UnixListener, Address),
+}
+
+impl RawListener {
+    pub(crate) fn bind() -> Self {
+        match somewhere() {
+            address @ Address::Unix(_) => {
+                let listener = UnixListener::bind_addr(&unix_address(&address)).expect("bind");
+                Self::Unix(listener, address)
+            }
+            _ => Self::Tcp(TcpListener::bind("127.0.0.1:0").expect("bind")),
+        }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().expect("bound").into(),
+            Self::Unix(_, address) => address.clone(),
+        }
+    }
+
+    pub(crate) fn accept(&self) -> RawStream {
+        match self {
+            Self::Tcp(listener) => RawStream::Tcp(listener.accept().expect("accept").0),
+            Self::Unix(listener, _) => RawStream::Unix(listener.accept().expect("accept").0),
+        }
+    }
+}
