@@ -9,7 +9,6 @@ use futures_util::future::select;
 
 use super::batch::Batch;
 use super::copier::Copier;
-use super::ending;
 use super::limits::QueueLimits;
 use super::wakers::{set, wake};
 use crate::net::{Receiver, RecvError};
@@ -157,10 +156,7 @@ impl Incoming {
             return;
         }
         state.ended = true;
-        state.end = Some(match end {
-            Err(_) if ending::has_begun() => Err(RecvError::ThreadEnded),
-            end => end,
-        });
+        state.end = Some(end);
         let caller = state.caller.take();
         state.idle_task = None;
         state.task = None;

@@ -15,7 +15,6 @@
 
 mod batch;
 mod copier;
-mod ending;
 mod error;
 mod incoming;
 mod limits;
@@ -27,6 +26,7 @@ mod remote_sender;
 mod ring_handle;
 mod ring_threads;
 mod shared;
+mod tasks;
 mod wakers;
 
 pub use error::{RemoteAcceptError, RunError};

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use futures_util::future::select;
 
 use super::batch::Batch;
-use super::ending;
 use super::limits::QueueLimits;
 use super::wakers::{set, wake};
 use crate::net::{SendError, Sender};
@@ -254,10 +253,7 @@ impl Outgoing {
         if outcome.is_ok() {
             state.flushed = state.accepted;
         }
-        state.outcome = Some(match outcome {
-            Err(_) if ending::has_begun() => Err(SendError::ThreadEnded),
-            outcome => outcome,
-        });
+        state.outcome = Some(outcome);
         // Nobody will take them any more.
         let rest = core::mem::take(&mut state.waiting);
         let caller = state.caller.take();

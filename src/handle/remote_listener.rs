@@ -13,8 +13,8 @@ use futures_util::future::select;
 use super::error::RemoteAcceptError;
 use super::limits::QueueLimits;
 use super::remote_connection::RemoteConnection;
+use super::tasks;
 use crate::net::{AcceptError, Listener};
-use crate::ring;
 
 type Outcome = Result<RemoteConnection, AcceptError>;
 
@@ -36,10 +36,10 @@ impl RemoteListener {
         let address = listener.local_address();
         let (sender, outcomes) = mpsc::channel(0);
         let (alive, dropped) = oneshot::channel();
-        drop(ring::spawn(async move {
+        tasks::spawn(async move {
             let accepting = pin!(accept_all(listener, limits, sender));
             select(dropped, accepting).await;
-        }));
+        });
         Self {
             outcomes,
             address,

@@ -13,9 +13,9 @@ use super::error::RunError;
 use super::limits::QueueLimits;
 use super::remote_connection::RemoteConnection;
 use super::remote_listener::RemoteListener;
+use super::tasks;
 use crate::net::{Address, Admission, BindError, Config, DialError, Listener, dial};
 use crate::protocol::identity::PublicKey;
-use crate::ring;
 
 /// What a ring thread is asked to do. It only starts tasks.
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -136,7 +136,7 @@ impl RingHandle {
     {
         let (reply, output) = oneshot::channel();
         self.threads
-            .post(Box::new(move || drop(ring::spawn(answer(reply, make())))));
+            .post(Box::new(move || tasks::spawn(answer(reply, make()))));
         output.await.ok()
     }
 }

@@ -8,9 +8,9 @@ use std::thread::{self, JoinHandle};
 use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
 
-use super::ending;
 use super::error::RunError;
 use super::ring_handle::{Job, RingHandle};
+use super::tasks;
 use crate::net::Builder;
 use crate::ring::StartError;
 
@@ -141,10 +141,64 @@ fn turn(
             }
         });
     }));
-    ending::begin();
+    // What is still asked for is refused from here on.
     drop(jobs);
+    runtime.block_on(tasks::end_all());
     drop(runtime);
     if let Err(panic) = outcome {
         resume_unwind(panic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Admission, Config, DialError, RecvError, Runtime, SendError};
+    use crate::protocol::identity::Identity;
+
+    // HAZARDS B9: the loop of a thread itself, which no task can make panic, panics.
+    #[test]
+    fn a_panic_of_a_ring_thread_is_an_error_for_all_who_use_it() {
+        let settings = |seed| Config::new(Identity::from_seed(&[seed; 32]), "ringseal tests");
+        let peer = settings(2).public_key();
+        let ours = RingThreads::start(Runtime::builder(), 1).expect("a ring");
+        let theirs = RingThreads::start(Runtime::builder(), 1).expect("a ring");
+        let outcome = futures::executor::block_on(async {
+            let handle = ours.handle();
+            let mut listener = theirs
+                .handle()
+                .listen("127.0.0.1:0", &settings(2), Admission::any())
+                .await
+                .expect("listen");
+            let address = listener.local_address();
+            let (mut connection, _accepted) = futures_util::try_join!(
+                async {
+                    Ok(handle
+                        .dial(address, peer, &settings(1))
+                        .await
+                        .expect("dial"))
+                },
+                listener.accept(),
+            )
+            .expect("a connection");
+            let posted = ours.threads[0]
+                .jobs
+                .unbounded_send(Box::new(|| panic!("on purpose")));
+            posted.expect("the thread runs");
+            let error = connection.recv().await.expect_err("no thread");
+            assert!(matches!(error, RecvError::ThreadEnded), "{error:?}");
+            let error = connection.flush().await;
+            assert!(error.is_ok(), "nothing was to be flushed: {error:?}");
+            let error = connection.send("x").await.expect_err("no thread");
+            assert!(matches!(error, SendError::ThreadEnded), "{error:?}");
+            let error = connection.send("x").await.expect_err("no thread");
+            assert!(matches!(error, SendError::Closed), "{error:?}");
+            let error = handle.dial(address, peer, &settings(1)).await;
+            assert!(matches!(error, Err(DialError::ThreadEnded)), "{error:?}");
+            assert_eq!(handle.run(|| async {}).await, Err(RunError::ThreadEnded));
+            theirs.shutdown().await.expect("no panic there");
+            ours.shutdown().await
+        });
+        assert_eq!(outcome, Err(RunError::Panicked));
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::incoming::Incoming;
 use super::limits::QueueLimits;
 use super::outgoing::Outgoing;
+use super::tasks;
 use crate::net::{Receiver, Sender};
-use crate::ring;
 
 /// Both directions, so that either half can tell when the other is gone.
 #[derive(Debug)]
@@ -25,12 +25,8 @@ impl Shared {
         });
         let sending = Arc::clone(&shared);
         let receiving = Arc::clone(&shared);
-        drop(ring::spawn(async move {
-            sending.outgoing.empty_into(sender).await
-        }));
-        drop(ring::spawn(async move {
-            receiving.incoming.fill_from(receiver).await
-        }));
+        tasks::spawn(async move { sending.outgoing.empty_into(sender).await });
+        tasks::spawn(async move { receiving.incoming.fill_from(receiver).await });
         shared
     }
 }
