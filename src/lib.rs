@@ -66,9 +66,11 @@
 //! * `memory`: the arena, its slots, who holds them; all `unsafe` for memory.
 //! * `ring`: the driver; the only room that names io-uring, tokio-uring and tokio.
 //! * `net`: the edge: runtime, connections, what is re-exported here.
+//! * `handle`: the same from any thread and any executor: [`RingThreads`].
 
 extern crate alloc;
 
+mod handle;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
@@ -77,10 +79,14 @@ mod net;
 pub mod protocol;
 mod ring;
 
+pub use handle::{
+    QueueLimits, RemoteAcceptError, RemoteConnection, RemoteListener, RemoteReceiver, RemoteSender,
+    RingHandle, RingThreads, RunError,
+};
 pub use net::{
     AcceptError, Address, Admission, AttemptError, BindError, Builder, Config, Connection,
-    DialError, Listener, Message, PeerCredentials, Receiver, RecvError, Reservation, Runtime,
-    SendError, Sender, Statistics, TimeLimit, UnixSocket, dial,
+    DialError, Listener, Message, MessageSink, MessageStream, PeerCredentials, Receiver, RecvError,
+    Reservation, Runtime, SendError, Sender, Statistics, TimeLimit, UnixSocket, dial,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};

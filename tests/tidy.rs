@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms, and the rooms of ours that each may use. What is not listed is forbidden.
-const ARROWS: [(&str, &[&str]); 4] = [
+const ARROWS: [(&str, &[&str]); 5] = [
     ("protocol", &[]),
     ("memory", &[]),
     ("ring", &["memory"]),
     ("net", &["memory", "protocol", "ring"]),
+    ("handle", &["net", "protocol", "ring"]),
 ];
 
 /// Files that may hold `unsafe`.

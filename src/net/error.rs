@@ -59,6 +59,9 @@ pub enum DialError {
         /// What the resolver says.
         source: io::Error,
     },
+    /// The ring threads were shut down, or panicked.
+    #[error("the ring threads have ended; keep RingThreads alive")]
+    ThreadEnded,
 }
 
 /// Why [`Listener::bind`](crate::Listener::bind) failed.
@@ -84,6 +87,9 @@ pub enum BindError {
         /// What the resolver says.
         source: io::Error,
     },
+    /// The ring threads were shut down, or panicked.
+    #[error("the ring threads have ended; keep RingThreads alive")]
+    ThreadEnded,
 }
 
 /// One client that did not become a connection. The listener goes on.
@@ -114,6 +120,9 @@ pub enum SendError {
     /// Sealing failed: the nonce counter is used up.
     #[error("the message could not be sealed; the key is used up, open a new connection")]
     SealFailed,
+    /// The ring thread of the connection was shut down, or what served it there panicked.
+    #[error("the ring thread of the connection has ended; keep RingThreads alive")]
+    ThreadEnded,
     /// The peer was quiet for too long and the connection was ended.
     #[error("{limit}; the connection was ended")]
     TimedOut {
@@ -152,6 +161,9 @@ pub enum RecvError {
     /// What arrived is not an acceptable record.
     #[error(transparent)]
     Record(#[from] crate::protocol::record::OpenError),
+    /// The ring thread of the connection was shut down, or what served it there panicked.
+    #[error("the ring thread of the connection has ended; keep RingThreads alive")]
+    ThreadEnded,
     /// The peer was quiet for too long and the connection was ended.
     #[error("{limit}; the connection was ended")]
     TimedOut {

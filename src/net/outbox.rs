@@ -181,17 +181,28 @@ impl Outbox {
     /// [`Refusal`] after a failure.
     pub(crate) async fn flush(&self) -> Result<(), Refusal> {
         let target = self.state.borrow().sealed;
+        poll_fn(|context| self.poll_written(context, target)).await
+    }
+
+    /// Waits until the kernel has taken the first `target` bytes, or all that are sealed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] after a failure.
+    pub(crate) fn poll_written(
+        &self,
+        context: &mut Context<'_>,
+        target: u64,
+    ) -> Poll<Result<(), Refusal>> {
+        let mut state = self.state.borrow_mut();
+        if state.written >= target.min(state.sealed) {
+            return Poll::Ready(Ok(()));
+        }
+        state.check()?;
+        state.set_sender(context.waker());
+        drop(state);
         self.wake_writer();
-        poll_fn(|context| {
-            let mut state = self.state.borrow_mut();
-            if state.written >= target {
-                return Poll::Ready(Ok(()));
-            }
-            state.check()?;
-            state.set_sender(context.waker());
-            Poll::Pending
-        })
-        .await
+        Poll::Pending
     }
 
     /// Sends what is sealed, then the end, and waits for both.
@@ -200,20 +211,22 @@ impl Outbox {
     ///
     /// [`Refusal`] after a failure.
     pub(crate) async fn close(&self) -> Result<(), Refusal> {
+        poll_fn(|context| self.poll_close(context)).await
+    }
+
+    /// Does what [`close`](Self::close) does.
+    pub(crate) fn poll_close(&self, context: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
         self.begin_close();
-        poll_fn(|context| {
-            let mut state = self.state.borrow_mut();
-            if state.phase == Phase::Closed {
-                return Poll::Ready(Ok(()));
-            }
-            state.check_failure()?;
-            if state.phase == Phase::Aborted {
-                return Poll::Ready(Err(Refusal::Closed));
-            }
-            state.set_sender(context.waker());
-            Poll::Pending
-        })
-        .await
+        let mut state = self.state.borrow_mut();
+        if state.phase == Phase::Closed {
+            return Poll::Ready(Ok(()));
+        }
+        state.check_failure()?;
+        if state.phase == Phase::Aborted {
+            return Poll::Ready(Err(Refusal::Closed));
+        }
+        state.set_sender(context.waker());
+        Poll::Pending
     }
 
     fn begin_close(&self) {

@@ -2,13 +2,14 @@
 
 use core::future::poll_fn;
 use core::ops::Range;
-use core::task::Poll;
+use core::task::{Context, Poll, ready};
 use std::rc::Rc;
 
 use super::context::count;
 use super::error::RecvError;
 use super::link::Link;
 use super::message::Message;
+use super::message_stream::MessageStream;
 use super::outbox::Outbox;
 use crate::memory::{Acquire, Buffer, Class};
 use crate::protocol::record::{Opener, Progress};
@@ -83,22 +84,62 @@ impl Receiver {
         if self.failed {
             return Err(RecvError::Closed);
         }
-        let result = self.next().await;
+        // Given up with the future, and with it the place in the pool's queue.
+        let mut acquire = None;
+        poll_fn(|context| self.poll_recv(context, &mut acquire)).await
+    }
+
+    /// Gives the messages as a [`Stream`](futures_util::Stream).
+    pub fn into_stream(self) -> MessageStream {
+        MessageStream::new(self)
+    }
+
+    /// Does what [`recv`](Self::recv) does. What `acquire` holds is to be dropped when nobody
+    /// polls on: it may be a slot.
+    #[inline]
+    pub(super) fn poll_recv(
+        &mut self,
+        context: &mut Context<'_>,
+        acquire: &mut Option<Acquire>,
+    ) -> Poll<Result<Option<Message>, RecvError>> {
+        if self.failed {
+            return Poll::Ready(Err(RecvError::Closed));
+        }
+        let result = ready!(self.poll_next_message(context, acquire));
+        self.failed = result.is_err();
+        Poll::Ready(result)
+    }
+
+    /// Returns the next message that is here already, `None` when there is to be a read first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    #[inline]
+    pub(crate) fn recv_buffered(&mut self) -> Result<Option<Message>, RecvError> {
+        if self.failed {
+            return Err(RecvError::Closed);
+        }
+        let result = self.next_buffered();
         self.failed = result.is_err();
         result
     }
 
     #[inline]
-    async fn next(&mut self) -> Result<Option<Message>, RecvError> {
+    fn poll_next_message(
+        &mut self,
+        context: &mut Context<'_>,
+        acquire: &mut Option<Acquire>,
+    ) -> Poll<Result<Option<Message>, RecvError>> {
         loop {
             if let Some(message) = self.next_buffered()? {
-                return Ok(Some(message));
+                return Poll::Ready(Ok(Some(message)));
             }
             if self.ended {
                 self.opener.finish(self.filled)?;
-                return Ok(None);
+                return Poll::Ready(Ok(None));
             }
-            self.fill().await?;
+            ready!(self.poll_fill(context, acquire))?;
         }
     }
 
@@ -140,19 +181,22 @@ impl Receiver {
 
     /// Gets more bytes, or the end.
     #[cold]
-    async fn fill(&mut self) -> Result<(), RecvError> {
+    fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        acquire: &mut Option<Acquire>,
+    ) -> Poll<Result<(), RecvError>> {
         if self.waiting == Waiting::Idle {
-            self.start().await?;
+            ready!(self.poll_start(context, acquire))?;
         }
         let outbox = Rc::clone(&self.outbox);
-        let completion = poll_fn(|context| outbox.link().socket.poll_read(context)).await;
+        let completion = ready!(outbox.link().socket.poll_read(context));
         let waiting = core::mem::replace(&mut self.waiting, Waiting::Idle);
-        match (waiting, completion) {
+        Poll::Ready(match (waiting, completion) {
             (Waiting::Bytes { filled }, completion) => self.take_in(filled, completion),
             // Readable, or broken: the read says which.
             (_, Completion { result: Ok(_), .. }) => {
-                self.start_with_slot().await?;
-                Ok(())
+                return self.poll_start_with_slot(context, acquire);
             }
             (
                 _,
@@ -166,7 +210,7 @@ impl Receiver {
                     result: Err(error), ..
                 },
             ) => Err(RecvError::Transport(error)),
-        }
+        })
     }
 
     /// Takes in what a read behind `filled` bytes has brought.
@@ -201,10 +245,14 @@ impl Receiver {
     }
 
     /// Submits the next read, or a wait for readability when slots are short.
-    async fn start(&mut self) -> Result<(), RecvError> {
+    fn poll_start(
+        &mut self,
+        context: &mut Context<'_>,
+        acquire: &mut Option<Acquire>,
+    ) -> Poll<Result<(), RecvError>> {
         let link = Rc::clone(self.outbox.link());
         link.check_running().map_err(RecvError::Transport)?;
-        if self.filled == 0 {
+        if self.filled == 0 && acquire.is_none() {
             // Nothing is kept, so the slot goes back unless it can be read into right away.
             let reusable = self
                 .buffer
@@ -216,19 +264,23 @@ impl Receiver {
                 link.watch.begin_read(self.is_mid_record());
                 link.socket.start_readable();
                 self.waiting = Waiting::Readiness;
-                return Ok(());
+                return Poll::Ready(Ok(()));
             }
             if let Some(mut buffer) = reusable {
                 buffer.reclaim(0);
                 self.read_into(buffer);
-                return Ok(());
+                return Poll::Ready(Ok(()));
             }
         }
-        self.start_with_slot().await
+        self.poll_start_with_slot(context, acquire)
     }
 
     /// Submits the next read into a place where the frame it completes can stay.
-    async fn start_with_slot(&mut self) -> Result<(), RecvError> {
+    fn poll_start_with_slot(
+        &mut self,
+        context: &mut Context<'_>,
+        acquire: &mut Option<Acquire>,
+    ) -> Poll<Result<(), RecvError>> {
         let link = Rc::clone(self.outbox.link());
         let slot_size = link.context.pool.slot_size();
         let to_heap = self.needed > slot_size || self.must_make_way();
@@ -248,7 +300,7 @@ impl Receiver {
                 }
                 _ => {}
             }
-            let Some(mut block) = self.block(to_heap).await? else {
+            let Some(mut block) = ready!(self.poll_block(context, acquire, to_heap))? else {
                 continue;
             };
             if let Some(buffer) = &self.buffer {
@@ -258,11 +310,12 @@ impl Receiver {
             self.buffer = Some(block);
             break;
         }
+        *acquire = None;
         link.check_running().map_err(RecvError::Transport)?;
         if let Some(buffer) = self.buffer.take() {
             self.read_into(buffer);
         }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
     /// Whether the start of a record has to leave its slot, because slots are short.
@@ -278,24 +331,32 @@ impl Receiver {
 
     /// Takes memory for what is needed: a slot, or a heap block. `None` when the last message that
     /// viewed the current slot went while this one waited for another.
-    async fn block(&self, to_heap: bool) -> Result<Option<Buffer>, RecvError> {
-        let context = &self.outbox.link().context;
+    fn poll_block(
+        &self,
+        context: &mut Context<'_>,
+        acquire: &mut Option<Acquire>,
+        to_heap: bool,
+    ) -> Poll<Result<Option<Buffer>, RecvError>> {
+        let shared = &self.outbox.link().context;
         if to_heap {
+            *acquire = None;
             let length = self.needed;
-            count(&context.counters.large_blocks, 1);
-            return Buffer::heap(length)
-                .map(Some)
-                .map_err(|_| RecvError::OutOfMemory { length });
+            count(&shared.counters.large_blocks, 1);
+            let block = Buffer::heap(length).map_err(|_| RecvError::OutOfMemory { length })?;
+            return Poll::Ready(Ok(Some(block)));
         }
-        let mut acquire = Acquire::new(context.pool.clone(), Class::Receive);
-        let block = poll_fn(|context| {
-            let current = self.buffer.as_ref();
-            if current.is_some_and(|buffer| buffer.is_slot() && buffer.is_sole_holder()) {
-                return Poll::Ready(None);
-            }
-            acquire.poll(context).map(Some)
-        });
-        Ok(block.await)
+        let current = self.buffer.as_ref();
+        if acquire.is_some()
+            && current.is_some_and(|buffer| buffer.is_slot() && buffer.is_sole_holder())
+        {
+            *acquire = None;
+            return Poll::Ready(Ok(None));
+        }
+        let waiting =
+            acquire.get_or_insert_with(|| Acquire::new(shared.pool.clone(), Class::Receive));
+        let block = ready!(waiting.poll(context));
+        *acquire = None;
+        Poll::Ready(Ok(Some(block)))
     }
 
     /// Whether a part of a record has come.

@@ -2,10 +2,12 @@
 
 use core::future::poll_fn;
 use core::ops::{Deref, DerefMut};
+use core::task::{Context, Poll, ready};
 use std::rc::Rc;
 
 use super::context::count;
 use super::error::SendError;
+use super::message_sink::MessageSink;
 use super::outbox::{Filling, Outbox, Refusal};
 use crate::memory::{Acquire, Buffer, Class};
 use crate::protocol::record::{SealError, Sealer};
@@ -57,13 +59,8 @@ impl Sender {
     #[inline]
     pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         let length = self.sealer.sealed_len(message.len())?;
-        let mut filling = self.room(length).await?;
-        let record = &mut filling.buffer[filling.length..filling.length + length];
-        self.sealer
-            .seal(message, record)
-            .inspect_err(|_| self.outbox.abort())?;
-        self.commit(filling, length);
-        Ok(())
+        let filling = self.room(length).await?;
+        self.seal(message, filling, length)
     }
 
     /// Gives room for a message of `length` bytes inside a submission buffer, zeroed, to be
@@ -140,30 +137,102 @@ impl Sender {
         Ok(self.outbox.close().await?)
     }
 
+    /// Takes messages as a [`Sink`](futures_util::Sink).
+    pub fn into_sink<M: AsRef<[u8]>>(self) -> MessageSink<M> {
+        MessageSink::new(self)
+    }
+
+    /// Seals `message` if the current buffer has room for it now; returns whether it did.
+    #[inline]
+    pub(super) fn try_send(&mut self, message: &[u8]) -> Result<bool, SendError> {
+        let length = self.sealer.sealed_len(message.len())?;
+        let Some(filling) = self.current(length)? else {
+            return Ok(false);
+        };
+        self.seal(message, filling, length)?;
+        Ok(true)
+    }
+
+    /// Does what [`send`](Self::send) does. What `acquire` holds is to be dropped when nobody
+    /// polls on: it may be a slot.
+    pub(super) fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        acquire: &mut Option<Acquire>,
+        message: &[u8],
+    ) -> Poll<Result<(), SendError>> {
+        let length = self.sealer.sealed_len(message.len())?;
+        let filling = match self.current(length)? {
+            Some(filling) => filling,
+            None => ready!(self.poll_fresh(context, acquire, length))?,
+        };
+        Poll::Ready(self.seal(message, filling, length))
+    }
+
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     /// Takes the current buffer with room for a record of `length` bytes.
     #[inline]
     async fn room(&mut self, length: usize) -> Result<Filling, SendError> {
-        if self.reserved {
-            self.outbox.abort();
-        }
-        if let Some(filling) = self.outbox.take(length)? {
+        if let Some(filling) = self.current(length)? {
             return Ok(filling);
         }
         self.fresh(length).await
     }
 
+    /// Takes the current buffer if it has room for a record of `length` bytes.
+    #[inline]
+    fn current(&self, length: usize) -> Result<Option<Filling>, SendError> {
+        if self.reserved {
+            self.outbox.abort();
+        }
+        Ok(self.outbox.take(length)?)
+    }
+
     /// Has the current buffer written and makes a new one with room for `length` bytes.
     #[cold]
     async fn fresh(&mut self, length: usize) -> Result<Filling, SendError> {
-        poll_fn(|context| self.outbox.poll_vacancy(context)).await?;
-        let context = &self.outbox.link().context;
-        if length > context.pool.slot_size() {
-            count(&context.counters.large_blocks, 1);
-            let block = Buffer::heap(length).map_err(|_| SendError::OutOfMemory { length })?;
-            return Ok(Filling::new(block));
+        // Given up with the future, and with it the place in the pool's queue.
+        let mut acquire = None;
+        poll_fn(|context| self.poll_fresh(context, &mut acquire, length)).await
+    }
+
+    fn poll_fresh(
+        &self,
+        context: &mut Context<'_>,
+        acquire: &mut Option<Acquire>,
+        length: usize,
+    ) -> Poll<Result<Filling, SendError>> {
+        let shared = &self.outbox.link().context;
+        if acquire.is_none() {
+            ready!(self.outbox.poll_vacancy(context))?;
+            if length > shared.pool.slot_size() {
+                count(&shared.counters.large_blocks, 1);
+                let block = Buffer::heap(length).map_err(|_| SendError::OutOfMemory { length })?;
+                return Poll::Ready(Ok(Filling::new(block)));
+            }
         }
-        let mut acquire = Acquire::new(context.pool.clone(), Class::Send);
-        Ok(Filling::new(poll_fn(|context| acquire.poll(context)).await))
+        let waiting = acquire.get_or_insert_with(|| Acquire::new(shared.pool.clone(), Class::Send));
+        let slot = ready!(waiting.poll(context));
+        *acquire = None;
+        Poll::Ready(Ok(Filling::new(slot)))
+    }
+
+    #[inline]
+    fn seal(
+        &mut self,
+        message: &[u8],
+        mut filling: Filling,
+        length: usize,
+    ) -> Result<(), SendError> {
+        let record = &mut filling.buffer[filling.length..filling.length + length];
+        self.sealer
+            .seal(message, record)
+            .inspect_err(|_| self.outbox.abort())?;
+        self.commit(filling, length);
+        Ok(())
     }
 
     #[inline]

@@ -57,6 +57,9 @@ pub enum StartError {
     /// The kernel refused the ring for another reason.
     #[error("the ring could not be set up")]
     Setup(#[source] io::Error),
+    /// The system starts no more threads.
+    #[error("no thread for the ring; ask for fewer, or raise the limit of processes (ulimit -u)")]
+    Thread(#[source] io::Error),
 }
 
 impl StartError {

@@ -6,6 +6,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::rc::Rc;
+
+use futures_util::{SinkExt, StreamExt};
 
 use super::peers::{pair, pair_with, pattern, run};
 use ringseal::{Connection, Statistics};
@@ -79,6 +82,34 @@ fn the_steady_state_allocates_nothing() {
             }
         });
     }
+}
+
+#[test]
+fn sinks_and_streams_allocate_nothing() {
+    run(async {
+        let (dialer, listener) = pair().await;
+        let (sender, _receiver) = dialer.split();
+        let (_sender, receiver) = listener.split();
+        let (mut sink, mut messages) = (sender.into_sink(), receiver.into_stream());
+        for size in [0, 64, 1024, 16_384, 65_536] {
+            let message: Rc<[u8]> = pattern(size, 1).into();
+            let mut before = 0;
+            for round in 0..70 {
+                if round == 20 {
+                    before = allocations();
+                }
+                for _ in 0..(100_000 / (size + 36)).clamp(1, 200) {
+                    sink.feed(Rc::clone(&message)).await.expect("send");
+                }
+                sink.flush().await.expect("flush");
+                for _ in 0..(100_000 / (size + 36)).clamp(1, 200) {
+                    let received = messages.next().await.expect("one").expect("recv");
+                    assert!(*received == *message);
+                }
+            }
+            assert_eq!(allocations() - before, 0, "messages of {size} bytes");
+        }
+    });
 }
 
 #[test]

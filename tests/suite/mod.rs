@@ -1,5 +1,6 @@
 //! What has to hold on every driver. The files beside this directory run it on one each.
 
+mod adapters;
 mod allocations;
 mod connection;
 mod executor;

@@ -1,0 +1,113 @@
+//! A connection that lives on a ring thread.
+
+use core::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::limits::QueueLimits;
+use super::remote_receiver::RemoteReceiver;
+use super::remote_sender::RemoteSender;
+use super::shared::Shared;
+use crate::net::{Address, Connection, PeerCredentials, RecvError, SendError};
+use crate::protocol::identity::PublicKey;
+
+/// A [`Connection`] for any thread and any executor. Its messages cross as [`Bytes`].
+///
+/// Dropping it ends the connection at once; see [`RemoteSender::close`] for the graceful way.
+pub struct RemoteConnection {
+    sender: RemoteSender,
+    receiver: RemoteReceiver,
+    peer: PublicKey,
+    address: Address,
+    credentials: Option<PeerCredentials>,
+}
+
+impl RemoteConnection {
+    /// Makes one of a connection of this ring thread.
+    pub(super) fn new(connection: Connection, limits: QueueLimits) -> Self {
+        let peer = connection.peer();
+        let address = connection.peer_address().clone();
+        let credentials = connection.peer_credentials();
+        let (sender, receiver) = connection.split();
+        let shared = Shared::start(sender, receiver, limits);
+        Self {
+            sender: RemoteSender::new(Arc::clone(&shared)),
+            receiver: RemoteReceiver::new(shared),
+            peer,
+            address,
+            credentials,
+        }
+    }
+
+    /// Returns the identity that the peer has proved.
+    pub fn peer(&self) -> PublicKey {
+        self.peer
+    }
+
+    /// Returns the network address of the peer.
+    pub fn peer_address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Returns who is at the other end of a Unix-domain socket; see
+    /// [`Connection::peer_credentials`].
+    pub fn peer_credentials(&self) -> Option<PeerCredentials> {
+        self.credentials
+    }
+
+    /// Separates the directions, which may go to different threads.
+    pub fn split(self) -> (RemoteSender, RemoteReceiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// Sends a message; see [`RemoteSender::send`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`RemoteSender::send`].
+    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
+        self.sender.send(message).await
+    }
+
+    /// Waits until the kernel has all that was sent; see [`RemoteSender::flush`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`RemoteSender::flush`].
+    pub async fn flush(&mut self) -> Result<(), SendError> {
+        self.sender.flush().await
+    }
+
+    /// Receives a message; see [`RemoteReceiver::recv`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`RemoteReceiver::recv`].
+    pub async fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
+        self.receiver.recv().await
+    }
+
+    /// Sends what is queued, tells the peer that no more follows, and gives up receiving; see
+    /// [`RemoteSender::close`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`RemoteSender::close`].
+    pub async fn close(self) -> Result<(), SendError> {
+        let (sender, receiver) = self.split();
+        let result = sender.close().await;
+        drop(receiver);
+        result
+    }
+}
+
+impl fmt::Debug for RemoteConnection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RemoteConnection")
+            .field("peer", &self.peer)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+//! The receiving half of a connection, for any thread.
+
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::FusedStream;
+
+use super::batch::Batch;
+use super::shared::Shared;
+use crate::net::RecvError;
+
+/// Receives in any thread and any executor; also a [`Stream`], which ends with the peer's
+/// direction, or after the first error.
+///
+/// The ring thread opens messages where they landed and copies them out once. Messages of up to
+/// 2 KiB share blocks of 16 KiB: a block goes when the last message in it is dropped, so copy what
+/// is kept for long.
+#[derive(Debug)]
+pub struct RemoteReceiver {
+    shared: Arc<Shared>,
+    /// What was taken over and not given out yet.
+    batch: Batch,
+    /// Whether the stream has said its last.
+    ended: bool,
+}
+
+impl RemoteReceiver {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            batch: Batch::default(),
+            ended: false,
+        }
+    }
+
+    /// Returns the next message, or `None` when the peer has ended its direction; see
+    /// [`Receiver::recv`](crate::Receiver::recv) for what that proves.
+    ///
+    /// # Errors
+    ///
+    /// Final: every later call gives [`RecvError::Closed`]. Messages given before are authentic.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing; the next call carries on.
+    pub async fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
+        poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RecvError>> {
+        if self.batch.is_empty() {
+            ready!(self.shared.incoming.poll_take(context, &mut self.batch))?;
+        }
+        Poll::Ready(Ok(self.batch.pop()))
+    }
+}
+
+impl Stream for RemoteReceiver {
+    type Item = Result<Bytes, RecvError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let receiver = self.get_mut();
+        if receiver.ended {
+            return Poll::Ready(None);
+        }
+        receiver.poll_recv(context).map(|result| {
+            receiver.ended = !matches!(result, Ok(Some(_)));
+            result.transpose()
+        })
+    }
+}
+
+impl FusedStream for RemoteReceiver {
+    fn is_terminated(&self) -> bool {
+        self.ended
+    }
+}
+
+impl Drop for RemoteReceiver {
+    fn drop(&mut self) {
+        self.shared.incoming.drop_receiver();
+        self.shared.outgoing.drop_receiver();
+    }
+}

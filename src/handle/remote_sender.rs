@@ -1,0 +1,119 @@
+//! The sending half of a connection, for any thread.
+
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::Sink;
+
+use super::shared::Shared;
+use crate::net::SendError;
+
+/// Sends from any thread and in any executor; also a [`Sink`].
+///
+/// [`send`](Self::send) returns when the message is in a queue of bounded length, from which the
+/// ring thread seals it into a submission buffer: the plaintext is never copied. Errors of the
+/// connection surface on the next call; [`flush`](Self::flush) gives certainty.
+///
+/// Dropping the sender without [`close`](Self::close) sends what is queued in the background while
+/// the receiver lives; when both halves are dropped, what the kernel has not taken is lost and the
+/// peer sees the end at once.
+#[derive(Debug)]
+pub struct RemoteSender {
+    shared: Arc<Shared>,
+}
+
+impl RemoteSender {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Returns the longest message that can be sent, in bytes.
+    pub fn max_message_size(&self) -> u32 {
+        self.shared.outgoing.max_message_size()
+    }
+
+    /// Queues `message` for the ring thread. A `Vec` or `Bytes` is taken as it is.
+    ///
+    /// Waits while the queue is full because the peer does not read, or because the ring thread is
+    /// busy; see [`QueueLimits`](super::QueueLimits).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLarge`] leaves the sender usable; every other error is final.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before it is done sends nothing; the sender stays usable.
+    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
+        let message = message.into();
+        self.shared.outgoing.check_length(message.len())?;
+        let mut message = Some(message);
+        poll_fn(|context| self.shared.outgoing.poll_send(context, &mut message)).await
+    }
+
+    /// Waits until the kernel has taken all that was sent. Says nothing about the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], final.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn flush(&mut self) -> Result<(), SendError> {
+        poll_fn(|context| self.shared.outgoing.poll_flush(context)).await
+    }
+
+    /// Flushes, then tells the peer that no more messages follow.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future is dropping the sender.
+    pub async fn close(self) -> Result<(), SendError> {
+        poll_fn(|context| self.shared.outgoing.poll_close(context)).await
+    }
+}
+
+impl Sink<Bytes> for RemoteSender {
+    type Error = SendError;
+
+    /// Is ready while the queue is within its bounds, which the next message may exceed.
+    fn poll_ready(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Self::Error>> {
+        self.shared.outgoing.poll_room(context)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), Self::Error> {
+        self.shared.outgoing.check_length(message.len())?;
+        self.shared.outgoing.push(message)
+    }
+
+    fn poll_flush(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Self::Error>> {
+        self.shared.outgoing.poll_flush(context)
+    }
+
+    fn poll_close(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Self::Error>> {
+        self.shared.outgoing.poll_close(context)
+    }
+}
+
+impl Drop for RemoteSender {
+    fn drop(&mut self) {
+        self.shared.outgoing.drop_sender();
+    }
+}

@@ -1,0 +1,204 @@
+//! Threads that each turn a ring of their own.
+
+use core::panic::AssertUnwindSafe;
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::mpsc as blocking;
+use std::thread::{self, JoinHandle};
+
+use futures_channel::{mpsc, oneshot};
+use futures_util::StreamExt;
+
+use super::error::RunError;
+use super::ring_handle::{Job, RingHandle};
+use super::tasks;
+use crate::net::Builder;
+use crate::ring::StartError;
+
+/// Threads that each have a [`Runtime`](crate::Runtime), for programs that do not want to run in
+/// one. Use them through [`handle`](Self::handle).
+///
+/// Dropping it ends the threads, and with them all of their connections, at once and without
+/// waiting; [`shutdown`](Self::shutdown) waits. Neither sends what is still queued: close what
+/// shall arrive before.
+#[derive(Debug)]
+pub struct RingThreads {
+    handle: RingHandle,
+    threads: Vec<RingThread>,
+}
+
+#[derive(Debug)]
+struct RingThread {
+    jobs: mpsc::UnboundedSender<Job>,
+    /// Cancelled as the last thing that the thread does.
+    running: oneshot::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl RingThreads {
+    /// Starts `count` threads with these settings and waits until each has its ring, which takes
+    /// milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] of the first that has none; the others end again.
+    pub fn start(builder: Builder, count: usize) -> Result<Self, StartError> {
+        if count == 0 {
+            return Err(StartError::Configuration(
+                "connections need a ring thread to live on; ask for 1 at least",
+            ));
+        }
+        let mut threads = Vec::with_capacity(count);
+        let (ready, started) = blocking::channel();
+        for index in 0..count {
+            let (builder, ready) = (builder.clone(), ready.clone());
+            let (jobs, received) = mpsc::unbounded();
+            let (alive, running) = oneshot::channel();
+            let thread = thread::Builder::new()
+                .name(format!("ringseal-{index}"))
+                .spawn(move || turn(builder, received, &ready, alive))
+                .map_err(StartError::Thread)?;
+            threads.push(RingThread {
+                jobs,
+                running,
+                thread,
+            });
+        }
+        drop(ready);
+        let jobs = threads.iter().map(|thread| thread.jobs.clone()).collect();
+        let threads = Self {
+            handle: RingHandle::new(jobs),
+            threads,
+        };
+        started.iter().take(count).collect::<Result<(), _>>()?;
+        Ok(threads)
+    }
+
+    /// Returns what has connections made on these threads.
+    pub fn handle(&self) -> RingHandle {
+        self.handle.clone()
+    }
+
+    /// Ends all connections and the threads, and waits for them. Blocks no executor.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Panicked`] when one of the threads did, then or earlier.
+    ///
+    /// # Cancellation
+    ///
+    /// The threads end all the same.
+    pub async fn shutdown(mut self) -> Result<(), RunError> {
+        self.close();
+        let mut result = Ok(());
+        for RingThread {
+            running, thread, ..
+        } in self.threads.drain(..)
+        {
+            // Nothing is ever sent: this is the end of the thread, and the join does not wait.
+            let _ = running.await;
+            if thread.join().is_err() {
+                result = Err(RunError::Panicked);
+            }
+        }
+        result
+    }
+
+    fn close(&self) {
+        for thread in &self.threads {
+            thread.jobs.close_channel();
+        }
+    }
+}
+
+impl Drop for RingThreads {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Turns a ring until there can be no more jobs.
+fn turn(
+    builder: Builder,
+    mut jobs: mpsc::UnboundedReceiver<Job>,
+    ready: &blocking::Sender<Result<(), StartError>>,
+    alive: oneshot::Sender<()>,
+) {
+    // Dropped last, also by a panic.
+    let _alive = alive;
+    let runtime = match builder.build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Whoever started the threads may have given up.
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let _ = ready.send(Ok(()));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            while let Some(job) = jobs.next().await {
+                job();
+            }
+        });
+    }));
+    // What is still asked for is refused from here on.
+    drop(jobs);
+    runtime.block_on(tasks::end_all());
+    drop(runtime);
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Admission, Config, DialError, RecvError, Runtime, SendError};
+    use crate::protocol::identity::Identity;
+
+    // HAZARDS B9: the loop of a thread itself, which no task can make panic, panics.
+    #[test]
+    fn a_panic_of_a_ring_thread_is_an_error_for_all_who_use_it() {
+        let settings = |seed| Config::new(Identity::from_seed(&[seed; 32]), "ringseal tests");
+        let peer = settings(2).public_key();
+        let ours = RingThreads::start(Runtime::builder(), 1).expect("a ring");
+        let theirs = RingThreads::start(Runtime::builder(), 1).expect("a ring");
+        let outcome = futures::executor::block_on(async {
+            let handle = ours.handle();
+            let mut listener = theirs
+                .handle()
+                .listen("127.0.0.1:0", &settings(2), Admission::any())
+                .await
+                .expect("listen");
+            let address = listener.local_address();
+            let (mut connection, _accepted) = futures_util::try_join!(
+                async {
+                    Ok(handle
+                        .dial(&address, peer, &settings(1))
+                        .await
+                        .expect("dial"))
+                },
+                listener.accept(),
+            )
+            .expect("a connection");
+            let posted = ours.threads[0]
+                .jobs
+                .unbounded_send(Box::new(|| panic!("on purpose")));
+            posted.expect("the thread runs");
+            let error = connection.recv().await.expect_err("no thread");
+            assert!(matches!(error, RecvError::ThreadEnded), "{error:?}");
+            let error = connection.flush().await;
+            assert!(error.is_ok(), "nothing was to be flushed: {error:?}");
+            let error = connection.send("x").await.expect_err("no thread");
+            assert!(matches!(error, SendError::ThreadEnded), "{error:?}");
+            let error = connection.send("x").await.expect_err("no thread");
+            assert!(matches!(error, SendError::Closed), "{error:?}");
+            let error = handle.dial(address, peer, &settings(1)).await;
+            assert!(matches!(error, Err(DialError::ThreadEnded)), "{error:?}");
+            assert_eq!(handle.run(|| async {}).await, Err(RunError::ThreadEnded));
+            theirs.shutdown().await.expect("no panic there");
+            ours.shutdown().await
+        });
+        assert_eq!(outcome, Err(RunError::Panicked));
+    }
+}

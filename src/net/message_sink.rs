@@ -1,0 +1,114 @@
+//! The sending half of a connection as a sink.
+
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use futures_util::Sink;
+
+use super::error::SendError;
+use super::sender::Sender;
+use crate::memory::Acquire;
+
+/// Sends through a [`Sender`], made by [`Sender::into_sink`]. Allocates nothing.
+///
+/// A message is sealed where it is given, unless the submission buffer is full: then the sink
+/// keeps this one message until there is room, and is not ready for another. What it keeps when
+/// it is dropped is not sent; flush or close it first. Left alone while it waits for room it may
+/// hold a slot that others of its thread wait for.
+///
+/// A message that is too large is an error of `start_send` and leaves the sink usable; every other
+/// error is final.
+pub struct MessageSink<M> {
+    sender: Sender,
+    /// The message that found no room.
+    kept: Option<M>,
+    /// The wait for a slot that the last poll began.
+    acquire: Option<Acquire>,
+}
+
+impl<M: AsRef<[u8]>> MessageSink<M> {
+    pub(super) fn new(sender: Sender) -> Self {
+        Self {
+            sender,
+            kept: None,
+            acquire: None,
+        }
+    }
+
+    /// Gives the sender back, and the message that waits for room if there is one.
+    pub fn into_sender(self) -> (Sender, Option<M>) {
+        (self.sender, self.kept)
+    }
+
+    fn poll_kept(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(message) = &self.kept else {
+            return Poll::Ready(Ok(()));
+        };
+        let result = ready!(
+            self.sender
+                .poll_send(context, &mut self.acquire, message.as_ref())
+        );
+        self.kept = None;
+        Poll::Ready(result)
+    }
+}
+
+// Nothing is ever pinned inside, whatever `M` is.
+impl<M> Unpin for MessageSink<M> {}
+
+impl<M: AsRef<[u8]>> Sink<M> for MessageSink<M> {
+    type Error = SendError;
+
+    fn poll_ready(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Self::Error>> {
+        self.get_mut().poll_kept(context)
+    }
+
+    /// # Panics
+    ///
+    /// If the sink was not ready.
+    fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), Self::Error> {
+        let sink = self.get_mut();
+        assert!(
+            sink.kept.is_none(),
+            "start_send before poll_ready was ready"
+        );
+        if !sink.sender.try_send(message.as_ref())? {
+            sink.kept = Some(message);
+        }
+        Ok(())
+    }
+
+    fn poll_flush(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Self::Error>> {
+        let sink = self.get_mut();
+        ready!(sink.poll_kept(context))?;
+        let written = sink.sender.outbox().poll_written(context, u64::MAX);
+        written.map_err(SendError::from)
+    }
+
+    fn poll_close(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Self::Error>> {
+        let sink = self.get_mut();
+        ready!(sink.poll_kept(context))?;
+        let closed = sink.sender.outbox().poll_close(context);
+        closed.map_err(SendError::from)
+    }
+}
+
+impl<M> fmt::Debug for MessageSink<M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("MessageSink")
+            .field("sender", &self.sender)
+            .field("is_full", &self.kept.is_some())
+            .finish_non_exhaustive()
+    }
+}
