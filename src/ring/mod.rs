@@ -15,10 +15,12 @@
 //! * [`sleep`], [`timeout`]: timers, none of them on the hot path;
 //! * [`StartError`]: why there is no ring, in words that say what to change.
 
+mod inspection;
 mod native;
 mod network;
 mod operation;
 mod probe;
+mod requirement;
 mod socket;
 mod start_error;
 mod task;
@@ -34,6 +36,7 @@ use crate::memory::Pool;
 use native::{NativeRing, Queue};
 use tokio_uring::TokioUringRing;
 
+pub use inspection::{Inspection, Support, SystemCall};
 pub(crate) use network::{Acceptor, connect, resolve};
 pub(crate) use operation::{Completion, Operation};
 pub(crate) use socket::{ShutdownSide, Socket};
