@@ -91,7 +91,9 @@ pub use net::{
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};
 pub use protocol::record::{CupsVersion, OpenError};
-pub use ring::{Backend, Registration, StartError, Task, sleep, spawn, timeout};
+pub use ring::{
+    Backend, Inspection, Registration, StartError, Support, SystemCall, Task, sleep, spawn, timeout,
+};
 
 /// Runs the README's example.
 #[cfg(doctest)]

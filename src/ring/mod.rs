@@ -16,11 +16,13 @@
 //! * [`StartError`]: why there is no ring, in words that say what to change.
 
 mod endpoint;
+mod inspection;
 mod native;
 mod network;
 mod operation;
 mod pollable;
 mod probe;
+mod requirement;
 mod socket;
 mod start_error;
 mod task;
@@ -38,6 +40,7 @@ use native::{NativeRing, Queue};
 use tokio_uring::TokioUringRing;
 
 pub(crate) use endpoint::{Endpoint, UnixName};
+pub use inspection::{Inspection, Support, SystemCall};
 pub(crate) use network::{Acceptor, PathOptions, connect, resolve};
 pub(crate) use operation::{Completion, Operation};
 pub(crate) use socket::{ShutdownSide, Socket};

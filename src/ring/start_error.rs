@@ -5,6 +5,9 @@ use std::io;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+/// About what 256 entries and their completions take, in bytes.
+pub(super) const RING_SIZE: usize = 32 * 1024;
+
 /// Why a runtime could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,8 +68,7 @@ pub enum StartError {
 impl StartError {
     pub(super) fn from_setup(error: io::Error) -> Self {
         if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) {
-            // About what 256 entries and their completions take.
-            return Self::locked_memory("the ring itself", 32 * 1024);
+            return Self::locked_memory("the ring itself", RING_SIZE);
         }
         Self::from_call("io_uring_setup")(error)
     }

@@ -91,6 +91,30 @@ Dialer and listener are two threads, each with its own ring, over loopback TCP. 
 the time after the warm-up; messages and bytes are counted where they are received. Ctrl-C ends
 a run early and prints what was measured.")]
     Bench(BenchArgs),
+    /// Say what this host gives, which backend is taken, and how to get the fast path.
+    #[command(after_help = "\
+Exit codes:
+  0  the fast path can be had: io_uring with registered slots
+  1  the fallback is taken: io_uring is refused or too old, or locked memory is short; a ring
+     whose slots can't be registered counts here as well
+  2  nothing works (no memory for the slots, or epoll is refused too), the report could not be
+     written, or the command line is wrong
+
+Examples:
+  ringseal doctor
+  ringseal doctor --json --seconds 0         at once, for a script or a health check
+  docker run ... ringseal doctor             what it is like in that container")]
+    Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// For how long each cipher is measured; 0 leaves it out.
+    #[arg(long, value_name = "S", default_value = "0.5", value_parser = seconds_or_none)]
+    pub(crate) seconds: Duration,
+    /// Print one line of JSON instead of words.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

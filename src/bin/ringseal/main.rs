@@ -5,6 +5,7 @@ mod bench;
 mod counting_allocator;
 mod demo;
 mod dial;
+mod doctor;
 mod failure;
 mod interrupts;
 mod key_file;
@@ -30,6 +31,8 @@ fn main() -> ExitCode {
         Some(Command::Listen(args)) => listen::run(&args),
         Some(Command::Dial(args)) => dial::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        // Its exit code is its answer.
+        Some(Command::Doctor(args)) => return doctor::run(&args),
     };
     match result {
         // Whoever read our output has seen enough.

@@ -13,7 +13,7 @@ use core::future::Future;
 use core::time::Duration;
 use std::rc::Rc;
 
-use super::{StartError, probe};
+use super::{StartError, probe, requirement};
 use crate::memory::Pool;
 use executor::Executor;
 use remote::Remote;
@@ -30,7 +30,7 @@ pub(super) struct NativeRing {
 
 impl NativeRing {
     pub(super) fn start(entries: u32, busy_poll: Duration) -> Result<Self, StartError> {
-        let builder = probe::usable_builder(entries, &probe::WAITING_IN_THE_RING)?;
+        let builder = probe::usable_builder(entries, &requirement::WAITING_IN_THE_RING)?;
         let queue = Rc::new(Queue::new(&builder, entries).map_err(StartError::from_setup)?);
         let remote = Remote::new().map_err(StartError::Setup)?;
         Ok(Self {

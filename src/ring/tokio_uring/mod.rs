@@ -12,7 +12,7 @@ use core::future::Future;
 use std::io;
 use std::rc::Rc;
 
-use super::{RingState, StartError, probe};
+use super::{RingState, StartError, probe, requirement};
 use crate::memory::Pool;
 
 pub(super) use oneshot::Oneshot;
@@ -25,7 +25,7 @@ pub(super) struct TokioUringRing {
 impl TokioUringRing {
     pub(super) fn start(entries: u32, state: &Rc<RingState>) -> Result<Self, StartError> {
         // tokio-uring leaks descriptors when its own start fails, so a throw-away ring goes first.
-        let builder = probe::usable_builder(entries, &probe::WAITING_ELSEWHERE)?;
+        let builder = probe::usable_builder(entries, &requirement::WAITING_ELSEWHERE)?;
         let runtime = tokio_uring::Runtime::new(
             tokio_uring::builder()
                 .entries(entries)

@@ -1,0 +1,80 @@
+//! Which backend a runtime gets here, found out by making one.
+
+use std::io;
+
+use ringseal::{Backend, Registration, Runtime, StartError};
+use rustix::event::epoll;
+
+use super::Verdict;
+
+#[derive(Debug)]
+pub(super) enum Choice {
+    /// io_uring with registered slots.
+    Uring,
+    /// What runs where that can't be had.
+    Epoll {
+        /// Why not io_uring with registered slots.
+        reason: StartError,
+        /// Whether io_uring starts with slots that are not registered.
+        is_unregistered_possible: bool,
+    },
+    /// No runtime starts at all.
+    Nothing {
+        /// Why not io_uring.
+        reason: StartError,
+        /// Why not epoll either, when it is not for the same reason.
+        epoll: Option<io::Error>,
+    },
+}
+
+impl Choice {
+    pub(super) fn make() -> Self {
+        let builder = Runtime::builder().backend(Backend::Uring);
+        let Err(reason) = builder.clone().build() else {
+            return Self::Uring;
+        };
+        // Every backend needs the slots.
+        if matches!(reason, StartError::Arena(_)) {
+            return Self::Nothing {
+                reason,
+                epoll: None,
+            };
+        }
+        let unregistered = builder.registration(Registration::Preferred).build();
+        match epoll::create(epoll::CreateFlags::CLOEXEC) {
+            Ok(_descriptor) => Self::Epoll {
+                reason,
+                is_unregistered_possible: unregistered.is_ok(),
+            },
+            Err(error) => Self::Nothing {
+                reason,
+                epoll: Some(error.into()),
+            },
+        }
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Uring => Verdict::FastPath,
+            Self::Epoll { .. } => Verdict::Fallback,
+            Self::Nothing { .. } => Verdict::Nothing,
+        }
+    }
+
+    /// The backend's name on the command line.
+    pub(super) fn backend(&self) -> Option<&'static str> {
+        match self {
+            Self::Uring => Some("uring"),
+            Self::Epoll { .. } => Some("epoll"),
+            Self::Nothing { .. } => None,
+        }
+    }
+
+    /// Why it is not io_uring with registered slots.
+    pub(super) fn reason(&self) -> Option<&StartError> {
+        match self {
+            Self::Uring => None,
+            Self::Epoll { reason, .. } | Self::Nothing { reason, .. } => Some(reason),
+        }
+    }
+}

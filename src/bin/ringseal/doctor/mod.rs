@@ -1,0 +1,51 @@
+//! `doctor`: looks at everything that decides how fast ringseal is on this host, and says what to
+//! change.
+
+mod advice;
+mod choice;
+mod ciphers;
+mod cpu_quota;
+mod findings;
+mod hints;
+mod huge_pages;
+mod json_report;
+mod kernel_files;
+mod locked_memory;
+mod processors;
+mod restrictions;
+mod text_report;
+
+use std::process::ExitCode;
+
+use crate::args::DoctorArgs;
+use crate::failure::{self, Failure};
+use crate::stdio;
+use advice::Advice;
+use findings::Findings;
+
+/// What there is in the end, by exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// io_uring with registered slots.
+    FastPath = 0,
+    /// Anything else that works.
+    Fallback = 1,
+    Nothing = 2,
+}
+
+pub(crate) fn run(args: &DoctorArgs) -> ExitCode {
+    let findings = Findings::take(args.seconds);
+    let advice = Advice::on(&findings);
+    let report = if args.json {
+        json_report::write(&findings, &advice).to_string()
+    } else {
+        text_report::write(&findings, &advice)
+    };
+    match stdio::print(&report) {
+        Ok(()) | Err(Failure::OutputClosed) => ExitCode::from(findings.choice.verdict() as u8),
+        Err(Failure::Failed(text)) => {
+            failure::warn(&text);
+            ExitCode::from(Verdict::Nothing as u8)
+        }
+    }
+}
