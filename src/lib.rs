@@ -86,7 +86,8 @@ pub use handle::{
 pub use net::{
     AcceptError, Address, Admission, AttemptError, BindError, Builder, Config, Connection,
     DialError, Listener, Message, MessageSink, MessageStream, PeerCredentials, Receiver, RecvError,
-    Reservation, Runtime, SendError, Sender, Statistics, TimeLimit, UnixSocket, dial,
+    Reservation, Runtime, SendError, Sender, Statistics, TimeLimit, UnixSocket, accept_over, dial,
+    dial_over,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};

@@ -72,10 +72,17 @@ enum Cancellation {
 impl Orphan {
     fn poll(&mut self, context: &mut TaskContext<'_>) -> Poll<()> {
         let socket = &self.socket;
-        let reading = socket.is_reading() && socket.poll_read(context).is_pending();
-        let writing = self.both && socket.is_writing() && socket.poll_write(context).is_pending();
+        let mut reading = socket.is_reading() && socket.poll_read(context).is_pending();
+        let mut writing =
+            self.both && socket.is_writing() && socket.poll_write(context).is_pending();
         if self.both && (reading || writing) && matches!(self.cancellation, Cancellation::Due) {
-            self.cancellation = Cancellation::InFlight(socket.cancel());
+            self.cancellation = match socket.cancel() {
+                Some(operation) => Cancellation::InFlight(operation),
+                None => {
+                    (reading, writing) = (false, false);
+                    Cancellation::Done
+                }
+            };
         }
         let cancelling = match &mut self.cancellation {
             Cancellation::InFlight(operation) => Pin::new(operation).poll(context).is_pending(),

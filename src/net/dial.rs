@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::address::Address;
+use super::admission::Admission;
 use super::attempt;
 use super::config::Config;
 use super::connection::Connection;
@@ -12,7 +13,7 @@ use super::context::Context;
 use super::error::{AttemptError, DialError};
 use super::link::Link;
 use crate::protocol::identity::PublicKey;
-use crate::ring::{self, Endpoint, RingState};
+use crate::ring::{self, AsyncRead, AsyncWrite, Endpoint, RingState};
 
 /// Connects to `address` and shakes hands with `peer`, within [`Config::handshake_deadline`].
 ///
@@ -57,6 +58,56 @@ pub async fn dial(
     ring::timeout(config.deadline(), attempt)
         .await
         .unwrap_or_else(|| Err(AttemptError::Deadline.into()))
+}
+
+/// Shakes hands with `peer` over a stream that is connected already, as [`dial`] does over a
+/// socket: anything that reads and writes bytes in order, such as a TLS stream or a child's pipes.
+///
+/// Reads and writes go straight between the stream and the slots. What the stream's wakers need,
+/// such as tokio's reactor, has to be there: [`Backend::Epoll`](crate::Backend::Epoll) and
+/// [`Backend::TokioUring`](crate::Backend::TokioUring) have it.
+///
+/// # Errors
+///
+/// [`DialError::Attempt`] and [`DialError::OutsideRuntime`].
+///
+/// # Cancellation
+///
+/// Dropping the future drops the stream.
+pub async fn dial_over(
+    stream: impl AsyncRead + AsyncWrite + 'static,
+    peer: PublicKey,
+    config: &Config,
+) -> Result<Connection, DialError> {
+    let context = Context::current()
+        .filter(Context::is_running)
+        .ok_or(DialError::OutsideRuntime)?;
+    let link = Link::over(context, stream);
+    let attempt = attempt::dial(link, Address::Unnamed, peer, config);
+    Ok(attempt::within(config.deadline(), attempt).await?)
+}
+
+/// Shakes hands with whoever dials over `stream`, as a [`Listener`](crate::Listener) does over a
+/// socket. The stream is as for [`dial_over`].
+///
+/// # Errors
+///
+/// [`DialError::Attempt`] and [`DialError::OutsideRuntime`].
+///
+/// # Cancellation
+///
+/// Dropping the future drops the stream.
+pub async fn accept_over(
+    stream: impl AsyncRead + AsyncWrite + 'static,
+    config: &Config,
+    admission: &Admission,
+) -> Result<Connection, DialError> {
+    let context = Context::current()
+        .filter(Context::is_running)
+        .ok_or(DialError::OutsideRuntime)?;
+    let link = Link::over(context, stream);
+    let attempt = attempt::listen(link, Address::Unnamed, config, admission);
+    Ok(attempt::within(config.deadline(), attempt).await?)
 }
 
 /// Connects to the first address that answers.

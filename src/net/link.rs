@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::context::Context;
 use super::time_limits::Watch;
 use crate::memory::Buffer;
-use crate::ring::{Completion, ShutdownSide, Socket};
+use crate::ring::{Completion, Duplex, ShutdownSide, Socket};
 
 /// How often one operation is tried again after `EINTR` or `EAGAIN`.
 const MAX_RETRIES: u32 = 64;
@@ -30,15 +30,25 @@ impl Link {
     ///
     /// What the system says about the socket.
     pub(crate) fn new(context: Rc<Context>, descriptor: OwnedFd) -> io::Result<Rc<Self>> {
-        let socket = Rc::new(Socket::new(descriptor, Rc::clone(&context.ring))?);
+        let socket = Rc::new(Socket::new(descriptor, &context.ring)?);
+        Ok(Self::of(context, socket))
+    }
+
+    /// Takes any stream of bytes instead of a socket.
+    pub(crate) fn over(context: Rc<Context>, stream: impl Duplex + 'static) -> Rc<Self> {
+        let socket = Rc::new(Socket::over(stream, &context.ring));
+        Self::of(context, socket)
+    }
+
+    fn of(context: Rc<Context>, socket: Rc<Socket>) -> Rc<Self> {
         let key = context.register_socket(&socket);
-        Ok(Rc::new(Self {
+        Rc::new(Self {
             socket,
             context,
             watch: Watch::default(),
             key,
             retries: Cell::new(0),
-        }))
+        })
     }
 
     /// Whether `error` says "again", within a bound that any success resets.

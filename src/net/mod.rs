@@ -31,7 +31,7 @@ pub use address::Address;
 pub use admission::Admission;
 pub use config::Config;
 pub use connection::Connection;
-pub use dial::dial;
+pub use dial::{accept_over, dial, dial_over};
 pub use error::{AcceptError, AttemptError, BindError, DialError, RecvError, SendError};
 pub use listener::Listener;
 pub use message::Message;

@@ -335,7 +335,11 @@ impl Outbox {
                     self.wake_sender();
                 }
                 (None, Phase::Closing) => {
-                    self.link.socket.shutdown(ShutdownSide::Write);
+                    if self.link.socket.poll_end_writing(context).is_pending() {
+                        // An abort has to get through as well.
+                        *self.idle_writer.borrow_mut() = Some(context.waker().clone());
+                        return Poll::Pending;
+                    }
                     self.state.borrow_mut().phase = Phase::Closed;
                     self.wake_sender();
                     return Poll::Ready(());

@@ -66,7 +66,7 @@ impl Builder {
         self
     }
 
-    /// Sets who submits operations and runs tasks.
+    /// Sets who moves bytes and runs tasks.
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Self {
         self.backend = backend;
@@ -75,7 +75,8 @@ impl Builder {
 
     /// Sets for how long an idle thread looks for something to do before it sleeps, zero by
     /// default. Messages that come in that time are found without a wake-up, for the price of a
-    /// core that does not rest. [`Backend::Uring`] only.
+    /// core that does not rest. [`Backend::Uring`] only; left out where [`Backend::Auto`] falls
+    /// back to epoll.
     #[must_use]
     pub fn busy_poll(mut self, duration: Duration) -> Self {
         self.busy_poll = duration;
@@ -179,6 +180,16 @@ impl Runtime {
         ring.block_on(future)
     }
 
+    /// Returns who moves bytes here; never [`Backend::Auto`].
+    pub fn backend(&self) -> Backend {
+        self.context.ring.backend()
+    }
+
+    /// Returns why it is not io_uring, where [`Backend::Auto`] fell back to epoll.
+    pub fn fallback_reason(&self) -> Option<&StartError> {
+        self.ring.as_ref().and_then(Ring::fallback)
+    }
+
     /// Returns a snapshot of what the runtime holds and has done.
     pub fn statistics(&self) -> Statistics {
         Statistics::of(&self.context)
@@ -204,11 +215,13 @@ impl Drop for Runtime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
+    /// Who moves bytes; never [`Backend::Auto`].
+    pub backend: Backend,
     /// Slots in the pool.
     pub slots: usize,
     /// Slots that nobody holds now.
     pub free_slots: usize,
-    /// Operations that the kernel has not completed.
+    /// Reads, writes and waits that are not complete.
     pub in_flight: usize,
     /// Whether slots are registered with the ring.
     pub registered: bool,
@@ -233,6 +246,7 @@ impl Statistics {
         let pool = context.pool.counters();
         let counters = &context.counters;
         Self {
+            backend: context.ring.backend(),
             slots: pool.slots,
             free_slots: pool.free,
             in_flight: context.ring.in_flight(),

@@ -1,7 +1,8 @@
-//! The ring drivers: the only room that names io-uring, tokio-uring and tokio.
+//! The drivers: the only room that names io-uring, tokio-uring and tokio.
 //!
-//! There are two, [`Backend::Uring`] and [`Backend::TokioUring`]. Everything above asks this room
-//! for six things, and another driver that takes its place beside them has to provide the same:
+//! There are three, [`Backend::Uring`], [`Backend::TokioUring`] and, without a ring,
+//! [`Backend::Epoll`]. Everything above asks this room for six things, and another driver that
+//! takes its place beside them has to provide the same:
 //!
 //! * [`Ring`]: made from a [`Pool`] whose arena it registers; runs a future on this thread; tells
 //!   how many operations are in flight; turns even when a task never idles;
@@ -15,7 +16,9 @@
 //! * [`sleep`], [`timeout`]: timers, none of them on the hot path;
 //! * [`StartError`]: why there is no ring, in words that say what to change.
 
+mod byte_stream;
 mod endpoint;
+mod epoll;
 mod inspection;
 mod native;
 mod network;
@@ -23,8 +26,10 @@ mod operation;
 mod pollable;
 mod probe;
 mod requirement;
+mod ring_socket;
 mod socket;
 mod start_error;
+mod stream_socket;
 mod task;
 mod tokio_uring;
 mod unix_path;
@@ -33,12 +38,17 @@ use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::task::Waker;
 use core::time::Duration;
+use std::io;
 use std::rc::Rc;
+use std::sync::Once;
 
 use crate::memory::Pool;
+use epoll::EpollRing;
 use native::{NativeRing, Queue};
 use tokio_uring::TokioUringRing;
 
+pub(crate) use ::tokio::io::{AsyncRead, AsyncWrite};
+pub(crate) use byte_stream::Duplex;
 pub(crate) use endpoint::{Endpoint, UnixName};
 pub use inspection::{Inspection, Support, SystemCall};
 pub(crate) use network::{Acceptor, PathOptions, connect, resolve};
@@ -47,18 +57,24 @@ pub(crate) use socket::{ShutdownSide, Socket};
 pub use start_error::StartError;
 pub use task::{Task, sleep, spawn, timeout};
 
-/// Who submits operations and runs the tasks of a thread.
+/// Who moves bytes and runs the tasks of a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {
+    /// [`Uring`](Self::Uring), or [`Epoll`](Self::Epoll) where this host gives no io_uring, with
+    /// one warning that says why.
+    #[default]
+    Auto,
     /// ringseal's own loop on the io-uring crate: it waits in the ring and can poll busily.
     ///
     /// Timers and sockets of tokio have no reactor in it, unless you enter one that runs
     /// elsewhere (`tokio::runtime::Handle::enter`); its channels work as they are.
-    #[default]
     Uring,
     /// tokio-uring: a current-thread tokio runtime that waits in epoll.
     TokioUring,
+    /// A current-thread tokio runtime without a ring. The same slots, not registered, are read
+    /// into and written from when epoll says that a socket is ready.
+    Epoll,
 }
 
 /// Whether the arena is registered with the ring as a fixed buffer.
@@ -75,22 +91,31 @@ pub enum Registration {
 }
 
 /// What operations share with their ring.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RingState {
+    /// Never [`Backend::Auto`].
+    backend: Backend,
     in_flight: Cell<usize>,
     /// Woken when `in_flight` falls to zero.
     idle: RefCell<Option<Waker>>,
     registered: Cell<bool>,
-    /// The native driver's queues; without them it is tokio-uring that turns the ring.
+    /// The native driver's queues.
     queue: Option<Rc<Queue>>,
 }
 
 impl RingState {
+    fn new(backend: Backend, queue: Option<Rc<Queue>>) -> Rc<Self> {
+        Rc::new(Self {
+            backend,
+            in_flight: Cell::new(0),
+            idle: RefCell::new(None),
+            registered: Cell::new(false),
+            queue,
+        })
+    }
+
     pub(crate) fn backend(&self) -> Backend {
-        match self.queue {
-            Some(_) => Backend::Uring,
-            None => Backend::TokioUring,
-        }
+        self.backend
     }
 
     fn queue(&self) -> Option<&Rc<Queue>> {
@@ -138,17 +163,20 @@ pub(crate) struct RingSettings {
     pub(crate) busy_poll: Duration,
 }
 
-/// A ring and the single-threaded executor that turns it.
+/// A ring, or what takes its place, and the single-threaded executor that turns it.
 #[derive(Debug)]
 pub(crate) struct Ring {
     inner: Inner,
     state: Rc<RingState>,
+    /// Why it is not io_uring that [`Backend::Auto`] has taken.
+    fallback: Option<StartError>,
 }
 
 #[derive(Debug)]
 enum Inner {
     Native(NativeRing),
     TokioUring(TokioUringRing),
+    Epoll(EpollRing),
 }
 
 impl Ring {
@@ -158,51 +186,73 @@ impl Ring {
     ///
     /// [`StartError`] names what is missing and what to do.
     pub(crate) fn start(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
-        let RingSettings {
-            backend,
-            entries,
-            registration,
-            busy_poll,
-        } = settings;
-        let (inner, state) = match backend {
-            Backend::Uring => {
-                let ring = NativeRing::start(entries, busy_poll)?;
-                let state = RingState {
-                    queue: Some(Rc::clone(ring.queue())),
-                    ..RingState::default()
-                };
-                (Inner::Native(ring), Rc::new(state))
-            }
-            Backend::TokioUring if busy_poll.is_zero() => {
-                let state = Rc::default();
-                let ring = TokioUringRing::start(entries, &state)?;
-                (Inner::TokioUring(ring), state)
+        match settings.backend {
+            Backend::Auto => match Self::start_native(settings, pool) {
+                Err(reason) if reason.is_lack_of_ring() => Self::fall_back(reason),
+                result => result,
+            },
+            Backend::Uring => Self::start_native(settings, pool),
+            Backend::TokioUring | Backend::Epoll if !settings.busy_poll.is_zero() => {
+                Err(StartError::Configuration(
+                    "this backend waits in epoll and cannot poll a ring busily; use \
+                     Backend::Uring, or no busy polling",
+                ))
             }
             Backend::TokioUring => {
-                return Err(StartError::Configuration(
-                    "tokio-uring waits in epoll and cannot poll its ring busily; use \
-                     Backend::Uring, or no busy polling",
-                ));
+                let state = RingState::new(Backend::TokioUring, None);
+                let ring = TokioUringRing::start(settings.entries, &state)?;
+                let register = || ring.register(pool);
+                register_with(register, settings.registration, pool, &state)?;
+                Ok(Self::new(Inner::TokioUring(ring), state))
             }
-        };
-        let ring = Self { inner, state };
-        if registration != Registration::Off {
-            let result = match &ring.inner {
-                Inner::Native(ring) => ring.register(pool),
-                Inner::TokioUring(ring) => ring.register(pool),
-            };
-            match (result, registration) {
-                (Ok(()), _) => ring.state.registered.set(true),
-                (Err(error), Registration::Preferred) => tracing::warn!(
-                    error = %StartError::from_registration(error, pool.arena().1),
-                    "the arena is not registered; reads take the plain path"
-                ),
-                (Err(error), _) => {
-                    return Err(StartError::from_registration(error, pool.arena().1));
-                }
-            }
+            Backend::Epoll => Self::start_epoll(),
         }
-        Ok(ring)
+    }
+
+    fn new(inner: Inner, state: Rc<RingState>) -> Self {
+        Self {
+            inner,
+            state,
+            fallback: None,
+        }
+    }
+
+    fn start_native(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
+        let ring = NativeRing::start(settings.entries, settings.busy_poll)?;
+        let state = RingState::new(Backend::Uring, Some(Rc::clone(ring.queue())));
+        register_with(|| ring.register(pool), settings.registration, pool, &state)?;
+        Ok(Self::new(Inner::Native(ring), state))
+    }
+
+    fn start_epoll() -> Result<Self, StartError> {
+        let ring = EpollRing::start().map_err(StartError::Epoll)?;
+        let state = RingState::new(Backend::Epoll, None);
+        Ok(Self::new(Inner::Epoll(ring), state))
+    }
+
+    fn fall_back(reason: StartError) -> Result<Self, StartError> {
+        static WARNED: Once = Once::new();
+        let ring = match Self::start_epoll() {
+            Ok(ring) => ring,
+            Err(StartError::Epoll(epoll)) => {
+                let uring = Box::new(reason);
+                return Err(StartError::Nothing { uring, epoll });
+            }
+            Err(error) => return Err(error),
+        };
+        // Every thread of a process has the same reason.
+        WARNED.call_once(|| {
+            tracing::warn!(%reason, "no io_uring here; falling back to epoll, without busy polling");
+        });
+        Ok(Self {
+            fallback: Some(reason),
+            ..ring
+        })
+    }
+
+    /// Returns why it is not io_uring that [`Backend::Auto`] has taken.
+    pub(crate) fn fallback(&self) -> Option<&StartError> {
+        self.fallback.as_ref()
     }
 
     pub(crate) fn state(&self) -> &Rc<RingState> {
@@ -214,6 +264,7 @@ impl Ring {
         match &self.inner {
             Inner::Native(ring) => ring.block_on(future),
             Inner::TokioUring(ring) => ring.block_on(future),
+            Inner::Epoll(ring) => ring.block_on(future),
         }
     }
 
@@ -221,7 +272,7 @@ impl Ring {
     pub(crate) fn is_inside_executor(&self) -> bool {
         match self.inner {
             Inner::Native(_) => NativeRing::is_inside_executor(),
-            Inner::TokioUring(_) => {
+            Inner::TokioUring(_) | Inner::Epoll(_) => {
                 NativeRing::is_inside_executor() || TokioUringRing::is_inside_executor()
             }
         }
@@ -231,4 +282,26 @@ impl Ring {
     pub(crate) fn leak(self) {
         core::mem::forget(self);
     }
+}
+
+/// Registers the arena as far as `registration` asks for it.
+fn register_with(
+    register: impl FnOnce() -> io::Result<()>,
+    registration: Registration,
+    pool: &Pool,
+    state: &RingState,
+) -> Result<(), StartError> {
+    if registration == Registration::Off {
+        return Ok(());
+    }
+    let Err(error) = register() else {
+        state.registered.set(true);
+        return Ok(());
+    };
+    let error = StartError::from_registration(error, pool.arena().1);
+    if registration == Registration::Required {
+        return Err(error);
+    }
+    tracing::warn!(%error, "the arena is not registered; reads take the plain path");
+    Ok(())
 }

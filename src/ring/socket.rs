@@ -1,13 +1,15 @@
-//! A connected stream socket with at most one read and one write in flight.
+//! A connected stream with at most one read and one write in flight.
 
-use core::cell::RefCell;
 use core::ops::Range;
 use core::task::{Context, Poll};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
-use super::{Completion, Operation, RingState};
+use super::byte_stream::{ByteStream, Duplex};
+use super::ring_socket::RingSocket;
+use super::stream_socket::StreamSocket;
+use super::{Backend, Completion, Operation, RingState};
 use crate::memory::Buffer;
 
 /// Which direction to end.
@@ -18,139 +20,170 @@ pub(crate) enum ShutdownSide {
     Both,
 }
 
-/// A connected stream socket and its operations in flight.
+/// A connected stream and its operations in flight.
 ///
 /// The operations live here and not in the futures that wait for them, so that a dropped future
 /// loses nothing. Whoever drops the last handle sees to it that both are collected first.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    descriptor: Rc<OwnedFd>,
-    state: Rc<RingState>,
-    reading: RefCell<Option<Operation>>,
-    writing: RefCell<Option<Operation>>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The kernel has the memory of what is in flight.
+    Ring(RingSocket),
+    /// The memory stays here until the stream is ready.
+    Stream(StreamSocket),
+}
+
+/// Calls a method that both kinds have.
+macro_rules! dispatch {
+    ($self:ident.$method:ident($($argument:expr),*)) => {
+        match &$self.kind {
+            Kind::Ring(socket) => socket.$method($($argument),*),
+            Kind::Stream(socket) => socket.$method($($argument),*),
+        }
+    };
 }
 
 impl Socket {
+    /// Takes a connected socket.
+    ///
     /// # Errors
     ///
-    /// What `ioctl(2)` says.
-    pub(crate) fn new(descriptor: OwnedFd, state: Rc<RingState>) -> io::Result<Self> {
-        // On a non-blocking socket the ring would answer EAGAIN instead of waiting.
-        rustix::io::ioctl_fionbio(&descriptor, false)?;
-        Ok(Self {
-            descriptor: Rc::new(descriptor),
-            state,
-            reading: RefCell::new(None),
-            writing: RefCell::new(None),
-        })
+    /// What `ioctl(2)` says, or the reactor.
+    pub(crate) fn new(descriptor: OwnedFd, state: &Rc<RingState>) -> io::Result<Self> {
+        let kind = match state.backend() {
+            Backend::Epoll => Kind::Stream(StreamSocket::new(
+                ByteStream::of_socket(descriptor)?,
+                Rc::clone(state),
+            )),
+            _ => Kind::Ring(RingSocket::new(descriptor, Rc::clone(state))?),
+        };
+        Ok(Self { kind })
     }
 
-    /// Returns process, user and group id at the other end of a Unix-domain socket.
-    pub(crate) fn peer_credentials(&self) -> Option<(u32, u32, u32)> {
-        let credentials = rustix::net::sockopt::socket_peercred(&*self.descriptor).ok()?;
-        let process = u32::try_from(rustix::process::Pid::as_raw(Some(credentials.pid))).ok()?;
-        Some((process, credentials.uid.as_raw(), credentials.gid.as_raw()))
+    /// Takes any stream of bytes.
+    pub(crate) fn over(stream: impl Duplex + 'static, state: &Rc<RingState>) -> Self {
+        let stream = ByteStream::Other(Box::pin(stream));
+        Self {
+            kind: Kind::Stream(StreamSocket::new(stream, Rc::clone(state))),
+        }
     }
 
     pub(crate) fn is_reading(&self) -> bool {
-        self.reading.borrow().is_some()
+        dispatch!(self.is_reading())
     }
 
     pub(crate) fn is_writing(&self) -> bool {
-        self.writing.borrow().is_some()
+        dispatch!(self.is_writing())
     }
 
-    /// Whether the kernel has a read that it has not completed.
+    /// Whether a read waits for the peer.
     pub(crate) fn is_read_pending(&self) -> bool {
-        Self::is_pending(&self.reading)
+        dispatch!(self.is_read_pending())
     }
 
-    /// Whether the kernel has a write that it has not completed.
+    /// Whether a write waits for the peer.
     pub(crate) fn is_write_pending(&self) -> bool {
-        Self::is_pending(&self.writing)
+        dispatch!(self.is_write_pending())
     }
 
-    fn is_pending(place: &RefCell<Option<Operation>>) -> bool {
-        let mut place = place.borrow_mut();
-        place.as_mut().is_some_and(|it| !it.is_completed())
-    }
-
-    /// Submits a read into `range` of `buffer`.
+    /// Starts a read into `range` of `buffer`.
     ///
     /// # Panics
     ///
     /// If a read is in flight.
     pub(crate) fn start_read(&self, buffer: Buffer, range: Range<usize>) {
-        let operation = Operation::read(&self.state, &self.descriptor, buffer, range);
-        Self::put(&self.reading, operation);
+        dispatch!(self.start_read(buffer, range));
     }
 
-    /// Submits a wait for readability in the place of a read.
+    /// Starts a wait for readability in the place of a read.
     ///
     /// # Panics
     ///
     /// If a read is in flight.
     pub(crate) fn start_readable(&self) {
-        let operation = Operation::readable(&self.state, &self.descriptor);
-        Self::put(&self.reading, operation);
+        dispatch!(self.start_readable());
     }
 
-    /// Submits a write of `range` of `buffer`.
+    /// Starts a write of `range` of `buffer`.
     ///
     /// # Panics
     ///
     /// If a write is in flight.
     pub(crate) fn start_write(&self, buffer: Buffer, range: Range<usize>) {
-        let operation = Operation::write(&self.state, &self.descriptor, buffer, range);
-        Self::put(&self.writing, operation);
-    }
-
-    fn put(place: &RefCell<Option<Operation>>, operation: Operation) {
-        let previous = place.borrow_mut().replace(operation);
-        assert!(
-            previous.is_none(),
-            "two operations of one direction in flight"
-        );
+        dispatch!(self.start_write(buffer, range));
     }
 
     /// Polls the read in flight. It is cancelled, and its buffer gone, if the runtime's end
     /// collected it.
     pub(crate) fn poll_read(&self, context: &mut Context<'_>) -> Poll<Completion> {
-        Self::poll(&self.reading, context)
+        dispatch!(self.poll_read(context))
     }
 
     /// Polls the write in flight. It is cancelled, and its buffer gone, if the runtime's end
     /// collected it.
     pub(crate) fn poll_write(&self, context: &mut Context<'_>) -> Poll<Completion> {
-        Self::poll(&self.writing, context)
+        dispatch!(self.poll_write(context))
     }
 
-    fn poll(place: &RefCell<Option<Operation>>, context: &mut Context<'_>) -> Poll<Completion> {
-        let mut place = place.borrow_mut();
-        let Some(operation) = place.as_mut() else {
-            return Poll::Ready(Completion::cancelled());
-        };
-        let completion = core::task::ready!(core::pin::Pin::new(operation).poll(context));
-        *place = None;
-        Poll::Ready(completion)
-    }
-
-    /// Ends a direction at once: its operation in flight completes, and the peer sees the end of
-    /// our writing.
-    pub(crate) fn shutdown(&self, side: ShutdownSide) {
-        let how = match side {
-            ShutdownSide::Read => rustix::net::Shutdown::Read,
-            ShutdownSide::Write => rustix::net::Shutdown::Write,
-            ShutdownSide::Both => rustix::net::Shutdown::Both,
-        };
-        // ENOTCONN means that the peer was quicker; there is nothing left to end.
-        if let Err(error) = rustix::net::shutdown(&*self.descriptor, how) {
-            tracing::trace!(%error, "shutdown of a socket that had ended");
+    /// Says the end of our writing in the stream's own way. Nothing may be in flight.
+    pub(crate) fn poll_end_writing(&self, context: &mut Context<'_>) -> Poll<()> {
+        match &self.kind {
+            Kind::Ring(_) => {
+                self.shutdown(ShutdownSide::Write);
+                Poll::Ready(())
+            }
+            Kind::Stream(socket) => socket.poll_end_writing(context),
         }
     }
 
-    /// Submits a cancellation of both directions; their operations still have to be collected.
-    pub(crate) fn cancel(&self) -> Operation {
-        Operation::cancel_all(&self.state, &self.descriptor)
+    /// Ends a direction at once: its operation in flight completes, and the peer sees the end of
+    /// our writing, if this is a socket; over other streams it sees that when the last handle is
+    /// dropped.
+    pub(crate) fn shutdown(&self, side: ShutdownSide) {
+        dispatch!(self.shutdown(side));
+    }
+
+    /// Cancels both directions. With an operation that is returned both still have to be
+    /// collected; without, nothing is in flight any more.
+    pub(crate) fn cancel(&self) -> Option<Operation> {
+        match &self.kind {
+            Kind::Ring(socket) => Some(socket.cancel()),
+            Kind::Stream(socket) => {
+                socket.cancel();
+                None
+            }
+        }
+    }
+
+    /// Returns process, user and group id at the other end of a Unix-domain socket.
+    pub(crate) fn peer_credentials(&self) -> Option<(u32, u32, u32)> {
+        let descriptor = match &self.kind {
+            Kind::Ring(socket) => socket.descriptor(),
+            Kind::Stream(socket) => return socket.with_descriptor(credentials).flatten(),
+        };
+        credentials(descriptor)
+    }
+}
+
+fn credentials(descriptor: BorrowedFd<'_>) -> Option<(u32, u32, u32)> {
+    let credentials = rustix::net::sockopt::socket_peercred(descriptor).ok()?;
+    let process = u32::try_from(rustix::process::Pid::as_raw(Some(credentials.pid))).ok()?;
+    Some((process, credentials.uid.as_raw(), credentials.gid.as_raw()))
+}
+
+/// Ends directions of a socket.
+pub(super) fn shutdown(descriptor: BorrowedFd<'_>, side: ShutdownSide) {
+    let how = match side {
+        ShutdownSide::Read => rustix::net::Shutdown::Read,
+        ShutdownSide::Write => rustix::net::Shutdown::Write,
+        ShutdownSide::Both => rustix::net::Shutdown::Both,
+    };
+    // ENOTCONN means that the peer was quicker; there is nothing left to end.
+    if let Err(error) = rustix::net::shutdown(descriptor, how) {
+        tracing::trace!(%error, "shutdown of a socket that had ended");
     }
 }

@@ -57,6 +57,17 @@ pub enum StartError {
     /// The arena could not be mapped.
     #[error("no memory for the arena; ask for fewer or smaller slots")]
     Arena(#[source] io::Error),
+    /// The kernel refuses epoll, which tokio's reactor waits in.
+    #[error("epoll_create1 failed, so tokio's reactor cannot start")]
+    Epoll(#[source] io::Error),
+    /// Neither io_uring nor epoll can be had.
+    #[error("{uring}; and epoll, to fall back to, cannot be had either: {epoll}")]
+    Nothing {
+        /// Why not io_uring.
+        uring: Box<Self>,
+        /// Why not epoll.
+        epoll: io::Error,
+    },
     /// The kernel refused the ring for another reason.
     #[error("the ring could not be set up")]
     Setup(#[source] io::Error),
@@ -66,6 +77,18 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether a backend without a ring would start all the same.
+    pub(super) fn is_lack_of_ring(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. }
+                | Self::Denied { .. }
+                | Self::LockedMemory { .. }
+                | Self::MissingOperation(_)
+                | Self::Setup(_)
+        )
+    }
+
     pub(super) fn from_setup(error: io::Error) -> Self {
         if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) {
             return Self::locked_memory("the ring itself", RING_SIZE);

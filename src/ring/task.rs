@@ -7,7 +7,7 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use super::{native, tokio_uring};
+use super::native;
 
 /// A task that runs on the ring's thread. Await it for its output; drop it to let it run on.
 pub struct Task<T> {
@@ -17,7 +17,7 @@ pub struct Task<T> {
 enum Handle<T> {
     /// Empty once it was aborted.
     Native(RefCell<Option<async_task::Task<T>>>),
-    TokioUring(tokio::task::JoinHandle<T>),
+    Tokio(tokio::task::JoinHandle<T>),
 }
 
 /// What awaiting a task says that somebody aborted.
@@ -28,7 +28,7 @@ impl<T> Task<T> {
     pub fn abort(&self) {
         match &self.handle {
             Handle::Native(task) => drop(task.take()),
-            Handle::TokioUring(task) => task.abort(),
+            Handle::Tokio(task) => task.abort(),
         }
     }
 }
@@ -45,7 +45,7 @@ impl<T> Future for Task<T> {
                 let task = task.get_mut().as_mut().expect(ABORTED);
                 Pin::new(task).poll(context)
             }
-            Handle::TokioUring(task) => Pin::new(task).poll(context).map(|result| match result {
+            Handle::Tokio(task) => Pin::new(task).poll(context).map(|result| match result {
                 Ok(output) => output,
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
@@ -84,7 +84,7 @@ where
 {
     let handle = match native::try_spawn(future) {
         Ok(task) => Handle::Native(RefCell::new(Some(task))),
-        Err(future) => Handle::TokioUring(tokio_uring::spawn(future)),
+        Err(future) => Handle::Tokio(tokio::task::spawn_local(future)),
     };
     Task { handle }
 }

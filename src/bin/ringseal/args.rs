@@ -145,8 +145,8 @@ pub(crate) struct PubkeyArgs {
 /// How a thread's ring is driven.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct RingArgs {
-    /// Who turns the ring.
-    #[arg(long, value_enum, default_value_t = BackendName::Uring)]
+    /// Who moves the bytes.
+    #[arg(long, value_enum, default_value_t = BackendName::Auto)]
     pub(crate) backend: BackendName,
     /// For how many microseconds an idle thread looks for work before it sleeps.
     #[arg(long, value_name = "US", default_value_t = 0,
@@ -158,8 +158,10 @@ impl RingArgs {
     /// Starts the settings of a runtime.
     pub(crate) fn builder(&self) -> Builder {
         let backend = match self.backend {
+            BackendName::Auto => Backend::Auto,
             BackendName::Uring => Backend::Uring,
             BackendName::TokioUring => Backend::TokioUring,
+            BackendName::Epoll => Backend::Epoll,
         };
         Runtime::builder()
             .backend(backend)
@@ -169,16 +171,33 @@ impl RingArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BackendName {
+    /// io_uring by ringseal's own loop, or epoll where that can't be had.
+    Auto,
     /// ringseal's own loop on the io-uring crate.
     Uring,
     /// tokio-uring.
     TokioUring,
+    /// No ring: tokio's epoll loop.
+    Epoll,
+}
+
+impl BackendName {
+    pub(crate) fn of(backend: Backend) -> Self {
+        match backend {
+            Backend::Uring => Self::Uring,
+            Backend::TokioUring => Self::TokioUring,
+            Backend::Epoll => Self::Epoll,
+            _ => Self::Auto,
+        }
+    }
 }
 
 impl fmt::Display for BackendName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            Self::Auto => "auto",
             Self::Uring => "uring",
+            Self::Epoll => "epoll",
             Self::TokioUring => "tokio-uring",
         })
     }

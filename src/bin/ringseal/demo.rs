@@ -15,6 +15,7 @@ use crate::args::DemoArgs;
 use crate::failure::Failure;
 use crate::keygen::fresh_identity;
 use crate::report::{Figures, RoundTrips, Tally};
+use crate::start::start;
 use crate::stdio;
 
 const NAMESPACE: &str = "ringseal-demo";
@@ -109,7 +110,7 @@ fn listen(
     bound: oneshot::Sender<Address>,
     dialer_gone: oneshot::Receiver<()>,
 ) -> Result<Heard, Failure> {
-    Runtime::builder().build()?.block_on(async {
+    start(Runtime::builder())?.block_on(async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let admission = Admission::allow_list([dialer]);
         let mut listener = Listener::bind(address, config, admission).await?;
@@ -149,7 +150,7 @@ fn dial(
     address: &Address,
     part: Duration,
 ) -> Result<Story, Failure> {
-    Runtime::builder().build()?.block_on(async {
+    start(Runtime::builder())?.block_on(async {
         let start = Instant::now();
         let connection: Connection = ringseal::dial(address, listener, config).await?;
         let handshake = start.elapsed();

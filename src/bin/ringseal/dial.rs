@@ -11,6 +11,7 @@ use ringseal::{AttemptError, DialError, Receiver, RecvError, SendError, Sender, 
 use crate::args::{Cli, DialArgs};
 use crate::failure::{self, Failure};
 use crate::report::{Figures, RoundTrips};
+use crate::start::start;
 use crate::stdio::{self, Lines, Output};
 
 /// How long to wait for the peer once there is nothing left to do here.
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &DialArgs) -> Result<(), Failure> {
             .exit();
     }
     let config = args.end.config()?;
-    let runtime = args.end.ring.builder().build()?;
+    let runtime = start(args.end.ring.builder())?;
     let output = Output::start();
     let lines = output.lines();
     let result = runtime.block_on(async {

@@ -16,6 +16,7 @@ use crate::args::{ListenArgs, Mode};
 use crate::failure::{self, Failure};
 use crate::interrupts::Interrupts;
 use crate::report::Tally;
+use crate::start::start;
 use crate::stdio::{self, Lines, Output};
 
 /// How long the end may take after a signal, for each thing that could hold it up.
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &ListenArgs) -> Result<(), Failure> {
     } else {
         Admission::allow_list(args.allow.iter().copied())
     };
-    let runtime = args.end.ring.builder().build()?;
+    let runtime = start(args.end.ring.builder())?;
     let output = Output::start();
     let lines = output.lines();
     let result = runtime.block_on(async {

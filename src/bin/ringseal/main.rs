@@ -12,6 +12,7 @@ mod key_file;
 mod keygen;
 mod listen;
 mod report;
+mod start;
 mod stdio;
 
 use std::process::ExitCode;

@@ -58,15 +58,3 @@ impl core::fmt::Debug for TokioUringRing {
             .finish_non_exhaustive()
     }
 }
-
-/// Starts a task on the runtime that this thread is inside of.
-///
-/// # Panics
-///
-/// Without one.
-pub(super) fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
-where
-    F: Future + 'static,
-{
-    tokio_uring::spawn(future)
-}

@@ -17,6 +17,7 @@ use super::arguments::{Direction, MAX_BATCH};
 use super::settings::Settings;
 use super::snapshot::Snapshot;
 use super::workload::Work;
+use crate::args::BackendName;
 use crate::failure::Failure;
 
 /// How long the other end may take for an answer.
@@ -102,10 +103,15 @@ pub(crate) struct Description {
 impl Description {
     /// Of this end, from inside its runtime.
     pub(crate) fn of(settings: &Settings, core: Option<usize>) -> Self {
-        let registered = Statistics::current().is_some_and(|statistics| statistics.registered);
+        let statistics = Statistics::current();
+        let registered = statistics.is_some_and(|statistics| statistics.registered);
+        // What `auto` has become.
+        let backend = statistics.map_or(settings.ring.backend, |statistics| {
+            BackendName::of(statistics.backend)
+        });
         Self {
             aead: DefaultAead::NAME.to_owned(),
-            backend: settings.ring.backend.to_string(),
+            backend: backend.to_string(),
             busy_poll_us: u64::from(settings.ring.busy_poll),
             slots: settings.slots as u64,
             slot_size: settings.slot_size as u64,

@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::arguments::BenchArgs;
 use crate::args::{RingArgs, Wire};
 use crate::failure::Failure;
+use crate::start::start;
 
 /// The most connections of one run.
 pub(crate) const MAX_CONNECTIONS: u32 = 1000;
@@ -83,7 +84,7 @@ impl Settings {
 
     /// Sets up the runtime of this thread.
     pub(crate) fn runtime(&self) -> Result<Runtime, Failure> {
-        Ok(self.builder().build()?)
+        start(self.builder())
     }
 
     /// The settings of an end, which takes messages of `size` bytes and those of the control.

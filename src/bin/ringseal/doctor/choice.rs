@@ -3,7 +3,6 @@
 use std::io;
 
 use ringseal::{Backend, Registration, Runtime, StartError};
-use rustix::event::epoll;
 
 use super::Verdict;
 
@@ -29,27 +28,30 @@ pub(super) enum Choice {
 
 impl Choice {
     pub(super) fn make() -> Self {
-        let builder = Runtime::builder().backend(Backend::Uring);
-        let Err(reason) = builder.clone().build() else {
+        match Runtime::builder().build() {
+            Ok(runtime) if runtime.backend() == Backend::Uring => return Self::Uring,
+            Ok(_fallen_back) => {}
+            Err(StartError::Nothing { uring, epoll }) => {
+                return Self::Nothing {
+                    reason: *uring,
+                    epoll: Some(epoll),
+                };
+            }
+            Err(reason) => {
+                return Self::Nothing {
+                    reason,
+                    epoll: None,
+                };
+            }
+        }
+        let forced = Runtime::builder().backend(Backend::Uring);
+        let Err(reason) = forced.clone().build() else {
+            // It came back between two looks.
             return Self::Uring;
         };
-        // Every backend needs the slots.
-        if matches!(reason, StartError::Arena(_)) {
-            return Self::Nothing {
-                reason,
-                epoll: None,
-            };
-        }
-        let unregistered = builder.registration(Registration::Preferred).build();
-        match epoll::create(epoll::CreateFlags::CLOEXEC) {
-            Ok(_descriptor) => Self::Epoll {
-                reason,
-                is_unregistered_possible: unregistered.is_ok(),
-            },
-            Err(error) => Self::Nothing {
-                reason,
-                epoll: Some(error.into()),
-            },
+        Self::Epoll {
+            reason,
+            is_unregistered_possible: forced.registration(Registration::Preferred).build().is_ok(),
         }
     }
 

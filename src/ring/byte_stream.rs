@@ -1,0 +1,131 @@
+//! Streams of bytes that are moved when they are ready: sockets of tokio's reactor, and whatever
+//! else can be read and written.
+
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{AddressFamily, RecvFlags};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A stream that can be read and written.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite {}
+
+impl<S: AsyncRead + AsyncWrite> Duplex for S {}
+
+pub(super) enum ByteStream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Other(Pin<Box<dyn Duplex>>),
+}
+
+impl ByteStream {
+    /// Registers a connected socket with the reactor of this thread.
+    ///
+    /// # Errors
+    ///
+    /// What `ioctl(2)` says, or the reactor.
+    pub(super) fn of_socket(descriptor: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&descriptor, true)?;
+        let family = rustix::net::getsockname(&descriptor)?.address_family();
+        Ok(if family == AddressFamily::UNIX {
+            Self::Unix(UnixStream::from_std(descriptor.into())?)
+        } else {
+            Self::Tcp(TcpStream::from_std(descriptor.into())?)
+        })
+    }
+
+    fn reader(&mut self) -> Pin<&mut dyn AsyncRead> {
+        match self {
+            Self::Tcp(stream) => Pin::<&mut TcpStream>::new(stream),
+            Self::Unix(stream) => Pin::<&mut UnixStream>::new(stream),
+            Self::Other(stream) => stream.as_mut(),
+        }
+    }
+
+    fn writer(&mut self) -> Pin<&mut dyn AsyncWrite> {
+        match self {
+            Self::Tcp(stream) => Pin::<&mut TcpStream>::new(stream),
+            Self::Unix(stream) => Pin::<&mut UnixStream>::new(stream),
+            Self::Other(stream) => stream.as_mut(),
+        }
+    }
+
+    /// Reads into `bytes` and returns how many came; zero is the end.
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(bytes);
+        ready!(self.reader().poll_read(context, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writer().poll_write(context, bytes)
+    }
+
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer().poll_flush(context)
+    }
+
+    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer().poll_shutdown(context)
+    }
+
+    /// Waits for something to read without any memory; `None` when the stream can't.
+    pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Option<Poll<io::Result<()>>> {
+        // The reactor still says so after the last read has taken all; only a look is sure.
+        loop {
+            let (ready, look) = match self {
+                Self::Tcp(stream) => (
+                    stream.poll_read_ready(context),
+                    stream.try_io(Interest::READABLE, || peek(stream)),
+                ),
+                Self::Unix(stream) => (
+                    stream.poll_read_ready(context),
+                    stream.try_io(Interest::READABLE, || peek(stream)),
+                ),
+                Self::Other(_) => return None,
+            };
+            match (ready, look) {
+                (Poll::Ready(Ok(())), Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                (Poll::Ready(Ok(())), look) => return Some(Poll::Ready(look)),
+                (ready, _) => return Some(ready),
+            }
+        }
+    }
+
+    /// Returns the descriptor, if this is a socket.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Tcp(stream) => Some(stream.as_fd()),
+            Self::Unix(stream) => Some(stream.as_fd()),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// Whether there is something to read, or the end.
+fn peek(socket: &impl AsFd) -> io::Result<()> {
+    rustix::net::recv(socket, &mut [0; 1], RecvFlags::PEEK)?;
+    Ok(())
+}
+
+impl fmt::Debug for ByteStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Tcp(_) => "Tcp",
+            Self::Unix(_) => "Unix",
+            Self::Other(_) => "Other",
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! The driver without a ring: a current-thread tokio runtime that waits in epoll, for hosts that
+//! forbid io_uring.
+
+use core::future::Future;
+use std::io;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
+
+/// tokio's runtime and the tasks of its thread.
+#[derive(Debug)]
+pub(super) struct EpollRing {
+    /// Ends before the runtime does.
+    tasks: LocalSet,
+    runtime: Runtime,
+}
+
+impl EpollRing {
+    /// # Errors
+    ///
+    /// What `epoll_create1(2)` says.
+    pub(super) fn start() -> io::Result<Self> {
+        Ok(Self {
+            tasks: LocalSet::new(),
+            runtime: Builder::new_current_thread().enable_all().build()?,
+        })
+    }
+
+    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.tasks.block_on(&self.runtime, future)
+    }
+}
