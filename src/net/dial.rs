@@ -65,7 +65,9 @@ pub async fn dial(
 ///
 /// Reads and writes go straight between the stream and the slots. What the stream's wakers need,
 /// such as tokio's reactor, has to be there: [`Backend::Epoll`](crate::Backend::Epoll) and
-/// [`Backend::TokioUring`](crate::Backend::TokioUring) have it.
+/// [`Backend::TokioUring`](crate::Backend::TokioUring) have it. [`Sender::close`](crate::Sender::close) shuts the stream
+/// down; where that says nothing to the peer, as with the pipes of tokio's children, the peer sees
+/// the end when both halves are dropped.
 ///
 /// # Errors
 ///
