@@ -64,8 +64,8 @@
 //!
 //! * [`protocol`]: handshake, records, keys, ciphers; slices in, slices out, no I/O.
 //! * `memory`: the arena, its slots, who holds them; all `unsafe` for memory.
-//! * `ring`: the driver; the only room that names io-uring, tokio-uring and tokio.
-//! * `net`: the edge: runtime, connections, what is re-exported here.
+//! * `ring`: the drivers; the only room that names io-uring, tokio-uring and tokio.
+//! * `net`: the edge: runtime, connections.
 //! * `handle`: the same from any thread and any executor: [`RingThreads`].
 
 extern crate alloc;
