@@ -66,6 +66,7 @@
 //! * `memory`: the arena, its slots, who holds them; all `unsafe` for memory.
 //! * `ring`: the drivers; the only room that names io-uring, tokio-uring and tokio.
 //! * `net`: the edge: runtime, connections.
+//! * `testing` (with the feature of that name): a wire in memory, for callers' tests.
 //! * `handle`: the same from any thread and any executor: [`RingThreads`].
 
 extern crate alloc;
@@ -78,6 +79,8 @@ mod memory;
 mod net;
 pub mod protocol;
 mod ring;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use handle::{
     QueueLimits, RemoteAcceptError, RemoteConnection, RemoteListener, RemoteReceiver, RemoteSender,

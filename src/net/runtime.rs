@@ -24,6 +24,8 @@ pub struct Builder {
     registration: Registration,
     backend: Backend,
     busy_poll: Duration,
+    #[cfg(feature = "testing")]
+    paused_time: bool,
 }
 
 impl Builder {
@@ -83,6 +85,16 @@ impl Builder {
         self
     }
 
+    /// Has time stand still while any task can run, and then move at once to the next timer. For
+    /// tests over [`testing::wire`](crate::testing::wire), on the epoll backend; what comes over
+    /// sockets takes its time, which is none here.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn paused_time(mut self) -> Self {
+        self.paused_time = true;
+        self
+    }
+
     /// Makes the pool and the ring. The runtime belongs to this thread.
     ///
     /// # Errors
@@ -119,6 +131,8 @@ impl Builder {
             entries: self.ring_entries,
             registration: self.registration,
             busy_poll: self.busy_poll,
+            #[cfg(feature = "testing")]
+            paused_time: self.paused_time,
         };
         let ring = Ring::start(settings, &pool)?;
         let context = Context::new(pool, Rc::clone(ring.state()));
@@ -142,6 +156,8 @@ impl Default for Builder {
             registration: Registration::default(),
             backend: Backend::default(),
             busy_poll: Duration::ZERO,
+            #[cfg(feature = "testing")]
+            paused_time: false,
         }
     }
 }

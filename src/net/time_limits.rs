@@ -158,7 +158,7 @@ pub(crate) fn watch(link: &Rc<Link>, limits: TimeLimits) {
 
 /// Looks at the connections until there is none.
 async fn tick(context: Rc<Context>) {
-    while let Some(duration) = look_at_all(&context.watched, Instant::now()) {
+    while let Some(duration) = look_at_all(&context.watched, ring::now()) {
         ring::sleep(duration).await;
     }
     context.watched.ticking.set(false);

@@ -20,9 +20,23 @@ impl EpollRing {
     ///
     /// What `epoll_create1(2)` says.
     pub(super) fn start() -> io::Result<Self> {
+        Self::from_builder(&mut Builder::new_current_thread())
+    }
+
+    /// Starts with time that moves only when every task waits.
+    ///
+    /// # Errors
+    ///
+    /// What `epoll_create1(2)` says.
+    #[cfg(feature = "testing")]
+    pub(super) fn start_paused() -> io::Result<Self> {
+        Self::from_builder(Builder::new_current_thread().start_paused(true))
+    }
+
+    fn from_builder(builder: &mut Builder) -> io::Result<Self> {
         Ok(Self {
             tasks: LocalSet::new(),
-            runtime: Builder::new_current_thread().enable_all().build()?,
+            runtime: builder.enable_all().build()?,
         })
     }
 

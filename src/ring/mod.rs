@@ -47,6 +47,8 @@ use epoll::EpollRing;
 use native::{NativeRing, Queue};
 use tokio_uring::TokioUringRing;
 
+#[cfg(feature = "testing")]
+pub(crate) use ::tokio::io::ReadBuf;
 pub(crate) use ::tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) use byte_stream::Duplex;
 pub(crate) use endpoint::{Endpoint, UnixName};
@@ -55,6 +57,7 @@ pub(crate) use network::{Acceptor, PathOptions, connect, resolve};
 pub(crate) use operation::{Completion, Operation};
 pub(crate) use socket::{ShutdownSide, Socket};
 pub use start_error::StartError;
+pub(crate) use task::now;
 pub use task::{Task, sleep, spawn, timeout};
 
 /// Who moves bytes and runs the tasks of a thread.
@@ -161,6 +164,9 @@ pub(crate) struct RingSettings {
     pub(crate) registration: Registration,
     /// How long to look for something to do before waiting in the kernel.
     pub(crate) busy_poll: Duration,
+    /// Whether time moves only when every task waits.
+    #[cfg(feature = "testing")]
+    pub(crate) paused_time: bool,
 }
 
 /// A ring, or what takes its place, and the single-threaded executor that turns it.
@@ -186,6 +192,10 @@ impl Ring {
     ///
     /// [`StartError`] names what is missing and what to do.
     pub(crate) fn start(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
+        #[cfg(feature = "testing")]
+        if settings.paused_time {
+            return Self::start_paused(settings.backend);
+        }
         match settings.backend {
             Backend::Auto => match Self::start_native(settings, pool) {
                 Err(reason) if reason.is_lack_of_ring() => Self::fall_back(reason),
@@ -222,6 +232,18 @@ impl Ring {
         let state = RingState::new(Backend::Uring, Some(Rc::clone(ring.queue())));
         register_with(|| ring.register(pool), settings.registration, pool, &state)?;
         Ok(Self::new(Inner::Native(ring), state))
+    }
+
+    #[cfg(feature = "testing")]
+    fn start_paused(backend: Backend) -> Result<Self, StartError> {
+        if !matches!(backend, Backend::Auto | Backend::Epoll) {
+            return Err(StartError::Configuration(
+                "a ring has no time that can be paused; use Backend::Epoll",
+            ));
+        }
+        let ring = EpollRing::start_paused().map_err(StartError::Epoll)?;
+        let state = RingState::new(Backend::Epoll, None);
+        Ok(Self::new(Inner::Epoll(ring), state))
     }
 
     fn start_epoll() -> Result<Self, StartError> {

@@ -6,6 +6,7 @@ use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
+use std::time::Instant;
 
 use super::native;
 
@@ -87,6 +88,15 @@ where
         Err(future) => Handle::Tokio(tokio::task::spawn_local(future)),
     };
     Task { handle }
+}
+
+/// Returns the time that timers go by.
+pub(crate) fn now() -> Instant {
+    #[cfg(feature = "testing")]
+    if !native::NativeRing::is_inside_executor() {
+        return tokio::time::Instant::now().into_std();
+    }
+    Instant::now()
 }
 
 /// Waits for `duration`, to the millisecond or so.
