@@ -69,6 +69,11 @@
 //! * `testing` (with the feature of that name): a wire in memory, for callers' tests.
 //! * `handle`: the same from any thread and any executor: [`RingThreads`].
 
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, unused_imports, reason = "what only a ring needs")
+)]
+
 extern crate alloc;
 
 mod handle;
@@ -95,9 +100,9 @@ pub use net::{
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};
 pub use protocol::record::{CupsVersion, OpenError};
-pub use ring::{
-    Backend, Inspection, Registration, StartError, Support, SystemCall, Task, sleep, spawn, timeout,
-};
+pub use ring::{Backend, Registration, StartError, Task, sleep, spawn, timeout};
+#[cfg(target_os = "linux")]
+pub use ring::{Inspection, Support, SystemCall};
 
 /// Runs the README's example.
 #[cfg(doctest)]

@@ -6,7 +6,9 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use std::io;
 
-use rustix::mm::{Advice, MapFlags, ProtFlags};
+#[cfg(target_os = "linux")]
+use rustix::mm::Advice;
+use rustix::mm::{MapFlags, ProtFlags};
 
 /// Where transparent huge pages begin on x86_64 and on aarch64 with 4 KiB pages, in bytes.
 const HUGE_PAGE_SIZE: usize = 2 * 1024 * 1024;
@@ -72,12 +74,18 @@ impl Mapping {
             mapped_length,
         };
         // Each of these only improves matters; a kernel built without one is no reason to stop.
-        mapping.advise(Advice::LinuxHugepage);
-        mapping.advise(Advice::LinuxDontDump);
-        mapping.advise(Advice::LinuxDontFork);
+        #[cfg(target_os = "linux")]
+        for advice in [
+            Advice::LinuxHugepage,
+            Advice::LinuxDontDump,
+            Advice::LinuxDontFork,
+        ] {
+            mapping.advise(advice);
+        }
         Ok(mapping)
     }
 
+    #[cfg(target_os = "linux")]
     fn advise(&self, advice: Advice) {
         // SAFETY: the range is exactly our own mapping; none of the advices used discards or
         // changes contents in this process.

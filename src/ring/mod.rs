@@ -17,20 +17,31 @@
 //! * [`StartError`]: why there is no ring, in words that say what to change.
 
 mod byte_stream;
+mod completion;
+mod descriptor;
 mod endpoint;
 mod epoll;
+#[cfg(target_os = "linux")]
 mod inspection;
+#[cfg(target_os = "linux")]
 mod native;
 mod network;
+#[cfg(not(target_os = "linux"))]
+mod no_operation;
+#[cfg(target_os = "linux")]
 mod operation;
 mod pollable;
+#[cfg(target_os = "linux")]
 mod probe;
+#[cfg(target_os = "linux")]
 mod requirement;
+#[cfg(target_os = "linux")]
 mod ring_socket;
 mod socket;
 mod start_error;
 mod stream_socket;
 mod task;
+#[cfg(target_os = "linux")]
 mod tokio_uring;
 mod unix_path;
 
@@ -44,17 +55,24 @@ use std::sync::Once;
 
 use crate::memory::Pool;
 use epoll::EpollRing;
+#[cfg(target_os = "linux")]
 use native::{NativeRing, Queue};
+#[cfg(target_os = "linux")]
 use tokio_uring::TokioUringRing;
 
 #[cfg(feature = "testing")]
 pub(crate) use ::tokio::io::ReadBuf;
 pub(crate) use ::tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) use byte_stream::Duplex;
+pub(crate) use completion::Completion;
 pub(crate) use endpoint::{Endpoint, UnixName};
+#[cfg(target_os = "linux")]
 pub use inspection::{Inspection, Support, SystemCall};
 pub(crate) use network::{Acceptor, PathOptions, connect, resolve};
-pub(crate) use operation::{Completion, Operation};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use no_operation::Operation;
+#[cfg(target_os = "linux")]
+pub(crate) use operation::Operation;
 pub(crate) use socket::{ShutdownSide, Socket};
 pub use start_error::StartError;
 pub(crate) use task::now;
@@ -103,24 +121,27 @@ pub(crate) struct RingState {
     idle: RefCell<Option<Waker>>,
     registered: Cell<bool>,
     /// The native driver's queues.
+    #[cfg(target_os = "linux")]
     queue: Option<Rc<Queue>>,
 }
 
 impl RingState {
-    fn new(backend: Backend, queue: Option<Rc<Queue>>) -> Rc<Self> {
-        Rc::new(Self {
+    fn new(backend: Backend) -> Self {
+        Self {
             backend,
             in_flight: Cell::new(0),
             idle: RefCell::new(None),
             registered: Cell::new(false),
-            queue,
-        })
+            #[cfg(target_os = "linux")]
+            queue: None,
+        }
     }
 
     pub(crate) fn backend(&self) -> Backend {
         self.backend
     }
 
+    #[cfg(target_os = "linux")]
     fn queue(&self) -> Option<&Rc<Queue>> {
         self.queue.as_ref()
     }
@@ -180,7 +201,9 @@ pub(crate) struct Ring {
 
 #[derive(Debug)]
 enum Inner {
+    #[cfg(target_os = "linux")]
     Native(NativeRing),
+    #[cfg(target_os = "linux")]
     TokioUring(TokioUringRing),
     Epoll(EpollRing),
 }
@@ -208,13 +231,7 @@ impl Ring {
                      Backend::Uring, or no busy polling",
                 ))
             }
-            Backend::TokioUring => {
-                let state = RingState::new(Backend::TokioUring, None);
-                let ring = TokioUringRing::start(settings.entries, &state)?;
-                let register = || ring.register(pool);
-                register_with(register, settings.registration, pool, &state)?;
-                Ok(Self::new(Inner::TokioUring(ring), state))
-            }
+            Backend::TokioUring => Self::start_tokio_uring(settings, pool),
             Backend::Epoll => Self::start_epoll(),
         }
     }
@@ -227,11 +244,34 @@ impl Ring {
         }
     }
 
+    #[cfg(target_os = "linux")]
     fn start_native(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
         let ring = NativeRing::start(settings.entries, settings.busy_poll)?;
-        let state = RingState::new(Backend::Uring, Some(Rc::clone(ring.queue())));
+        let state = RingState {
+            queue: Some(Rc::clone(ring.queue())),
+            ..RingState::new(Backend::Uring)
+        };
         register_with(|| ring.register(pool), settings.registration, pool, &state)?;
-        Ok(Self::new(Inner::Native(ring), state))
+        Ok(Self::new(Inner::Native(ring), state.into()))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn start_tokio_uring(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
+        let state = Rc::new(RingState::new(Backend::TokioUring));
+        let ring = TokioUringRing::start(settings.entries, &state)?;
+        register_with(|| ring.register(pool), settings.registration, pool, &state)?;
+        Ok(Self::new(Inner::TokioUring(ring), state))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn start_native(_settings: RingSettings, _pool: &Pool) -> Result<Self, StartError> {
+        let call = "io_uring_setup";
+        Err(StartError::Unavailable { call })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn start_tokio_uring(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
+        Self::start_native(settings, pool)
     }
 
     #[cfg(feature = "testing")]
@@ -242,14 +282,14 @@ impl Ring {
             ));
         }
         let ring = EpollRing::start_paused().map_err(StartError::Epoll)?;
-        let state = RingState::new(Backend::Epoll, None);
-        Ok(Self::new(Inner::Epoll(ring), state))
+        let state = RingState::new(Backend::Epoll);
+        Ok(Self::new(Inner::Epoll(ring), state.into()))
     }
 
     fn start_epoll() -> Result<Self, StartError> {
         let ring = EpollRing::start().map_err(StartError::Epoll)?;
-        let state = RingState::new(Backend::Epoll, None);
-        Ok(Self::new(Inner::Epoll(ring), state))
+        let state = RingState::new(Backend::Epoll);
+        Ok(Self::new(Inner::Epoll(ring), state.into()))
     }
 
     fn fall_back(reason: StartError) -> Result<Self, StartError> {
@@ -284,7 +324,9 @@ impl Ring {
     /// Runs `future` and the tasks of this ring until it is done.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         match &self.inner {
+            #[cfg(target_os = "linux")]
             Inner::Native(ring) => ring.block_on(future),
+            #[cfg(target_os = "linux")]
             Inner::TokioUring(ring) => ring.block_on(future),
             Inner::Epoll(ring) => ring.block_on(future),
         }
@@ -292,11 +334,15 @@ impl Ring {
 
     /// Whether a `block_on` would panic, because this thread is inside an executor already.
     pub(crate) fn is_inside_executor(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        if NativeRing::is_inside_executor() {
+            return true;
+        }
         match self.inner {
-            Inner::Native(_) => NativeRing::is_inside_executor(),
-            Inner::TokioUring(_) | Inner::Epoll(_) => {
-                NativeRing::is_inside_executor() || TokioUringRing::is_inside_executor()
-            }
+            // Its own loop goes into a tokio runtime, not a tokio runtime into another.
+            #[cfg(target_os = "linux")]
+            Inner::Native(_) => false,
+            _ => tokio::runtime::Handle::try_current().is_ok(),
         }
     }
 
@@ -306,6 +352,7 @@ impl Ring {
     }
 }
 
+#[cfg(target_os = "linux")]
 /// Registers the arena as far as `registration` asks for it.
 fn register_with(
     register: impl FnOnce() -> io::Result<()>,

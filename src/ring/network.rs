@@ -6,12 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
-    ipproto, listen, socket_with, sockopt,
-};
+use rustix::net::{AddressFamily, SocketAddrAny, bind, getsockname, ipproto, listen, sockopt};
 use tokio::sync::oneshot;
 
+use super::descriptor;
 use super::pollable::Pollable;
 use super::unix_path::UnixPath;
 use super::{Endpoint, RingState, UnixName};
@@ -44,8 +42,7 @@ fn new_socket(endpoint: &Endpoint) -> io::Result<OwnedFd> {
         Endpoint::Internet(SocketAddr::V6(_)) => (AddressFamily::INET6, Some(ipproto::TCP)),
         Endpoint::Unix(_) => (AddressFamily::UNIX, None),
     };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socket_with(family, SocketType::STREAM, flags, protocol)?)
+    descriptor::stream_socket(family, protocol)
 }
 
 /// Connects to `endpoint`. Dropping the future closes the socket. The socket is not blocking.
@@ -146,9 +143,8 @@ impl Acceptor {
 }
 
 fn accept_now(descriptor: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     loop {
-        match acceptfrom_with(descriptor, flags) {
+        match descriptor::accept(descriptor) {
             Err(Errno::INTR) => {}
             accepted => return Ok(accepted?),
         }

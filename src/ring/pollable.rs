@@ -26,6 +26,7 @@ pub(super) struct Pollable {
 
 #[derive(Debug)]
 enum Inner {
+    #[cfg(target_os = "linux")]
     Ring {
         descriptor: Rc<OwnedFd>,
         state: Rc<RingState>,
@@ -41,6 +42,7 @@ impl Pollable {
     /// What the reactor says.
     pub(super) fn new(descriptor: OwnedFd, state: &Rc<RingState>) -> io::Result<Self> {
         let inner = match state.backend() {
+            #[cfg(target_os = "linux")]
             Backend::Uring => Inner::Ring {
                 descriptor: Rc::new(descriptor),
                 state: Rc::clone(state),
@@ -58,6 +60,7 @@ impl Pollable {
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         match &self.inner {
+            #[cfg(target_os = "linux")]
             Inner::Ring { descriptor, .. } => descriptor.as_fd(),
             Inner::Reactor(descriptor) => descriptor.get_ref().as_fd(),
         }
@@ -81,6 +84,7 @@ impl Pollable {
         operation: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         match &self.inner {
+            #[cfg(target_os = "linux")]
             Inner::Ring {
                 descriptor,
                 state,
@@ -115,6 +119,7 @@ impl Pollable {
     /// What the wait says, not the attempt.
     pub(super) async fn writable(&self) -> io::Result<()> {
         match &self.inner {
+            #[cfg(target_os = "linux")]
             Inner::Ring {
                 descriptor, state, ..
             } => Operation::writable(state, descriptor)
@@ -132,6 +137,7 @@ impl Pollable {
     /// When a wait is in flight.
     pub(super) fn into_descriptor(self) -> io::Result<OwnedFd> {
         match self.inner {
+            #[cfg(target_os = "linux")]
             Inner::Ring {
                 descriptor,
                 waiting,

@@ -7,6 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use super::byte_stream::{ByteStream, Duplex};
+#[cfg(target_os = "linux")]
 use super::ring_socket::RingSocket;
 use super::stream_socket::StreamSocket;
 use super::{Backend, Completion, Operation, RingState};
@@ -32,6 +33,7 @@ pub(crate) struct Socket {
 #[derive(Debug)]
 enum Kind {
     /// The kernel has the memory of what is in flight.
+    #[cfg(target_os = "linux")]
     Ring(RingSocket),
     /// The memory stays here until the stream is ready.
     Stream(StreamSocket),
@@ -41,6 +43,7 @@ enum Kind {
 macro_rules! dispatch {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match &$self.kind {
+            #[cfg(target_os = "linux")]
             Kind::Ring(socket) => socket.$method($($argument),*),
             Kind::Stream(socket) => socket.$method($($argument),*),
         }
@@ -55,11 +58,14 @@ impl Socket {
     /// What `ioctl(2)` says, or the reactor.
     pub(crate) fn new(descriptor: OwnedFd, state: &Rc<RingState>) -> io::Result<Self> {
         let kind = match state.backend() {
-            Backend::Epoll => Kind::Stream(StreamSocket::new(
+            #[cfg(target_os = "linux")]
+            Backend::Uring | Backend::TokioUring => {
+                Kind::Ring(RingSocket::new(descriptor, Rc::clone(state))?)
+            }
+            _ => Kind::Stream(StreamSocket::new(
                 ByteStream::of_socket(descriptor)?,
                 Rc::clone(state),
             )),
-            _ => Kind::Ring(RingSocket::new(descriptor, Rc::clone(state))?),
         };
         Ok(Self { kind })
     }
@@ -132,6 +138,7 @@ impl Socket {
     /// Says the end of our writing in the stream's own way. Nothing may be in flight.
     pub(crate) fn poll_end_writing(&self, context: &mut Context<'_>) -> Poll<()> {
         match &self.kind {
+            #[cfg(target_os = "linux")]
             Kind::Ring(_) => {
                 self.shutdown(ShutdownSide::Write);
                 Poll::Ready(())
@@ -151,6 +158,7 @@ impl Socket {
     /// collected; without, nothing is in flight any more.
     pub(crate) fn cancel(&self) -> Option<Operation> {
         match &self.kind {
+            #[cfg(target_os = "linux")]
             Kind::Ring(socket) => Some(socket.cancel()),
             Kind::Stream(socket) => {
                 socket.cancel();
@@ -161,14 +169,20 @@ impl Socket {
 
     /// Returns process, user and group id at the other end of a Unix-domain socket.
     pub(crate) fn peer_credentials(&self) -> Option<(u32, u32, u32)> {
-        let descriptor = match &self.kind {
-            Kind::Ring(socket) => socket.descriptor(),
-            Kind::Stream(socket) => return socket.with_descriptor(credentials).flatten(),
-        };
-        credentials(descriptor)
+        match &self.kind {
+            #[cfg(target_os = "linux")]
+            Kind::Ring(socket) => credentials(socket.descriptor()),
+            Kind::Stream(socket) => socket.with_descriptor(credentials).flatten(),
+        }
     }
 }
 
+#[cfg(not(target_os = "linux"))]
+fn credentials(_descriptor: BorrowedFd<'_>) -> Option<(u32, u32, u32)> {
+    None
+}
+
+#[cfg(target_os = "linux")]
 fn credentials(descriptor: BorrowedFd<'_>) -> Option<(u32, u32, u32)> {
     let credentials = rustix::net::sockopt::socket_peercred(descriptor).ok()?;
     let process = u32::try_from(rustix::process::Pid::as_raw(Some(credentials.pid))).ok()?;

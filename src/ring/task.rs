@@ -1,5 +1,6 @@
 //! Tasks and timers on this thread, by whichever driver it runs.
 
+#[cfg(target_os = "linux")]
 use core::cell::RefCell;
 use core::fmt;
 use core::future::{Future, poll_fn};
@@ -8,6 +9,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::time::Instant;
 
+#[cfg(target_os = "linux")]
 use super::native;
 
 /// A task that runs on the ring's thread. Await it for its output; drop it to let it run on.
@@ -17,6 +19,7 @@ pub struct Task<T> {
 
 enum Handle<T> {
     /// Empty once it was aborted.
+    #[cfg(target_os = "linux")]
     Native(RefCell<Option<async_task::Task<T>>>),
     Tokio(tokio::task::JoinHandle<T>),
 }
@@ -28,6 +31,7 @@ impl<T> Task<T> {
     /// Stops the task at its next wait.
     pub fn abort(&self) {
         match &self.handle {
+            #[cfg(target_os = "linux")]
             Handle::Native(task) => drop(task.take()),
             Handle::Tokio(task) => task.abort(),
         }
@@ -42,6 +46,7 @@ impl<T> Future for Task<T> {
     /// If the task panicked, with its panic; and if it was aborted.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         match &mut self.handle {
+            #[cfg(target_os = "linux")]
             Handle::Native(task) => {
                 let task = task.get_mut().as_mut().expect(ABORTED);
                 Pin::new(task).poll(context)
@@ -59,6 +64,7 @@ impl<T> Future for Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
         if let Handle::Native(task) = &mut self.handle
             && let Some(task) = task.get_mut().take()
         {
@@ -83,17 +89,31 @@ pub fn spawn<F>(future: F) -> Task<F::Output>
 where
     F: Future + 'static,
 {
-    let handle = match native::try_spawn(future) {
-        Ok(task) => Handle::Native(RefCell::new(Some(task))),
-        Err(future) => Handle::Tokio(tokio::task::spawn_local(future)),
+    #[cfg(target_os = "linux")]
+    let future = match native::try_spawn(future) {
+        Ok(task) => {
+            let handle = Handle::Native(RefCell::new(Some(task)));
+            return Task { handle };
+        }
+        Err(future) => future,
     };
+    let handle = Handle::Tokio(tokio::task::spawn_local(future));
     Task { handle }
+}
+
+/// Whether this thread is inside the native driver.
+#[cfg(feature = "testing")]
+fn is_native() -> bool {
+    #[cfg(target_os = "linux")]
+    return native::NativeRing::is_inside_executor();
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
 /// Returns the time that timers go by.
 pub(crate) fn now() -> Instant {
     #[cfg(feature = "testing")]
-    if !native::NativeRing::is_inside_executor() {
+    if !is_native() {
         return tokio::time::Instant::now().into_std();
     }
     Instant::now()
@@ -105,10 +125,11 @@ pub(crate) fn now() -> Instant {
 ///
 /// Outside [`Runtime::block_on`](crate::Runtime::block_on).
 pub async fn sleep(duration: Duration) {
-    match native::try_sleep(duration) {
-        Some(sleep) => sleep.await,
-        None => tokio::time::sleep(duration).await,
+    #[cfg(target_os = "linux")]
+    if let Some(sleep) = native::try_sleep(duration) {
+        return sleep.await;
     }
+    tokio::time::sleep(duration).await;
 }
 
 /// Gives `future` until `duration` has passed; `None` when it took longer.

@@ -7,10 +7,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+use rustix::net::{AddressFamily, bind, connect};
 
-use super::UnixName;
 use super::network::PathOptions;
+use super::{UnixName, descriptor};
 
 /// A path that a socket of ours is bound to. Dropping it removes the file, if it is still ours.
 #[derive(Debug)]
@@ -63,8 +63,7 @@ fn is_dead(path: &Path) -> io::Result<bool> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Ok(false);
     }
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let probe = descriptor::stream_socket(AddressFamily::UNIX, None)?;
     let address = UnixName::Path(path.to_owned()).to_address()?;
     Ok(connect(&probe, &address) == Err(Errno::CONNREFUSED))
 }

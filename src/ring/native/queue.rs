@@ -17,7 +17,8 @@ use rustix::io::Errno;
 use slab::Slab;
 
 use crate::memory::Pool;
-use crate::ring::operation::{Completion, Held, POLLIN};
+use crate::ring::Completion;
+use crate::ring::operation::{Held, POLLIN};
 
 /// What the wake-up descriptor's readiness is known by; no slab grows that far.
 const WAKE_UP: u64 = u64::MAX;

@@ -45,10 +45,6 @@ impl TokioUringRing {
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
     }
-
-    pub(super) fn is_inside_executor() -> bool {
-        tokio::runtime::Handle::try_current().is_ok()
-    }
 }
 
 impl core::fmt::Debug for TokioUringRing {

@@ -7,7 +7,8 @@ use core::task::{Context, Poll, Waker};
 use io_uring::{cqueue, squeue};
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
-use crate::ring::operation::{Completion, Held};
+use crate::ring::Completion;
+use crate::ring::operation::Held;
 
 /// A submitted operation. Dropping it cancels nothing, and its memory stays the kernel's for good.
 pub(crate) struct Oneshot {
