@@ -12,9 +12,10 @@ use crate::memory::Acquire;
 
 /// Sends through a [`Sender`], made by [`Sender::into_sink`]. Allocates nothing.
 ///
-/// A message is sealed where it is given, unless the submission buffer is full: then the sink
-/// keeps this one message until there is room, and is not ready for another. What it keeps when
-/// it is dropped is not sent; flush or close it first. Left alone while it waits for room it may
+/// A message is sealed where it is given if the submission buffer has room for it. If it is full,
+/// or there is none because nothing was being sent, the sink keeps this one message until it is
+/// polled again; so flush after the last of several. What it keeps when it is dropped is not
+/// sent; flush or close it first. Left alone while it waits for room it may
 /// hold a slot that others of its thread wait for.
 ///
 /// A message that is too large is an error of `start_send` and leaves the sink usable; every other

@@ -152,6 +152,7 @@ fn look(contender: Contender) -> (RGBColor, u32, bool) {
         Contender::Ringseal(Drive::Native, version) => (RGBColor(213, 94, 0), 4, version == 0),
         Contender::Ringseal(Drive::BusyPolling, _) => (RGBColor(230, 159, 0), 2, false),
         Contender::Ringseal(Drive::TokioUring, _) => (RGBColor(230, 159, 0), 2, true),
+        Contender::Ringseal(Drive::Epoll, _) => (RGBColor(213, 94, 0), 2, true),
         Contender::Commonware(RuntimeKind::Tokio, version) => {
             (RGBColor(0, 114, 178), 2, version == 0)
         }

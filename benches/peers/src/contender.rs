@@ -73,7 +73,7 @@ impl Handshakes {
 /// One implementation on one wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
-    /// This crate, with how its ring is driven and the version of both layers of the commonware
+    /// This crate, with what drives it and the version of both layers of the commonware
     /// wire.
     Ringseal(Drive, u8),
     /// commonware-stream, with its runtime and the version of both layers.
@@ -90,10 +90,11 @@ pub enum Contender {
 
 impl Contender {
     /// Everybody, ours first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ringseal(Drive::Native, 1),
         Self::Ringseal(Drive::BusyPolling, 1),
         Self::Ringseal(Drive::TokioUring, 1),
+        Self::Ringseal(Drive::Epoll, 1),
         Self::Commonware(RuntimeKind::Tokio, 1),
         Self::Commonware(RuntimeKind::IoUring, 1),
         Self::Ringseal(Drive::Native, 0),

@@ -1,4 +1,4 @@
-//! ringseal on the same work as its peers: one thread and one ring for each end.
+//! ringseal on the same work as its peers: one thread for each end.
 
 use std::net::TcpStream;
 use std::sync::mpsc;
@@ -11,15 +11,17 @@ use ringseal::{
 
 use crate::contender::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
 
-/// How the ring of a thread is driven.
+/// What drives a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drive {
-    /// By the native driver, which sleeps when it has nothing to do.
+    /// A ring, by the native driver, which sleeps when it has nothing to do.
     Native,
-    /// By the native driver, which looks for something to do before it sleeps.
+    /// A ring, by the native driver, which looks for something to do before it sleeps.
     BusyPolling,
-    /// By tokio-uring.
+    /// A ring, by tokio-uring.
     TokioUring,
+    /// Epoll, without a ring.
+    Epoll,
 }
 
 /// How long to look before sleeping.
@@ -31,6 +33,7 @@ impl Drive {
             Self::Native => "ringseal",
             Self::BusyPolling => "ringseal busy polling",
             Self::TokioUring => "ringseal on tokio-uring",
+            Self::Epoll => "ringseal on epoll",
         }
     }
 
@@ -40,8 +43,9 @@ impl Drive {
             Self::Native => builder.backend(Backend::Uring),
             Self::BusyPolling => builder.backend(Backend::Uring).busy_poll(BUSY_POLL),
             Self::TokioUring => builder.backend(Backend::TokioUring),
+            Self::Epoll => builder.backend(Backend::Epoll),
         };
-        builder.build().expect("io_uring")
+        builder.build().expect("this host gives what is measured")
     }
 }
 

@@ -55,6 +55,7 @@ fn ringseal_does_it_all() {
         Contender::Ringseal(Drive::Native, 1),
         Contender::Ringseal(Drive::BusyPolling, 1),
         Contender::Ringseal(Drive::TokioUring, 1),
+        Contender::Ringseal(Drive::Epoll, 1),
     ] {
         streams(contender);
         pings(contender);

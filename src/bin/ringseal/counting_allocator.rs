@@ -84,10 +84,10 @@ unsafe impl GlobalAlloc for CountingAllocator {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn blocks_of_this_thread_are_counted_and_those_of_others_are_not() {
+        use super::Allocations;
+
         let before = Allocations::of_this_thread();
         let mut block: Vec<u8> = Vec::with_capacity(100);
         block.reserve_exact(300);
