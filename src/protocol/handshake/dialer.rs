@@ -7,7 +7,7 @@
 use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Schedule};
 use super::{HandshakeError, Parameters, Role, Session, Window};
-use crate::protocol::identity::{Identity, PublicKey, Verification};
+use crate::protocol::identity::{Identity, PublicKey, Verifier};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -28,7 +28,7 @@ struct Waiting {
     secret: StaticSecret,
     keys: Keys,
     window: Window,
-    verification: Verification,
+    verifier: Verifier,
 }
 
 impl Dialer {
@@ -54,7 +54,7 @@ impl Dialer {
             dialer: identity.public_key(),
             listener: peer,
         };
-        parameters.check_peer(keys.dialer, peer)?;
+        let verifier = parameters.check_peer(keys.dialer, peer)?;
         let secret = draw_secret(rng);
         let ephemeral = Ephemeral::from(&secret).to_bytes();
         let schedule = Schedule::offer(
@@ -73,7 +73,7 @@ impl Dialer {
             secret,
             keys,
             window: parameters.window(now_ms),
-            verification: parameters.verification,
+            verifier,
         });
         Ok(Self {
             waiting: Some(waiting),
@@ -126,7 +126,7 @@ impl Waiting {
             secret,
             keys,
             window,
-            verification,
+            verifier,
         } = *self;
         let mut fields = reader.fields();
         let time = fields.take_u64()?;
@@ -137,7 +137,7 @@ impl Waiting {
         window.check(time)?;
         schedule.answer(time, keys.dialer, &ephemeral);
         let payload = schedule.signing_payload();
-        if !keys.listener.verifies(&payload, &signature, verification) {
+        if !verifier.verifies(&payload, &signature) {
             return Err(HandshakeError::BadSignature);
         }
         let shared = secret.diffie_hellman(&ephemeral.into());

@@ -9,7 +9,7 @@ use super::dialer::draw_secret;
 use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Outcome, Schedule};
 use super::{HandshakeError, Parameters, Role, Session};
-use crate::protocol::identity::{Identity, PublicKey};
+use crate::protocol::identity::{Identity, PublicKey, Verifier};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,10 +31,16 @@ pub struct Listener {
 enum State {
     Prelude(FrameReader),
     /// Waits for the answer about the claimed key.
-    Admission(PublicKey),
-    Syn(PublicKey, FrameReader),
+    Admission(Box<Claim>),
+    Syn(Box<Claim>, FrameReader),
     Ack(Box<Answered>),
     Finished,
+}
+
+/// Whom the dialer claims to be.
+struct Claim {
+    peer: PublicKey,
+    verifier: Verifier,
 }
 
 /// What is kept between SynAck and Ack.
@@ -115,18 +121,19 @@ impl Listener {
                     }
                     self.state = State::Prelude(reader);
                 }
-                State::Admission(peer) => {
-                    self.state = State::Admission(peer);
+                State::Admission(claim) => {
+                    let peer = claim.peer;
+                    self.state = State::Admission(claim);
                     return Ok((total, ListenerEvent::Admit(peer)));
                 }
-                State::Syn(peer, mut reader) => {
+                State::Syn(claim, mut reader) => {
                     let (consumed, complete) = reader.receive(rest)?;
                     total += consumed;
                     if complete {
-                        self.state = self.syn(peer, &reader, now_ms, rng, output)?;
+                        self.state = self.syn(&claim, &reader, now_ms, rng, output)?;
                         continue;
                     }
-                    self.state = State::Syn(peer, reader);
+                    self.state = State::Syn(claim, reader);
                 }
                 State::Ack(mut answered) => {
                     let (consumed, complete) = answered.frame.receive(rest)?;
@@ -153,32 +160,33 @@ impl Listener {
     /// [`HandshakeError::Finished`] if nothing was asked; both are final.
     pub fn admit(&mut self, admitted: bool) -> Result<(), HandshakeError> {
         match core::mem::replace(&mut self.state, State::Finished) {
-            State::Admission(peer) if admitted => {
-                self.state = State::Syn(peer, FrameReader::new(frame::SYN_LEN));
+            State::Admission(claim) if admitted => {
+                self.state = State::Syn(claim, FrameReader::new(frame::SYN_LEN));
                 Ok(())
             }
-            State::Admission(peer) => Err(HandshakeError::PeerRejected(peer)),
+            State::Admission(claim) => Err(HandshakeError::PeerRejected(claim.peer)),
             _ => Err(HandshakeError::Finished),
         }
     }
 
-    fn prelude(&self, reader: &FrameReader) -> Result<PublicKey, HandshakeError> {
+    fn prelude(&self, reader: &FrameReader) -> Result<Box<Claim>, HandshakeError> {
         let claimed = reader.fields().take()?;
         let peer = PublicKey::from_unchecked(claimed);
-        self.parameters
-            .check_peer(self.identity.public_key(), peer)?;
-        Ok(peer)
+        let own = self.identity.public_key();
+        let verifier = self.parameters.check_peer(own, peer)?;
+        Ok(Box::new(Claim { peer, verifier }))
     }
 
     fn syn(
         &self,
-        peer: PublicKey,
+        claim: &Claim,
         reader: &FrameReader,
         now_ms: u64,
         rng: &mut impl CryptoRng,
         output: &mut Vec<u8>,
     ) -> Result<State, HandshakeError> {
         let parameters = &self.parameters;
+        let peer = claim.peer;
         let mut fields = reader.fields();
         let time = fields.take_u64()?;
         let their_ephemeral = fields.take()?;
@@ -197,7 +205,7 @@ impl Listener {
             &their_ephemeral,
         );
         let payload = schedule.signing_payload();
-        if !peer.verifies(&payload, &signature, parameters.verification) {
+        if !claim.verifier.verifies(&payload, &signature) {
             return Err(HandshakeError::BadSignature);
         }
 
