@@ -4,6 +4,7 @@
 //! waits for one message, SynAck, and answers it with Ack. The window of
 //! accepted times is fixed at construction and not moved when SynAck comes.
 
+use super::ephemeral::Ephemeral;
 use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Schedule};
 use super::{HandshakeError, Parameters, Role, Session, Window};
@@ -12,8 +13,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use rand_core::CryptoRng;
-use x25519_dalek::{PublicKey as Ephemeral, StaticSecret};
-use zeroize::Zeroizing;
 
 /// A handshake in progress with a listener whose key is known.
 pub struct Dialer {
@@ -25,7 +24,7 @@ pub struct Dialer {
 struct Waiting {
     frame: FrameReader,
     schedule: Schedule,
-    secret: StaticSecret,
+    secret: Ephemeral,
     keys: Keys,
     window: Window,
     verifier: Verifier,
@@ -55,8 +54,8 @@ impl Dialer {
             listener: peer,
         };
         let verifier = parameters.check_peer(keys.dialer, peer)?;
-        let secret = draw_secret(rng);
-        let ephemeral = Ephemeral::from(&secret).to_bytes();
+        let secret = Ephemeral::draw(rng);
+        let ephemeral = secret.public_key();
         let schedule = Schedule::offer(
             parameters.version,
             &parameters.namespace,
@@ -140,11 +139,10 @@ impl Waiting {
         if !verifier.verifies(&payload, &signature) {
             return Err(HandshakeError::BadSignature);
         }
-        let shared = secret.diffie_hellman(&ephemeral.into());
-        if !shared.was_contributory() {
-            return Err(HandshakeError::BadEphemeral);
-        }
-        let outcome = schedule.finish(shared.as_bytes());
+        let shared = secret
+            .agree(&ephemeral)
+            .ok_or(HandshakeError::BadEphemeral)?;
+        let outcome = schedule.finish(&shared);
         if outcome.confirmation_by_listener() != confirmation {
             return Err(HandshakeError::BadConfirmation);
         }
@@ -159,11 +157,4 @@ impl fmt::Debug for Dialer {
             .field("wanted", &self.wanted())
             .finish_non_exhaustive()
     }
-}
-
-/// Draws a fresh ephemeral secret: 32 bytes as they come, clamped when used.
-pub(super) fn draw_secret(rng: &mut impl CryptoRng) -> StaticSecret {
-    let mut bytes = Zeroizing::new([0; 32]);
-    rng.fill_bytes(&mut *bytes);
-    StaticSecret::from(*bytes)
 }

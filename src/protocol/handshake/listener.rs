@@ -5,7 +5,7 @@
 //! Until then it has spent nothing on the peer but 32 bytes of reading, and
 //! until Syn has verified it draws no randomness and writes nothing.
 
-use super::dialer::draw_secret;
+use super::ephemeral::Ephemeral;
 use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Outcome, Schedule};
 use super::{HandshakeError, Parameters, Role, Session};
@@ -15,7 +15,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use rand_core::CryptoRng;
-use x25519_dalek::PublicKey as Ephemeral;
 
 /// A handshake in progress with a dialer that is yet to prove its key.
 ///
@@ -209,15 +208,14 @@ impl Listener {
             return Err(HandshakeError::BadSignature);
         }
 
-        let secret = draw_secret(rng);
-        let shared = secret.diffie_hellman(&their_ephemeral.into());
-        if !shared.was_contributory() {
-            return Err(HandshakeError::BadEphemeral);
-        }
-        let ephemeral = Ephemeral::from(&secret).to_bytes();
+        let secret = Ephemeral::draw(rng);
+        let shared = secret
+            .agree(&their_ephemeral)
+            .ok_or(HandshakeError::BadEphemeral)?;
+        let ephemeral = secret.public_key();
         schedule.answer(now_ms, peer, &ephemeral);
         let signature = self.identity.sign(&schedule.signing_payload());
-        let outcome = schedule.finish(shared.as_bytes());
+        let outcome = schedule.finish(&shared);
         frame::write(
             output,
             &[
