@@ -63,4 +63,7 @@ LABEL org.opencontainers.image.title="ringseal" \
 COPY --from=build /out/stripped/ringseal /usr/local/bin/ringseal
 USER 65532:65532
 STOPSIGNAL SIGTERM
+# Asks whatever this container's ringseal listens on.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5s --retries=3 \
+    CMD ["/usr/local/bin/ringseal", "health"]
 ENTRYPOINT ["/usr/local/bin/ringseal"]
