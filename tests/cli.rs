@@ -706,10 +706,56 @@ fn help_names_the_demo_and_shows_examples() {
     ] {
         assert!(output.contains(part), "{output}");
     }
-    for command in ["demo", "keygen", "pubkey", "listen", "dial"] {
+    for command in ["demo", "keygen", "pubkey", "listen", "dial", "health"] {
         let output = run(&[command, "--help"]).expect_success().join("\n");
         assert!(output.contains("Example"), "{output}");
     }
+}
+
+/// Asks whether the listener at `address` answers.
+fn health(address: &str) -> Ended {
+    run(&["health", address, "--timeout", "0.5"])
+}
+
+#[test]
+fn health_tells_who_answers_and_the_listener_prints_nothing() {
+    let pair = Pair::new();
+    let file = format!("unix:{}", text(&pair.directory.path().join("socket")));
+    let name = format!("unix:@{}", pair.bob.public);
+    for address in ["127.0.0.1:0", &file, &name] {
+        let (listener, address) = pair.listen_on(address, &[]);
+        let output = health(&address).expect_success();
+        assert_eq!(output, [format!("{address} answers")]);
+        stop(listener).expect_success();
+        health(&address).expect_failure(&[&address, "does not answer"]);
+    }
+}
+
+#[test]
+fn health_is_not_deceived_by_a_kernel_that_connects_or_by_another_service() {
+    let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = hanging.local_addr().unwrap().to_string();
+    health(&address).expect_failure(&["took the connection, and nothing happened"]);
+    let (mut other, _) = hanging.accept().unwrap();
+    drop(other.read(&mut [0]));
+    thread::spawn(move || {
+        let (mut client, _) = hanging.accept().unwrap();
+        client.write_all(b"SSH-2.0\n").unwrap();
+        // Until the client has gone.
+        let _ = client.read_to_end(&mut Vec::new());
+    });
+    health(&address).expect_failure(&["something else"]);
+}
+
+#[test]
+fn limits_on_silence_are_set_by_options() {
+    let pair = Pair::new();
+    let (listener, address) = pair.listen(&["--idle-timeout", "0.2"]);
+    let dialer = pair.dial(&address, &[]);
+    assert!(listener.next_error().contains("--idle-timeout"));
+    dialer.wait().expect_failure(&["the peer"]);
+    run(&["listen", "x:1", "--idle-timeout", "0"]).expect_usage_error("above 0");
+    stop(listener);
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn a_path_that_exists_is_refused_unless_it_is_a_dead_socket_and_we_may() {
         // A living one is never replaced; the look at it was a client that said nothing.
         assert_in_use(bind(replacing()).await);
         let look = listener.accept().await.expect_err("no handshake");
-        assert!(matches!(look.reason, AttemptError::UnexpectedEnd));
+        assert!(matches!(look.reason, AttemptError::ClosedUnused));
         exchange(&mut listener).await;
         drop(listener);
         ringseal::sleep(std::time::Duration::from_millis(1)).await;

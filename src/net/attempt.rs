@@ -75,8 +75,16 @@ pub(crate) async fn listen(
     let mut output = Vec::new();
     let mut listener = Listener::new(Arc::clone(config.identity()), config.parameters());
     let mut reader = Reader::new()?;
+    let mut is_unused = true;
     loop {
-        let input = reader.read(&link, listener.wanted()).await?;
+        let input = reader
+            .read(&link, listener.wanted())
+            .await
+            .map_err(|error| match error {
+                AttemptError::UnexpectedEnd if is_unused => AttemptError::ClosedUnused,
+                other => other,
+            })?;
+        is_unused = false;
         let (consumed, event) = listener.receive(
             input,
             now_ms(),

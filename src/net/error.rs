@@ -13,6 +13,10 @@ pub enum AttemptError {
     /// The admission check panicked; only this attempt ended.
     #[error("the admission check panicked")]
     AdmissionPanicked,
+    /// The client closed the connection without having sent anything, as health checks and scans
+    /// for open ports do. Only a listener says it.
+    #[error("the peer closed the connection without having sent anything")]
+    ClosedUnused,
     /// The attempt took longer than the handshake deadline.
     #[error(
         "no handshake within the deadline; a silent or slow peer, or a slow admission check \

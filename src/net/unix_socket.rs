@@ -44,6 +44,14 @@ impl UnixSocket {
         self
     }
 
+    /// Returns the abstract name, unless it is a path.
+    pub fn as_abstract_name(&self) -> Option<&[u8]> {
+        match &self.name {
+            UnixName::Path(_) => None,
+            UnixName::Abstract(name) => Some(name),
+        }
+    }
+
     /// Returns the path, unless the name is an abstract one.
     pub fn as_path(&self) -> Option<&Path> {
         match &self.name {

@@ -105,6 +105,34 @@ Examples:
   ringseal doctor --json --seconds 0         at once, for a script or a health check
   docker run ... ringseal doctor             what it is like in that container")]
     Doctor(DoctorArgs),
+    /// Ask a listener whether it still answers; for health checks of containers.
+    #[command(after_help = "\
+It connects, ends its own direction, and waits for the listener to end the other one. So it is the
+program that answers, and not only the kernel, which would also connect to one that hangs. No key
+is needed and none is shown; the listener prints nothing.
+
+Without ADDR it asks process 1, if that is a ringseal that listens: the one of this container. The
+address is taken from its command line.
+
+Exit codes:
+  0  it answers; or process 1 is a ringseal that does not listen, so there is nothing to ask
+  1  it does not answer, or it is not known whom to ask
+  2  the command line is wrong
+
+Examples:
+  ringseal health 127.0.0.1:9000
+  docker exec CONTAINER /usr/local/bin/ringseal health")]
+    Health(HealthArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Where it listens, as HOST:PORT, unix:/PATH or unix:@ABSTRACT.
+    #[arg(value_name = "ADDR", value_parser = address)]
+    pub(crate) address: Option<Address>,
+    /// How long it may take to connect, and again to answer.
+    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -220,6 +248,12 @@ pub(crate) struct EndArgs {
     #[arg(long, value_name = "N", default_value_t = Config::DEFAULT_MAX_MESSAGE_SIZE,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGE_SIZE)))]
     pub(crate) max_message_size: u32,
+    /// How long the peer may send nothing at all; without it for ever.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    idle_timeout: Option<Duration>,
+    /// How long half a message, or a peer that stops reading, may stand still; 0 for ever.
+    #[arg(long, value_name = "S", default_value = "60", value_parser = seconds_or_none)]
+    progress_timeout: Duration,
     #[command(flatten)]
     pub(crate) ring: RingArgs,
 }
@@ -231,7 +265,9 @@ impl EndArgs {
         Ok(Config::new(identity, &self.namespace)
             .sake(self.wire.sake)
             .cups(self.wire.cups)
-            .max_message_size(self.max_message_size))
+            .max_message_size(self.max_message_size)
+            .idle_timeout(self.idle_timeout)
+            .progress_timeout(Some(self.progress_timeout).filter(|limit| !limit.is_zero())))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io::{self, Write};
 
+use ringseal::{AcceptError, AttemptError};
+
 /// Why a command ended early.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -48,6 +50,15 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     }
     // The library speaks to programmers; here the setting is an option.
     text.replace("Config::max_message_size", "--max-message-size")
+        .replace("Config::idle_timeout", "--idle-timeout")
+        .replace("Config::progress_timeout", "--progress-timeout")
+}
+
+/// Tells of a client that did not become a connection, unless it only looked whether we are here.
+pub(crate) fn warn_of_client(error: &AcceptError) {
+    if !matches!(error.reason, AttemptError::ClosedUnused) {
+        warn(&chain(error));
+    }
 }
 
 /// Writes one line to standard error, whatever bytes the text has from elsewhere.

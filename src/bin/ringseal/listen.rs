@@ -108,7 +108,7 @@ async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Resul
                     };
                     drop(spawn(context.run(connection)));
                 }
-                Err(error) => failure::warn(&failure::chain(&error)),
+                Err(error) => failure::warn_of_client(&error),
             },
         }
     };

@@ -7,6 +7,7 @@ mod demo;
 mod dial;
 mod doctor;
 mod failure;
+mod health;
 mod interrupts;
 mod key_file;
 mod keygen;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Listen(args)) => listen::run(&args),
         Some(Command::Dial(args)) => dial::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Health(args)) => health::run(&args),
         // Its exit code is its answer.
         Some(Command::Doctor(args)) => return doctor::run(&args),
     };

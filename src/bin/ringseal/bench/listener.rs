@@ -66,7 +66,7 @@ async fn accept(listener: &mut Listener) -> Connection {
     loop {
         match listener.accept().await {
             Ok(connection) => return connection,
-            Err(error) => failure::warn(&failure::chain(&error)),
+            Err(error) => failure::warn_of_client(&error),
         }
     }
 }
