@@ -3,7 +3,7 @@
 
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker, ready};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -20,6 +20,8 @@ pub(super) enum ByteStream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Other(Pin<Box<dyn Duplex>>),
+    /// One of the others, after its end.
+    Gone,
 }
 
 impl ByteStream {
@@ -38,19 +40,12 @@ impl ByteStream {
         })
     }
 
-    fn reader(&mut self) -> Pin<&mut dyn AsyncRead> {
+    fn duplex(&mut self) -> Option<Pin<&mut dyn Duplex>> {
         match self {
-            Self::Tcp(stream) => Pin::<&mut TcpStream>::new(stream),
-            Self::Unix(stream) => Pin::<&mut UnixStream>::new(stream),
-            Self::Other(stream) => stream.as_mut(),
-        }
-    }
-
-    fn writer(&mut self) -> Pin<&mut dyn AsyncWrite> {
-        match self {
-            Self::Tcp(stream) => Pin::<&mut TcpStream>::new(stream),
-            Self::Unix(stream) => Pin::<&mut UnixStream>::new(stream),
-            Self::Other(stream) => stream.as_mut(),
+            Self::Tcp(stream) => Some(Pin::<&mut TcpStream>::new(stream)),
+            Self::Unix(stream) => Some(Pin::<&mut UnixStream>::new(stream)),
+            Self::Other(stream) => Some(stream.as_mut()),
+            Self::Gone => None,
         }
     }
 
@@ -61,7 +56,10 @@ impl ByteStream {
         bytes: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(bytes);
-        ready!(self.reader().poll_read(context, &mut buffer))?;
+        let Some(stream) = self.duplex() else {
+            return Poll::Ready(Ok(0));
+        };
+        ready!(stream.poll_read(context, &mut buffer))?;
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
@@ -70,15 +68,37 @@ impl ByteStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.writer().poll_write(context, bytes)
+        match self.duplex() {
+            Some(stream) => stream.poll_write(context, bytes),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
     }
 
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer().poll_flush(context)
+        match self.duplex() {
+            Some(stream) => stream.poll_flush(context),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
     }
 
     pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer().poll_shutdown(context)
+        match self.duplex() {
+            Some(stream) => stream.poll_shutdown(context),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Ends a stream that is not a socket, without waiting: its writing in its own way, as far as
+    /// that goes at once, and with `both` the stream itself, which is returned to be dropped.
+    pub(super) fn end(&mut self, both: bool) -> Option<Self> {
+        let Self::Other(stream) = self else {
+            return None;
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Err(error)) = stream.as_mut().poll_shutdown(&mut context) {
+            tracing::trace!(%error, "shutdown of a stream that had ended");
+        }
+        both.then(|| core::mem::replace(self, Self::Gone))
     }
 
     /// Waits for something to read without any memory; `None` when the stream can't.
@@ -94,7 +114,7 @@ impl ByteStream {
                     stream.poll_read_ready(context),
                     stream.try_io(Interest::READABLE, || peek(stream)),
                 ),
-                Self::Other(_) => return None,
+                Self::Other(_) | Self::Gone => return None,
             };
             match (ready, look) {
                 (Poll::Ready(Ok(())), Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -109,7 +129,7 @@ impl ByteStream {
         match self {
             Self::Tcp(stream) => Some(stream.as_fd()),
             Self::Unix(stream) => Some(stream.as_fd()),
-            Self::Other(_) => None,
+            Self::Other(_) | Self::Gone => None,
         }
     }
 }
@@ -126,6 +146,7 @@ impl fmt::Debug for ByteStream {
             Self::Tcp(_) => "Tcp",
             Self::Unix(_) => "Unix",
             Self::Other(_) => "Other",
+            Self::Gone => "Gone",
         })
     }
 }

@@ -148,8 +148,8 @@ impl Socket {
     }
 
     /// Ends a direction at once: its operation in flight completes, and the peer sees the end of
-    /// our writing, if this is a socket; over other streams it sees that when the last handle is
-    /// dropped.
+    /// our writing. A stream that is not a socket and can't say that at once says it when it is
+    /// dropped, which for both directions is now.
     pub(crate) fn shutdown(&self, side: ShutdownSide) {
         dispatch!(self.shutdown(side));
     }

@@ -254,6 +254,15 @@ impl StreamSocket {
             Self::wake(&self.writing);
         }
         self.with_descriptor(|descriptor| socket::shutdown(descriptor, side));
+        if side == ShutdownSide::Read {
+            return;
+        }
+        // Borrowed only while the stream itself is at work; then what waits for it ends it.
+        let ended = match self.stream.try_borrow_mut() {
+            Ok(mut stream) => stream.end(side == ShutdownSide::Both),
+            Err(_) => None,
+        };
+        drop(ended);
     }
 
     fn wake(place: &RefCell<Option<Transfer>>) {

@@ -15,12 +15,15 @@ use ringseal::{Address, UnixSocket};
 pub(crate) enum Transport {
     Tcp,
     Unix,
+    /// A wire in memory, by `dial_over` and `accept_over`. What needs an address, a listener or a
+    /// peer that is not ringseal is on TCP.
+    Memory,
 }
 
 /// Returns an address that can be bound.
 pub(crate) fn somewhere() -> Address {
     match crate::TRANSPORT {
-        Transport::Tcp => "127.0.0.1:0".into(),
+        Transport::Tcp | Transport::Memory => "127.0.0.1:0".into(),
         Transport::Unix => UnixSocket::abstract_name(fresh_name()).into(),
     }
 }

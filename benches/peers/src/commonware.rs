@@ -52,6 +52,8 @@ pub struct Settings {
     pub max_message_size: u32,
     /// The only key a listener's bouncer lets in; everybody when `None`.
     pub admit: Option<[u8; 32]>,
+    /// Where a listener listens; on a free port of loopback when `None`.
+    pub address: Option<SocketAddr>,
     /// Which runtime.
     pub runtime: RuntimeKind,
     /// The core that the peer's thread runs on, if it is to be pinned.
@@ -70,6 +72,7 @@ impl Settings {
             cups: 1,
             max_message_size: 1 << 20,
             admit: None,
+            address: None,
             runtime: RuntimeKind::Tokio,
             core: None,
             workers: 2,
@@ -326,7 +329,8 @@ where
     match role {
         Role::Listen(ready) => {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let mut listener = context.bind(any).await.expect("commonware binds");
+            let address = settings.address.unwrap_or(any);
+            let mut listener = context.bind(address).await.expect("commonware binds");
             ready
                 .send(listener.local_addr().expect("bound"))
                 .expect("somebody waits for the address");

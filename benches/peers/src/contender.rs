@@ -1,5 +1,7 @@
 //! Who can be measured, doing what, and what came of it.
 
+use std::net::SocketAddr;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -143,6 +145,43 @@ impl Contender {
         flow
     }
 
+    /// Is the listener of such a stream alone, on `address`, wherever the kernel runs it. Tells
+    /// `ready` the address; serves one dialer. `None` from who only streams between two threads.
+    pub fn listen(self, address: SocketAddr, ready: &mpsc::Sender<SocketAddr>) -> Option<Flow> {
+        let mut flow = match self {
+            Self::Ringseal(drive, version) => ringseal_peer::listen(drive, version, address, ready),
+            Self::Commonware(runtime, version) => {
+                let mut settings = settings(2, 0, runtime, version);
+                (settings.core, settings.address) = (None, Some(address));
+                let listener = Peer::listen(settings, sink());
+                ready
+                    .send(listener.address())
+                    .expect("somebody waits for the address");
+                flow_of(listener)
+            }
+            Self::Tls(_) | Self::Noise | Self::PlainTcp | Self::BarePipeline => return None,
+        };
+        flow.processor = processor_time();
+        Some(flow)
+    }
+
+    /// Is the dialer of such a stream alone, and returns what it took of the processor. `None`
+    /// from who only streams between two threads.
+    pub fn dial(self, address: SocketAddr, work: &Work) -> Option<Duration> {
+        match self {
+            Self::Ringseal(drive, version) => {
+                ringseal_peer::flood(drive, version, address.into(), work);
+            }
+            Self::Commonware(runtime, version) => {
+                let mut settings = settings(1, 0, runtime, version);
+                settings.core = None;
+                commonware_flood(settings, address, work);
+            }
+            Self::Tls(_) | Self::Noise | Self::PlainTcp | Self::BarePipeline => return None,
+        }
+        Some(processor_time())
+    }
+
     /// Times one-byte round trips between the same two cores. `None` from who only streams.
     pub fn ping(self, count: usize) -> Option<Vec<Duration>> {
         match self {
@@ -173,11 +212,22 @@ impl Contender {
 }
 
 fn commonware_stream(runtime: RuntimeKind, version: u8, work: &Work) -> Flow {
-    let sink = Script {
+    let listener = Peer::listen(settings(2, 1, runtime, version), sink());
+    let address = listener.address();
+    commonware_flood(settings(1, 0, runtime, version), address, work);
+    flow_of(listener)
+}
+
+/// Takes in everything and keeps nothing.
+fn sink() -> Script {
+    Script {
         receive: usize::MAX,
         count_only: true,
         ..Script::default()
-    };
+    }
+}
+
+fn commonware_flood(dialer: Settings, address: SocketAddr, work: &Work) {
     let flood = Script {
         flood: Some(Flood {
             message: vec![0x5a; work.size],
@@ -187,15 +237,13 @@ fn commonware_stream(runtime: RuntimeKind, version: u8, work: &Work) -> Flow {
         hang_up: true,
         ..Script::default()
     };
-    let listener = Peer::listen(settings(2, 1, runtime, version), sink);
-    let dialer = Peer::dial(
-        settings(1, 0, runtime, version),
-        listener.address(),
-        settings(2, 1, runtime, version).public_key(),
-        flood,
-    );
-    let sent = dialer.outcome();
+    let peer = Settings::new(2, b"peers").public_key();
+    let sent = Peer::dial(dialer, address, peer, flood).outcome();
     assert_eq!((sent.handshake, sent.send), (None, None));
+}
+
+/// What a listener saw.
+fn flow_of(listener: Peer) -> Flow {
     let outcome = listener.outcome();
     Flow {
         messages: outcome.counted.0,

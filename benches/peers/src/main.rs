@@ -2,9 +2,12 @@
 //! ratios and what they cost in processor time.
 //!
 //! `cargo run --release -p ringseal-peers -- [--seconds S] [--rounds N] [--peers TEXT,...]`
+//!
+//! With `listen` or `dial` it is one end of one stream, for two processes or two hosts.
 
 mod case;
 mod chart;
+mod one_end;
 mod options;
 mod report;
 
@@ -25,7 +28,17 @@ const SINGLE: [usize; 4] = [64, 1024, 16_384, 65_536];
 const BATCHES: [(usize, usize); 2] = [(64, 64), (16_384, 16)];
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if let Some(role) = arguments.next_if(|first| first == "listen" || first == "dial") {
+        return match one_end::run(&role, arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let options = match Options::parse(arguments) {
         Ok(options) => options,
         Err(message) => {
             eprintln!("{message}");

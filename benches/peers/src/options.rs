@@ -4,6 +4,11 @@
 pub(crate) const USAGE: &str = "\
 usage: ringseal-peers [--seconds S] [--rounds N] [--only TEXT] [--peers TEXT,...]
                       [--handshakes] [--json FILE] [--chart FILE.svg]
+       ringseal-peers listen ADDRESS NAME
+       ringseal-peers dial ADDRESS NAME SIZE SECONDS
+
+`listen` and `dial` are one end each of a stream of the contender with this NAME, and print what
+they saw and took as a line of JSON each.
 
   --seconds S       how long each stream, or each run of handshakes, takes (1)
   --rounds N        how often each is measured, everybody in turn (5)

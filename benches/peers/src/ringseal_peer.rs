@@ -1,6 +1,6 @@
 //! ringseal on the same work as its peers: one thread for each end.
 
-use std::net::TcpStream;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,9 @@ pub enum Drive {
     /// Epoll, without a ring.
     Epoll,
 }
+
+/// A free port.
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// How long to look before sleeping.
 const BUSY_POLL: Duration = Duration::from_micros(200);
@@ -64,26 +67,32 @@ pub(crate) fn stream(drive: Drive, version: u8, work: &Work) -> Flow {
     let (ready, address) = mpsc::channel();
     let listener = std::thread::spawn(move || {
         pin(1);
-        take_in(drive, version, &ready)
+        listen(drive, version, LOOPBACK, &ready)
     });
     let address = address.recv().expect("the listener listens");
     let work = *work;
     let dialer = std::thread::spawn(move || {
         pin(0);
-        flood(drive, version, address, &work);
+        flood(drive, version, address.into(), &work);
     });
     dialer.join().expect("the dialer ends well");
     listener.join().expect("the listener ends well")
 }
 
-fn take_in(drive: Drive, version: u8, ready: &mpsc::Sender<Address>) -> Flow {
+/// Takes in what one dialer sends.
+pub(crate) fn listen(
+    drive: Drive,
+    version: u8,
+    address: SocketAddr,
+    ready: &mpsc::Sender<SocketAddr>,
+) -> Flow {
     let runtime = drive.runtime();
     runtime.block_on(async {
-        let mut listener = Listener::bind("127.0.0.1:0", &config(2, version), Admission::any())
+        let mut listener = Listener::bind(address, &config(2, version), Admission::any())
             .await
             .expect("bind");
         ready
-            .send(listener.local_address())
+            .send(listener.local_address().socket_address().expect("over TCP"))
             .expect("somebody waits for the address");
         let mut connection = listener.accept().await.expect("accept");
         let mut flow = Flow::default();
@@ -98,7 +107,8 @@ fn take_in(drive: Drive, version: u8, ready: &mpsc::Sender<Address>) -> Flow {
     })
 }
 
-fn flood(drive: Drive, version: u8, address: Address, work: &Work) {
+/// Sends until the time is up.
+pub(crate) fn flood(drive: Drive, version: u8, address: Address, work: &Work) {
     let runtime = drive.runtime();
     let peer = Identity::from_seed(&[2; 32]).public_key();
     let message = vec![0x5a; work.size];

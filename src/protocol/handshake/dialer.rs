@@ -4,16 +4,15 @@
 //! waits for one message, SynAck, and answers it with Ack. The window of
 //! accepted times is fixed at construction and not moved when SynAck comes.
 
+use super::ephemeral::Ephemeral;
 use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Schedule};
 use super::{HandshakeError, Parameters, Role, Session, Window};
-use crate::protocol::identity::{Identity, PublicKey, Verification};
+use crate::protocol::identity::{Identity, PublicKey, Verifier};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use rand_core::CryptoRng;
-use x25519_dalek::{PublicKey as Ephemeral, StaticSecret};
-use zeroize::Zeroizing;
 
 /// A handshake in progress with a listener whose key is known.
 pub struct Dialer {
@@ -25,10 +24,10 @@ pub struct Dialer {
 struct Waiting {
     frame: FrameReader,
     schedule: Schedule,
-    secret: StaticSecret,
+    secret: Ephemeral,
     keys: Keys,
     window: Window,
-    verification: Verification,
+    verifier: Verifier,
 }
 
 impl Dialer {
@@ -54,9 +53,9 @@ impl Dialer {
             dialer: identity.public_key(),
             listener: peer,
         };
-        parameters.check_peer(keys.dialer, peer)?;
-        let secret = draw_secret(rng);
-        let ephemeral = Ephemeral::from(&secret).to_bytes();
+        let verifier = parameters.check_peer(keys.dialer, peer)?;
+        let secret = Ephemeral::draw(rng);
+        let ephemeral = secret.public_key();
         let schedule = Schedule::offer(
             parameters.version,
             &parameters.namespace,
@@ -73,7 +72,7 @@ impl Dialer {
             secret,
             keys,
             window: parameters.window(now_ms),
-            verification: parameters.verification,
+            verifier,
         });
         Ok(Self {
             waiting: Some(waiting),
@@ -126,7 +125,7 @@ impl Waiting {
             secret,
             keys,
             window,
-            verification,
+            verifier,
         } = *self;
         let mut fields = reader.fields();
         let time = fields.take_u64()?;
@@ -137,14 +136,13 @@ impl Waiting {
         window.check(time)?;
         schedule.answer(time, keys.dialer, &ephemeral);
         let payload = schedule.signing_payload();
-        if !keys.listener.verifies(&payload, &signature, verification) {
+        if !verifier.verifies(&payload, &signature) {
             return Err(HandshakeError::BadSignature);
         }
-        let shared = secret.diffie_hellman(&ephemeral.into());
-        if !shared.was_contributory() {
-            return Err(HandshakeError::BadEphemeral);
-        }
-        let outcome = schedule.finish(shared.as_bytes());
+        let shared = secret
+            .agree(&ephemeral)
+            .ok_or(HandshakeError::BadEphemeral)?;
+        let outcome = schedule.finish(&shared);
         if outcome.confirmation_by_listener() != confirmation {
             return Err(HandshakeError::BadConfirmation);
         }
@@ -159,11 +157,4 @@ impl fmt::Debug for Dialer {
             .field("wanted", &self.wanted())
             .finish_non_exhaustive()
     }
-}
-
-/// Draws a fresh ephemeral secret: 32 bytes as they come, clamped when used.
-pub(super) fn draw_secret(rng: &mut impl CryptoRng) -> StaticSecret {
-    let mut bytes = Zeroizing::new([0; 32]);
-    rng.fill_bytes(&mut *bytes);
-    StaticSecret::from(*bytes)
 }

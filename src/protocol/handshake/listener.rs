@@ -5,17 +5,16 @@
 //! Until then it has spent nothing on the peer but 32 bytes of reading, and
 //! until Syn has verified it draws no randomness and writes nothing.
 
-use super::dialer::draw_secret;
+use super::ephemeral::Ephemeral;
 use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Outcome, Schedule};
 use super::{HandshakeError, Parameters, Role, Session};
-use crate::protocol::identity::{Identity, PublicKey};
+use crate::protocol::identity::{Identity, PublicKey, Verifier};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use rand_core::CryptoRng;
-use x25519_dalek::PublicKey as Ephemeral;
 
 /// A handshake in progress with a dialer that is yet to prove its key.
 ///
@@ -31,10 +30,16 @@ pub struct Listener {
 enum State {
     Prelude(FrameReader),
     /// Waits for the answer about the claimed key.
-    Admission(PublicKey),
-    Syn(PublicKey, FrameReader),
+    Admission(Box<Claim>),
+    Syn(Box<Claim>, FrameReader),
     Ack(Box<Answered>),
     Finished,
+}
+
+/// Whom the dialer claims to be.
+struct Claim {
+    peer: PublicKey,
+    verifier: Verifier,
 }
 
 /// What is kept between SynAck and Ack.
@@ -115,18 +120,19 @@ impl Listener {
                     }
                     self.state = State::Prelude(reader);
                 }
-                State::Admission(peer) => {
-                    self.state = State::Admission(peer);
+                State::Admission(claim) => {
+                    let peer = claim.peer;
+                    self.state = State::Admission(claim);
                     return Ok((total, ListenerEvent::Admit(peer)));
                 }
-                State::Syn(peer, mut reader) => {
+                State::Syn(claim, mut reader) => {
                     let (consumed, complete) = reader.receive(rest)?;
                     total += consumed;
                     if complete {
-                        self.state = self.syn(peer, &reader, now_ms, rng, output)?;
+                        self.state = self.syn(&claim, &reader, now_ms, rng, output)?;
                         continue;
                     }
-                    self.state = State::Syn(peer, reader);
+                    self.state = State::Syn(claim, reader);
                 }
                 State::Ack(mut answered) => {
                     let (consumed, complete) = answered.frame.receive(rest)?;
@@ -153,32 +159,33 @@ impl Listener {
     /// [`HandshakeError::Finished`] if nothing was asked; both are final.
     pub fn admit(&mut self, admitted: bool) -> Result<(), HandshakeError> {
         match core::mem::replace(&mut self.state, State::Finished) {
-            State::Admission(peer) if admitted => {
-                self.state = State::Syn(peer, FrameReader::new(frame::SYN_LEN));
+            State::Admission(claim) if admitted => {
+                self.state = State::Syn(claim, FrameReader::new(frame::SYN_LEN));
                 Ok(())
             }
-            State::Admission(peer) => Err(HandshakeError::PeerRejected(peer)),
+            State::Admission(claim) => Err(HandshakeError::PeerRejected(claim.peer)),
             _ => Err(HandshakeError::Finished),
         }
     }
 
-    fn prelude(&self, reader: &FrameReader) -> Result<PublicKey, HandshakeError> {
+    fn prelude(&self, reader: &FrameReader) -> Result<Box<Claim>, HandshakeError> {
         let claimed = reader.fields().take()?;
         let peer = PublicKey::from_unchecked(claimed);
-        self.parameters
-            .check_peer(self.identity.public_key(), peer)?;
-        Ok(peer)
+        let own = self.identity.public_key();
+        let verifier = self.parameters.check_peer(own, peer)?;
+        Ok(Box::new(Claim { peer, verifier }))
     }
 
     fn syn(
         &self,
-        peer: PublicKey,
+        claim: &Claim,
         reader: &FrameReader,
         now_ms: u64,
         rng: &mut impl CryptoRng,
         output: &mut Vec<u8>,
     ) -> Result<State, HandshakeError> {
         let parameters = &self.parameters;
+        let peer = claim.peer;
         let mut fields = reader.fields();
         let time = fields.take_u64()?;
         let their_ephemeral = fields.take()?;
@@ -197,19 +204,18 @@ impl Listener {
             &their_ephemeral,
         );
         let payload = schedule.signing_payload();
-        if !peer.verifies(&payload, &signature, parameters.verification) {
+        if !claim.verifier.verifies(&payload, &signature) {
             return Err(HandshakeError::BadSignature);
         }
 
-        let secret = draw_secret(rng);
-        let shared = secret.diffie_hellman(&their_ephemeral.into());
-        if !shared.was_contributory() {
-            return Err(HandshakeError::BadEphemeral);
-        }
-        let ephemeral = Ephemeral::from(&secret).to_bytes();
+        let secret = Ephemeral::draw(rng);
+        let shared = secret
+            .agree(&their_ephemeral)
+            .ok_or(HandshakeError::BadEphemeral)?;
+        let ephemeral = secret.public_key();
         schedule.answer(now_ms, peer, &ephemeral);
         let signature = self.identity.sign(&schedule.signing_payload());
-        let outcome = schedule.finish(shared.as_bytes());
+        let outcome = schedule.finish(&shared);
         frame::write(
             output,
             &[

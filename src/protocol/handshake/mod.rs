@@ -22,6 +22,7 @@
 //! its time is in the window, and the versions of records are not part of it.
 
 mod dialer;
+mod ephemeral;
 mod error;
 mod frame;
 mod listener;
@@ -36,7 +37,7 @@ pub use error::HandshakeError;
 pub use listener::{Listener, ListenerEvent};
 pub use session::Session;
 
-use super::identity::{KeyError, PublicKey, Verification};
+use super::identity::{KeyError, PublicKey, Verification, Verifier};
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -110,16 +111,16 @@ impl Parameters {
     }
 
     /// Refuses a peer key that must not take part.
-    fn check_peer(&self, own: PublicKey, peer: PublicKey) -> Result<(), HandshakeError> {
-        match peer.check(self.verification) {
+    fn check_peer(&self, own: PublicKey, peer: PublicKey) -> Result<Verifier, HandshakeError> {
+        let verifier = match peer.verifier(self.verification) {
             Err(KeyError::NotOnCurve) => return Err(HandshakeError::Decode),
             Err(_) => return Err(HandshakeError::WeakKey),
-            Ok(()) => {}
-        }
+            Ok(verifier) => verifier,
+        };
         if own == peer && !self.allow_self {
             return Err(HandshakeError::SameIdentity);
         }
-        Ok(())
+        Ok(verifier)
     }
 }
 

@@ -7,9 +7,11 @@
 
 mod key_error;
 mod public_key;
+mod verifier;
 
 pub use key_error::KeyError;
 pub use public_key::{PublicKey, Verification};
+pub(crate) use verifier::Verifier;
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};

@@ -8,9 +8,10 @@
 //! 4.4). [`Verification::Zip215`] is what the reference implementation does.
 
 use super::KeyError;
+use super::verifier::Verifier;
 use core::fmt;
 use core::str::FromStr;
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 
 /// Which keys and signatures are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -49,7 +50,7 @@ impl PublicKey {
     /// only [`KeyError::NotOnCurve`].
     pub fn from_bytes_with(bytes: [u8; 32], verification: Verification) -> Result<Self, KeyError> {
         let key = Self(bytes);
-        key.check(verification).map(|()| key)
+        key.verifier(verification).map(|_| key)
     }
 
     /// The 32 bytes.
@@ -58,7 +59,7 @@ impl PublicKey {
         &self.0
     }
 
-    /// A key as it arrived, to be given to [`check`](Self::check).
+    /// A key as it arrived, to be given to [`verifier`](Self::verifier).
     pub(crate) const fn from_unchecked(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -67,49 +68,10 @@ impl PublicKey {
         Self(key.to_bytes())
     }
 
-    /// Whether the key may be used under `verification`, whichever rule it was
-    /// read with.
-    pub(crate) fn check(&self, verification: Verification) -> Result<(), KeyError> {
-        let point = VerifyingKey::from_bytes(&self.0).map_err(|_| KeyError::NotOnCurve)?;
-        if verification == Verification::Zip215 {
-            return Ok(());
-        }
-        // The other kind of second encoding, a sign bit on x = 0, exists only
-        // for points of order 1 and 2.
-        if self.exceeds_field() {
-            return Err(KeyError::NonCanonical);
-        }
-        if point.is_weak() {
-            return Err(KeyError::SmallOrder);
-        }
-        Ok(())
-    }
-
-    /// Whether y, the low 255 bits, is at least p = 2^255 - 19.
-    fn exceeds_field(&self) -> bool {
-        let [low, middle @ .., high] = &self.0;
-        *low >= 0xed && *high & 0x7f == 0x7f && middle.iter().all(|byte| *byte == 0xff)
-    }
-
-    /// Whether `signature` fits `message` under this key and rule.
-    pub(crate) fn verifies(
-        &self,
-        message: &[u8],
-        signature: &[u8; 64],
-        verification: Verification,
-    ) -> bool {
-        let signature = Signature::from_bytes(signature);
-        match verification {
-            Verification::Strict => {
-                self.check(verification).is_ok()
-                    && VerifyingKey::from_bytes(&self.0)
-                        .and_then(|key| key.verify_strict(message, &signature))
-                        .is_ok()
-            }
-            Verification::Zip215 => ed25519_zebra::VerificationKey::try_from(self.0)
-                .and_then(|key| key.verify(&signature, message))
-                .is_ok(),
-        }
+    /// Checks whether the key may be used under `verification`, whichever rule
+    /// it was read with.
+    pub(crate) fn verifier(&self, verification: Verification) -> Result<Verifier, KeyError> {
+        Verifier::new(self, verification)
     }
 }
 
@@ -189,8 +151,9 @@ mod tests {
             let mut message = Vec::from([0]);
             message.extend(array::<32>(&case["message"]));
             let verdict = |rule| {
-                PublicKey::from_bytes_with(public, rule)
-                    .is_ok_and(|key| key.verifies(&message, &signature, rule))
+                PublicKey(public)
+                    .verifier(rule)
+                    .is_ok_and(|key| key.verifies(&message, &signature))
             };
             let decodes = PublicKey::from_bytes_with(public, Verification::Zip215).is_ok();
             assert_eq!(decodes, case["key_decodes"], "{name}");
@@ -213,8 +176,11 @@ mod tests {
         for bytes in NON_CANONICAL_Y.iter().flat_map(|y| both_signs(y)) {
             assert_eq!(PublicKey::from_bytes(bytes), Err(KeyError::NonCanonical));
             let key = PublicKey::from_bytes_with(bytes, Verification::Zip215).unwrap();
-            // The rule is asked again at each signature.
-            assert_eq!(key.check(Verification::Strict), Err(KeyError::NonCanonical));
+            // A handshake asks by its own rule.
+            assert_eq!(
+                key.verifier(Verification::Strict).err(),
+                Some(KeyError::NonCanonical)
+            );
         }
     }
 
@@ -246,10 +212,14 @@ mod tests {
         let key = PublicKey::from_bytes_with(bytes, Verification::Zip215).unwrap();
         let mut signature = [0; 64];
         signature[..32].copy_from_slice(&bytes);
+        let lax = key.verifier(Verification::Zip215).unwrap();
         for message in [b"one".as_slice(), b"two"] {
-            assert!(key.verifies(message, &signature, Verification::Zip215));
-            assert!(!key.verifies(message, &signature, Verification::Strict));
+            assert!(lax.verifies(message, &signature));
         }
+        assert_eq!(
+            key.verifier(Verification::Strict).err(),
+            Some(KeyError::SmallOrder)
+        );
     }
 
     #[test]
