@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::args::DemoArgs;
 use crate::failure::Failure;
+use crate::interrupts;
 use crate::keygen::fresh_identity;
 use crate::report::{Figures, RoundTrips, Tally};
 use crate::start::start;
@@ -41,6 +42,7 @@ struct Heard {
 }
 
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    interrupts::end_first_process()?;
     let ours = Config::new(fresh_identity(), NAMESPACE);
     let theirs = Config::new(fresh_identity(), NAMESPACE);
     let (listener_key, dialer_key) = (ours.public_key(), theirs.public_key());

@@ -10,6 +10,7 @@ use ringseal::{AttemptError, DialError, Receiver, RecvError, SendError, Sender, 
 
 use crate::args::{Cli, DialArgs};
 use crate::failure::{self, Failure};
+use crate::interrupts;
 use crate::report::{Figures, RoundTrips};
 use crate::start::start;
 use crate::stdio::{self, Lines, Output};
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &DialArgs) -> Result<(), Failure> {
             .error(ErrorKind::ValueValidation, text)
             .exit();
     }
+    interrupts::end_first_process()?;
     let config = args.end.config()?;
     let runtime = start(args.end.ring.builder())?;
     let output = Output::start();
