@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use ringseal::{
-    Address, Admission, Config, Connection, Listener, PublicKey, Receiver, Runtime, Sender,
+    Address, Admission, Backend, Config, Connection, Listener, PublicKey, Receiver, Runtime, Sender,
 };
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -39,6 +39,8 @@ struct Story {
 struct Heard {
     greeting: String,
     bursts: Vec<Figures>,
+    /// What moved its bytes.
+    backend: Backend,
 }
 
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
@@ -82,12 +84,16 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         return stdio::print(&line.to_string());
     }
     stdio::print(&format!(
-        "A listener and a dialer, each with its own thread and io_uring, met on {address}.\n\
+        "A listener and a dialer, each with its own thread and {}, met on {address}.\n\
          listener  {listener_key}\n\
          dialer    {dialer_key}\n\
          They connected and proved these fresh keys to each other in {:.2} ms.\n\
          The dialer sent, encrypted:      {}\n\
          The listener answered:           {}",
+        match heard.backend {
+            Backend::Epoll => "epoll",
+            _ => "io_uring",
+        },
         story.handshake.as_secs_f64() * 1e3,
         heard.greeting,
         story.reply,
@@ -112,7 +118,9 @@ fn listen(
     bound: oneshot::Sender<Address>,
     dialer_gone: oneshot::Receiver<()>,
 ) -> Result<Heard, Failure> {
-    start(Runtime::builder())?.block_on(async {
+    let runtime = start(Runtime::builder())?;
+    let backend = runtime.backend();
+    runtime.block_on(async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let admission = Admission::allow_list([dialer]);
         let mut listener = Listener::bind(address, config, admission).await?;
@@ -142,7 +150,11 @@ fn listen(
             sender.send(&message).await?;
         }
         sender.close().await?;
-        Ok(Heard { greeting, bursts })
+        Ok(Heard {
+            greeting,
+            bursts,
+            backend,
+        })
     })
 }
 
