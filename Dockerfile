@@ -15,6 +15,8 @@ ARG BUILD_IMAGE=rust:1.95.0-slim-bookworm
 ARG RUN_IMAGE=scratch
 
 FROM ${BUILD_IMAGE} AS build
+# By which what the classic builder leaves of this stage can be found, and pruned.
+LABEL ringseal.stage=build
 WORKDIR /build
 # As in --build-arg EXTRA_RUSTFLAGS="-C force-frame-pointers=yes", by which profilers walk stacks.
 ARG EXTRA_RUSTFLAGS=

@@ -101,6 +101,11 @@ pub(crate) struct Description {
 }
 
 impl Description {
+    /// Whether there is a ring and its slots are not registered with it.
+    pub(crate) fn could_register(&self) -> bool {
+        !self.registered && self.backend != BackendName::Epoll.to_string()
+    }
+
     /// Of this end, from inside its runtime.
     pub(crate) fn of(settings: &Settings, core: Option<usize>) -> Self {
         let statistics = Statistics::current();
