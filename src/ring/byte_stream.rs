@@ -11,6 +11,8 @@ use rustix::net::{AddressFamily, RecvFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::socket::{self, ShutdownSide};
+
 /// A stream that can be read and written.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite {}
 
@@ -81,24 +83,27 @@ impl ByteStream {
         }
     }
 
-    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.duplex() {
-            Some(stream) => stream.poll_shutdown(context),
-            None => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Ends a stream that is not a socket, without waiting: its writing in its own way, as far as
-    /// that goes at once, and with `both` the stream itself, which is returned to be dropped.
-    pub(super) fn end(&mut self, both: bool) -> Option<Self> {
-        let Self::Other(stream) = self else {
-            return None;
-        };
-        let mut context = Context::from_waker(Waker::noop());
-        if let Poll::Ready(Err(error)) = stream.as_mut().poll_shutdown(&mut context) {
+    /// Says the end of our writing in the stream's own way.
+    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(stream) = self.duplex()
+            && let Err(error) = ready!(stream.poll_shutdown(context))
+        {
             tracing::trace!(%error, "shutdown of a stream that had ended");
         }
-        both.then(|| core::mem::replace(self, Self::Gone))
+        Poll::Ready(())
+    }
+
+    /// Ends directions without waiting. A stream that is not a socket says the end of its writing
+    /// as far as that goes at once, and goes with both directions: it is returned to be dropped.
+    pub(super) fn end(&mut self, side: ShutdownSide) -> Option<Self> {
+        if let Some(descriptor) = self.descriptor() {
+            socket::shutdown(descriptor, side);
+            return None;
+        }
+        if side != ShutdownSide::Read {
+            let _ = self.poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
+        (side == ShutdownSide::Both).then(|| core::mem::replace(self, Self::Gone))
     }
 
     /// Waits for something to read without any memory; `None` when the stream can't.

@@ -281,13 +281,15 @@ impl Ring {
                 "a ring has no time that can be paused; use Backend::Epoll",
             ));
         }
-        let ring = EpollRing::start_paused().map_err(StartError::Epoll)?;
-        let state = RingState::new(Backend::Epoll);
-        Ok(Self::new(Inner::Epoll(ring), state.into()))
+        Self::on_epoll(EpollRing::start_paused())
     }
 
     fn start_epoll() -> Result<Self, StartError> {
-        let ring = EpollRing::start().map_err(StartError::Epoll)?;
+        Self::on_epoll(EpollRing::start())
+    }
+
+    fn on_epoll(ring: io::Result<EpollRing>) -> Result<Self, StartError> {
+        let ring = ring.map_err(StartError::Epoll)?;
         let state = RingState::new(Backend::Epoll);
         Ok(Self::new(Inner::Epoll(ring), state.into()))
     }
@@ -352,8 +354,8 @@ impl Ring {
     }
 }
 
-#[cfg(target_os = "linux")]
 /// Registers the arena as far as `registration` asks for it.
+#[cfg(target_os = "linux")]
 fn register_with(
     register: impl FnOnce() -> io::Result<()>,
     registration: Registration,

@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use super::byte_stream::ByteStream;
-use super::socket::{self, ShutdownSide};
+use super::socket::ShutdownSide;
 use super::{Completion, RingState};
 use crate::memory::Buffer;
 
@@ -238,10 +238,7 @@ impl StreamSocket {
     }
 
     pub(super) fn poll_end_writing(&self, context: &mut Context<'_>) -> Poll<()> {
-        if let Err(error) = ready!(self.stream.borrow_mut().poll_shutdown(context)) {
-            tracing::trace!(%error, "shutdown of a stream that had ended");
-        }
-        Poll::Ready(())
+        self.stream.borrow_mut().poll_shutdown(context)
     }
 
     pub(super) fn shutdown(&self, side: ShutdownSide) {
@@ -253,13 +250,9 @@ impl StreamSocket {
             self.write_ended.set(true);
             Self::wake(&self.writing);
         }
-        self.with_descriptor(|descriptor| socket::shutdown(descriptor, side));
-        if side == ShutdownSide::Read {
-            return;
-        }
         // Borrowed only while the stream itself is at work; then what waits for it ends it.
         let ended = match self.stream.try_borrow_mut() {
-            Ok(mut stream) => stream.end(side == ShutdownSide::Both),
+            Ok(mut stream) => stream.end(side),
             Err(_) => None,
         };
         drop(ended);
