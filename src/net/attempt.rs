@@ -75,8 +75,8 @@ pub(crate) async fn listen(
     let mut output = Vec::new();
     let mut listener = Listener::new(Arc::clone(config.identity()), config.parameters());
     let mut reader = Reader::new()?;
-    let mut is_unused = true;
     loop {
+        let is_unused = reader.filled == 0;
         let input = reader
             .read(&link, listener.wanted())
             .await
@@ -84,7 +84,6 @@ pub(crate) async fn listen(
                 AttemptError::UnexpectedEnd if is_unused => AttemptError::ClosedUnused,
                 other => other,
             })?;
-        is_unused = false;
         let (consumed, event) = listener.receive(
             input,
             now_ms(),

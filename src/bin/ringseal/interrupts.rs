@@ -1,11 +1,11 @@
 //! The wish of whoever started the program that it end.
 
-use core::future::Future;
+use core::future::{Future, pending};
 use std::io;
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime as Executor};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::failure::Failure;
@@ -19,24 +19,46 @@ pub(crate) fn end_first_process() -> Result<(), Failure> {
     if std::process::id() != 1 {
         return Ok(());
     }
-    let executor = executor()?;
-    let entered = executor.enter();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    drop(entered);
+    let signals = Signals::catch()?;
     named_thread(move || {
-        let caught = executor.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => SignalKind::interrupt(),
-                _ = terminate.recv() => SignalKind::terminate(),
-            }
-        });
-        std::process::exit(ENDED_BY_SIGNAL + caught.as_raw_value());
+        if let Some(caught) = signals.wait(pending()) {
+            std::process::exit(ENDED_BY_SIGNAL + caught.as_raw_value());
+        }
     })
 }
 
-fn executor() -> io::Result<Executor> {
-    Builder::new_current_thread().enable_io().build()
+/// SIGINT and SIGTERM, and the executor that hears of them.
+struct Signals {
+    executor: Executor,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Catches them from here on.
+    fn catch() -> io::Result<Self> {
+        let executor = Builder::new_current_thread().enable_io().build()?;
+        let entered = executor.enter();
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        drop(entered);
+        Ok(Self {
+            executor,
+            interrupt,
+            terminate,
+        })
+    }
+
+    /// Holds the calling thread up until one has come, or `None` when `given_up` is done before.
+    fn wait(mut self, given_up: impl Future<Output = ()>) -> Option<SignalKind> {
+        self.executor.block_on(async {
+            tokio::select! {
+                _ = self.interrupt.recv() => Some(SignalKind::interrupt()),
+                _ = self.terminate.recv() => Some(SignalKind::terminate()),
+                () = given_up => None,
+            }
+        })
+    }
 }
 
 fn named_thread(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
@@ -56,20 +78,10 @@ pub(crate) struct Interrupts {
 impl Interrupts {
     /// Catches signals from here on.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let executor = executor()?;
-        let entered = executor.enter();
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        drop(entered);
+        let signals = Signals::catch()?;
         let (sender, caught) = watch::channel(false);
         named_thread(move || {
-            executor.block_on(async {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    () = sender.closed() => {}
-                }
-            });
+            signals.wait(sender.closed());
             sender.send_replace(true);
         })?;
         Ok(Self { caught })
