@@ -1,15 +1,13 @@
 //! One end of a connection, whichever way it is used.
 
+use core::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
-use ringseal::{MessageSink, MessageStream, Receiver, RemoteReceiver, RemoteSender, Sender};
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
+use ringseal::{Receiver, RemoteReceiver, RemoteSender, Sender};
 
-use crate::peer::{Request, Work};
-
-/// Messages between two looks at the clock.
-const MESSAGES_A_CLOCK_READING: usize = 64;
+use crate::peer::{MESSAGES_A_CLOCK_READING, Request, Work};
 
 /// Sends and receives in one of the ways.
 pub(crate) trait End {
@@ -36,23 +34,6 @@ impl End for Bound {
     }
 }
 
-/// `Sender::into_sink` and `Receiver::into_stream`.
-pub(crate) struct BoundAdapters(pub(crate) MessageSink<Bytes>, pub(crate) MessageStream);
-
-impl End for BoundAdapters {
-    async fn send(&mut self, message: &Bytes) {
-        self.0.feed(message.clone()).await.expect("send");
-    }
-
-    async fn flush(&mut self) {
-        self.0.flush().await.expect("flush");
-    }
-
-    async fn recv(&mut self) -> usize {
-        self.1.next().await.expect("a message").expect("recv").len()
-    }
-}
-
 /// `RemoteSender::send` and `RemoteReceiver::recv`.
 pub(crate) struct Handle(pub(crate) RemoteSender, pub(crate) RemoteReceiver);
 
@@ -66,10 +47,16 @@ impl End for Handle {
     }
 }
 
-/// The same two as a `Sink` and a `Stream`.
-pub(crate) struct HandleAdapters(pub(crate) RemoteSender, pub(crate) RemoteReceiver);
+/// A `Sink` and a `Stream`: of halves that are bound to their thread, or handles.
+pub(crate) struct Adapters<S, R>(pub(crate) S, pub(crate) R);
 
-impl End for HandleAdapters {
+impl<S, R, M, E> End for Adapters<S, R>
+where
+    S: Sink<Bytes, Error: Debug> + Unpin,
+    R: Stream<Item = Result<M, E>> + Unpin,
+    M: AsRef<[u8]>,
+    E: Debug,
+{
     async fn send(&mut self, message: &Bytes) {
         self.0.feed(message.clone()).await.expect("send");
     }
@@ -79,13 +66,14 @@ impl End for HandleAdapters {
     }
 
     async fn recv(&mut self) -> usize {
-        self.1.next().await.expect("a message").expect("recv").len()
+        let message = self.1.next().await.expect("a message").expect("recv");
+        message.as_ref().len()
     }
 }
 
-/// Has the peer do a piece of work, and returns how many messages that were and how long they
-/// took.
-pub(crate) async fn exchange(end: &mut impl End, request: Request) -> (u64, Duration) {
+/// Has the peer do a piece of work, and returns the end, how many messages that were and how long
+/// they took.
+pub(crate) async fn exchange<E: End>(mut end: E, request: Request) -> (E, u64, Duration) {
     end.send(&Bytes::from(request.encode())).await;
     end.flush().await;
     let message = Bytes::from(vec![0x5a; request.size]);
@@ -125,5 +113,5 @@ pub(crate) async fn exchange(end: &mut impl End, request: Request) -> (u64, Dura
         end.flush().await;
         assert_eq!(end.recv().await, 0, "the echo is empty");
     }
-    (count, elapsed)
+    (end, count, elapsed)
 }

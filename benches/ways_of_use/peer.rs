@@ -10,7 +10,7 @@ use crate::common::pin;
 use crate::way::Way;
 
 /// Messages between two looks at the clock.
-const MESSAGES_A_CLOCK_READING: usize = 64;
+pub(crate) const MESSAGES_A_CLOCK_READING: usize = 64;
 
 /// What the peer does, until the work's empty message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

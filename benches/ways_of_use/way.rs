@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringseal::{Receiver, RemoteReceiver, RemoteSender, RingThreads, RunError, Runtime, Sender};
 
 use crate::counting_allocator::Allocations;
-use crate::end::{Bound, BoundAdapters, End, Handle, HandleAdapters, exchange};
+use crate::end::{Adapters, Bound, End, Handle, exchange};
 use crate::peer::{Peer, Request, Work, config};
 
 /// How a program uses a connection.
@@ -64,10 +65,10 @@ impl Way {
         Ok(match self {
             Self::Bound => Box::new(OnThisThread::connect(peer, Bound)?),
             Self::BoundAdapters => Box::new(OnThisThread::connect(peer, |sender, receiver| {
-                BoundAdapters(sender.into_sink(), receiver.into_stream())
+                Adapters(sender.into_sink::<Bytes>(), receiver.into_stream())
             })?),
             Self::Handle => Box::new(OnRingThread::connect(peer, Handle)?),
-            Self::HandleAdapters => Box::new(OnRingThread::connect(peer, HandleAdapters)?),
+            Self::HandleAdapters => Box::new(OnRingThread::connect(peer, Adapters)?),
         })
     }
 }
@@ -91,9 +92,10 @@ impl<E> OnThisThread<E> {
 
 impl<E: End> Connected for OnThisThread<E> {
     fn measure(&mut self, request: Request) -> Result<Sample, Box<dyn Error>> {
-        let end = self.end.as_mut().ok_or("it is connected")?;
+        let end = self.end.take().ok_or("it is connected")?;
         let before = Allocations::of_this_thread();
-        let (messages, elapsed) = self.runtime.block_on(exchange(end, request));
+        let (end, messages, elapsed) = self.runtime.block_on(exchange(end, request));
+        self.end = Some(end);
         Ok(Sample {
             messages,
             elapsed,
@@ -168,21 +170,15 @@ impl<E> OnRingThread<E> {
 
 impl Connected for OnRingThread<Handle> {
     fn measure(&mut self, request: Request) -> Result<Sample, Box<dyn Error>> {
-        let mut end = self.end.take().ok_or("it is connected")?;
-        self.run(async move {
-            let (messages, elapsed) = exchange(&mut end, request).await;
-            (end, messages, elapsed)
-        })
+        let end = self.end.take().ok_or("it is connected")?;
+        self.run(exchange(end, request))
     }
 }
 
-impl Connected for OnRingThread<HandleAdapters> {
+impl Connected for OnRingThread<Adapters<RemoteSender, RemoteReceiver>> {
     fn measure(&mut self, request: Request) -> Result<Sample, Box<dyn Error>> {
-        let mut end = self.end.take().ok_or("it is connected")?;
-        self.run(async move {
-            let (messages, elapsed) = exchange(&mut end, request).await;
-            (end, messages, elapsed)
-        })
+        let end = self.end.take().ok_or("it is connected")?;
+        self.run(exchange(end, request))
     }
 }
 

@@ -29,23 +29,19 @@ const BATCHES: [(usize, usize); 2] = [(64, 64), (16_384, 16)];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
-    if let Some(role) = arguments.next_if(|first| first == "listen" || first == "dial") {
-        return match one_end::run(&role, arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
+    let role = arguments.next_if(|first| first == "listen" || first == "dial");
+    let result = if let Some(role) = role {
+        one_end::run(&role, arguments)
+    } else {
+        match Options::parse(arguments) {
+            Ok(options) => run(&options),
+            Err(message) => {
+                eprintln!("{message}");
+                return ExitCode::from(2);
             }
-        };
-    }
-    let options = match Options::parse(arguments) {
-        Ok(options) => options,
-        Err(message) => {
-            eprintln!("{message}");
-            return ExitCode::from(2);
         }
     };
-    match run(&options) {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
