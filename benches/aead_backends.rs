@@ -1,8 +1,8 @@
-//! What does aws-lc-rs give over the pure Rust chacha20poly1305 on whole records?
+//! What do our own cipher and aws-lc-rs give over the pure Rust chacha20poly1305 on whole records?
 //!
 //! Seals and opens one record by message size, with everything that a connection does to it but
 //! the socket: header, nonces, tag. The baseline is `chacha20poly1305`, the cipher where the
-//! feature `aws-lc-rs` is off.
+//! features `avx512` and `aws-lc-rs` are off.
 
 #[path = "common/state_machines.rs"]
 mod state_machines;
@@ -20,7 +20,7 @@ use ringseal::protocol::cipher::{Aead, AwsLc, RustCrypto};
 use state_machines::{SIZES, VERSIONS, one_way, place, slot, time_opening};
 
 fn seal<A: Aead>(group: &mut BenchmarkGroup<'_, WallTime>, version: CupsVersion, size: usize) {
-    let id = BenchmarkId::new(A::NAME, format!("msg_size={size}"));
+    let id = BenchmarkId::new(A::name(), format!("msg_size={size}"));
     group.bench_function(id, |bencher| {
         let (mut sealer, _) = one_way::<A>(version);
         let needed = sealer.sealed_len(size).expect("within the limit");
@@ -36,7 +36,7 @@ fn seal<A: Aead>(group: &mut BenchmarkGroup<'_, WallTime>, version: CupsVersion,
 }
 
 fn open<A: Aead>(group: &mut BenchmarkGroup<'_, WallTime>, version: CupsVersion, size: usize) {
-    let id = BenchmarkId::new(A::NAME, format!("msg_size={size}"));
+    let id = BenchmarkId::new(A::name(), format!("msg_size={size}"));
     group.bench_function(id, |bencher| {
         let (mut sealer, mut opener) = one_way::<A>(version);
         let message = vec![0x5a; size];
@@ -62,11 +62,15 @@ fn aead_backends(criterion: &mut Criterion) {
             for size in SIZES {
                 group.throughput(Throughput::Bytes(size as u64));
                 if opening {
+                    #[cfg(all(feature = "avx512", target_arch = "x86_64"))]
+                    open::<ringseal::protocol::cipher::Avx512>(&mut group, version, size);
                     open::<AwsLc>(&mut group, version, size);
                     open::<RustCrypto>(&mut group, version, size);
                     #[cfg(feature = "openssl")]
                     open::<ringseal::protocol::cipher::OpenSsl>(&mut group, version, size);
                 } else {
+                    #[cfg(all(feature = "avx512", target_arch = "x86_64"))]
+                    seal::<ringseal::protocol::cipher::Avx512>(&mut group, version, size);
                     seal::<AwsLc>(&mut group, version, size);
                     seal::<RustCrypto>(&mut group, version, size);
                     #[cfg(feature = "openssl")]

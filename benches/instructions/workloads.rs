@@ -75,7 +75,9 @@ pub(crate) fn all() -> Vec<Workload> {
 struct NoCipher;
 
 impl Aead for NoCipher {
-    const NAME: &'static str = "none";
+    fn name() -> &'static str {
+        "none"
+    }
 
     fn new(_: &[u8; 32]) -> Self {
         Self

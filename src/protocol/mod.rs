@@ -14,7 +14,7 @@
 //!   [`Session`](handshake::Session) (knows all below);
 //! * [`record`]: [`Sealer`](record::Sealer) and [`Opener`](record::Opener),
 //!   one record per message (knows `cipher` and the varint);
-//! * [`cipher`]: the AEAD, by one of two libraries (knows nothing);
+//! * [`cipher`]: the AEAD, our own or a library's (knows nothing);
 //! * [`identity`]: long-term keys and how they are written (knows nothing);
 //! * private: the hashed transcript, the mode packet, the varint.
 //!

@@ -226,7 +226,7 @@ impl<A: Aead> Opener<A> {
 impl<A: Aead> fmt::Debug for Opener<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opener")
-            .field("cipher", &A::NAME)
+            .field("cipher", &A::name())
             .field("version", &self.version)
             .field("max_message_size", &self.max_message_size)
             .field("closed", &self.closed)

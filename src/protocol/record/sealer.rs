@@ -180,7 +180,7 @@ impl<A: Aead> Sealer<A> {
 impl<A: Aead> fmt::Debug for Sealer<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sealer")
-            .field("cipher", &A::NAME)
+            .field("cipher", &A::name())
             .field("version", &self.version)
             .field("max_message_size", &self.max_message_size)
             .field("closed", &self.closed)

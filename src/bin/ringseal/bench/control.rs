@@ -115,7 +115,7 @@ impl Description {
             BackendName::of(statistics.backend)
         });
         Self {
-            aead: DefaultAead::NAME.to_owned(),
+            aead: DefaultAead::name().to_owned(),
             backend: backend.to_string(),
             busy_poll_us: u64::from(settings.ring.busy_poll),
             slots: settings.slots as u64,

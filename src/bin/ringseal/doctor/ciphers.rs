@@ -24,6 +24,8 @@ impl Ciphers {
     pub(super) fn measure(time: Duration) -> Self {
         let mut rates = Vec::new();
         if !time.is_zero() {
+            #[cfg(all(feature = "avx512", target_arch = "x86_64"))]
+            rates.push(rate::<ringseal::protocol::cipher::Avx512>(time));
             #[cfg(feature = "openssl")]
             rates.push(rate::<ringseal::protocol::cipher::OpenSsl>(time));
             #[cfg(feature = "aws-lc-rs")]
@@ -31,7 +33,7 @@ impl Ciphers {
             rates.push(rate::<RustCrypto>(time));
         }
         Self {
-            in_use: DefaultAead::NAME,
+            in_use: DefaultAead::name(),
             rates,
         }
     }
@@ -54,5 +56,5 @@ fn rate<A: Aead>(time: Duration) -> (&'static str, f64) {
         }
     }
     let bytes = count as f64 * MESSAGE_SIZE as f64;
-    (A::NAME, bytes / start.elapsed().as_secs_f64())
+    (A::name(), bytes / start.elapsed().as_secs_f64())
 }
