@@ -45,7 +45,7 @@ pub(crate) struct Counters {
     pub(crate) reads: Cell<u64>,
     /// Writes completed.
     pub(crate) writes: Cell<u64>,
-    /// Blocks allocated for messages larger than a slot.
+    /// Blocks allocated for messages larger than a slot, and in the place of one.
     pub(crate) large_blocks: Cell<u64>,
 }
 

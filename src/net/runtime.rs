@@ -15,7 +15,9 @@ use crate::ring::{self, Backend, Registration, Ring, RingSettings, StartError};
 /// caller keeps messages of more slots than that. Sending leaves two fifths of the slots to
 /// receiving, and receiving a quarter to sending. An idle connection holds one, and none once many
 /// are out. A record of which a part has come then waits in a heap block of its own length, so
-/// that ends whose slots are short never wait for each other.
+/// that ends whose slots are short never wait for each other. A sender that finds no slot, and has
+/// nothing on the way, takes a heap block of one record, 16 KiB at least, so that it never waits
+/// for the peers of others.
 #[derive(Clone, Debug)]
 pub struct Builder {
     ring_entries: u32,
@@ -241,7 +243,7 @@ pub struct Statistics {
     pub in_flight: usize,
     /// Whether slots are registered with the ring.
     pub registered: bool,
-    /// How often somebody had to wait for a slot.
+    /// How often no slot was free for somebody who wanted one.
     pub slot_waits: u64,
     /// Messages sealed.
     pub messages_sent: u64,
@@ -253,7 +255,7 @@ pub struct Statistics {
     pub writes: u64,
     /// Bytes of incomplete frames that were moved: the only copies after the kernel's.
     pub moved_bytes: u64,
-    /// Heap blocks for messages larger than a slot.
+    /// Heap blocks for messages larger than a slot, and for those that found none.
     pub large_blocks: u64,
 }
 

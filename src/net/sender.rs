@@ -12,6 +12,10 @@ use super::outbox::{Filling, Outbox, Refusal};
 use crate::memory::{Acquire, Buffer, Class};
 use crate::protocol::record::{SealError, Sealer};
 
+/// The shortest heap block that takes the place of a slot, in bytes: a bound on memory, and still
+/// room for small messages to leave together.
+const SUBSTITUTE_SIZE: usize = 16 * 1024;
+
 /// Seals messages straight into submission buffers.
 ///
 /// [`send`](Self::send) returns when the message is sealed; it leaves when the buffer is full or
@@ -46,8 +50,10 @@ impl Sender {
 
     /// Seals `message` from the caller's bytes into the current submission buffer.
     ///
-    /// Waits when two buffers are full because the peer does not read, or when the pool has no
-    /// slot. A message whose record is longer than a slot gets a heap block of its own.
+    /// Waits when two buffers are full because the peer does not read, or when one is and the pool
+    /// has no slot for another. A message whose record is longer than a slot gets a heap block of
+    /// its own. So does one that finds neither a slot nor anything of its sender's on the way:
+    /// peers that do not read stop nobody else.
     ///
     /// # Errors
     ///
@@ -213,19 +219,26 @@ impl Sender {
         acquire: &mut Option<Acquire>,
         length: usize,
     ) -> Poll<Result<Filling, SendError>> {
-        let shared = &self.outbox.link().context;
-        if acquire.is_none() {
-            ready!(self.outbox.poll_vacancy(context))?;
-            if length > shared.pool.slot_size() {
-                count(&shared.counters.large_blocks, 1);
-                let block = Buffer::heap(length).map_err(|_| SendError::OutOfMemory { length })?;
-                return Poll::Ready(Ok(Filling::new(block)));
-            }
+        ready!(self.outbox.poll_vacancy(context)).inspect_err(|_| *acquire = None)?;
+        let pool = &self.outbox.link().context.pool;
+        if length > pool.slot_size() {
+            return Poll::Ready(self.heap_block(length));
         }
-        let waiting = acquire.get_or_insert_with(|| Acquire::new(shared.pool.clone(), Class::Send));
-        let slot = ready!(waiting.poll(context));
+        let waiting = acquire.get_or_insert_with(|| Acquire::new(pool.clone(), Class::Send));
+        if let Poll::Ready(slot) = waiting.poll(context) {
+            *acquire = None;
+            return Poll::Ready(Ok(Filling::new(slot)));
+        }
+        // Peers that do not read may keep all slots for sending, but only stop their own senders.
+        ready!(self.outbox.poll_empty(context));
         *acquire = None;
-        Poll::Ready(Ok(Filling::new(slot)))
+        Poll::Ready(self.heap_block(length.max(SUBSTITUTE_SIZE.min(pool.slot_size()))))
+    }
+
+    fn heap_block(&self, length: usize) -> Result<Filling, SendError> {
+        count(&self.outbox.link().context.counters.large_blocks, 1);
+        let block = Buffer::heap(length).map_err(|_| SendError::OutOfMemory { length })?;
+        Ok(Filling::new(block))
     }
 
     #[inline]

@@ -357,6 +357,51 @@ fn a_peer_that_never_reads_stops_the_sender_and_nobody_else() {
     });
 }
 
+// HAZARDS R10, B8: not even when slow peers have all slots for sending.
+#[test]
+fn many_peers_that_never_read_stop_their_senders_and_nobody_else() {
+    // What receiving leaves to sending, of the slots below.
+    const SLOTS: usize = 6;
+    run_with(builder().slots(10).slot_size(16_384), async {
+        let sent = Rc::new(RefCell::new(0_usize));
+        let (mut silent, mut sending) = (Vec::new(), Vec::new());
+        for _ in 0..SLOTS {
+            let (mut dialer, listener) = pair().await;
+            silent.push(listener);
+            let sent = Rc::clone(&sent);
+            sending.push(ringseal::spawn(async move {
+                loop {
+                    match dialer.send(&[1; 5_000]).await {
+                        Ok(()) => *sent.borrow_mut() += 1,
+                        Err(error) => break error,
+                    }
+                }
+            }));
+        }
+        let mut last = usize::MAX;
+        while *sent.borrow() != last {
+            last = *sent.borrow();
+            ringseal::sleep(Duration::from_millis(50)).await;
+        }
+        let taken = statistics().slots - statistics().free_slots;
+        assert!(taken >= SLOTS, "only {taken} slots are taken");
+        let (mut dialer, mut listener) = pair().await;
+        for (round, size) in [5, 1_000, 16_000, 100_000, 0].into_iter().enumerate() {
+            for _ in 0..20 {
+                dialer.send(&pattern(size, round)).await.expect("send");
+                let message = listener.recv().await.expect("recv").expect("a message");
+                assert!(*message == *pattern(size, round));
+            }
+        }
+        // Whoever waits for a slot hears all the same that its connection has failed.
+        drop(silent);
+        for task in sending {
+            let error = task.await;
+            assert!(matches!(error, SendError::Transport(_)), "{error:?}");
+        }
+    });
+}
+
 // HAZARDS B8: two ends whose slots are short must not wait for each other.
 #[test]
 fn more_connections_than_slots_stream_both_ways_to_the_end() {
