@@ -98,13 +98,15 @@ impl Orphan {
     }
 }
 
-/// Makes a context current until dropped.
-pub(crate) struct Entered(());
+/// Makes a context current until dropped, and then the one before it.
+pub(crate) struct Entered {
+    previous: Option<Rc<Context>>,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
         // At thread exit the variable may be gone; then nothing can look it up either.
-        let _ = CURRENT.try_with(|current| current.borrow_mut().take());
+        let _ = CURRENT.try_with(|current| current.replace(self.previous.take()));
     }
 }
 
@@ -131,8 +133,9 @@ impl Context {
     }
 
     pub(crate) fn enter(self: &Rc<Self>) -> Entered {
-        CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(self)));
-        Entered(())
+        Entered {
+            previous: CURRENT.with(|current| current.replace(Some(Rc::clone(self)))),
+        }
     }
 
     /// Whether operations may be submitted: this thread is inside this context's runtime, and

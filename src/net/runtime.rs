@@ -101,8 +101,15 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`] names what the host lacks and what to do.
+    /// [`StartError`] names what the host lacks and what to do. Inside a runtime it is
+    /// [`StartError::Configuration`]; inside one of tokio's too, but for [`Backend::Uring`].
     pub fn build(self) -> Result<Runtime, StartError> {
+        if Context::current().is_some() {
+            return Err(StartError::Configuration(
+                "this thread is inside a runtime already; build another one before that, or on a \
+                 thread of its own",
+            ));
+        }
         if self.slots < Pool::MIN_SLOTS {
             return Err(StartError::Configuration(
                 "one connection needs 4 slots: one filled, one written, one read into, one viewed",

@@ -257,6 +257,7 @@ impl Ring {
 
     #[cfg(target_os = "linux")]
     fn start_tokio_uring(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
+        refuse_inside_tokio()?;
         let state = Rc::new(RingState::new(Backend::TokioUring));
         let ring = TokioUringRing::start(settings.entries, &state)?;
         register_with(|| ring.register(pool), settings.registration, pool, &state)?;
@@ -281,10 +282,12 @@ impl Ring {
                 "a ring has no time that can be paused; use Backend::Epoll",
             ));
         }
+        refuse_inside_tokio()?;
         Self::on_epoll(EpollRing::start_paused())
     }
 
     fn start_epoll() -> Result<Self, StartError> {
+        refuse_inside_tokio()?;
         Self::on_epoll(EpollRing::start())
     }
 
@@ -344,7 +347,7 @@ impl Ring {
             // Its own loop goes into a tokio runtime, not a tokio runtime into another.
             #[cfg(target_os = "linux")]
             Inner::Native(_) => false,
-            _ => tokio::runtime::Handle::try_current().is_ok(),
+            _ => is_inside_tokio(),
         }
     }
 
@@ -352,6 +355,21 @@ impl Ring {
     pub(crate) fn leak(self) {
         core::mem::forget(self);
     }
+}
+
+/// Tells a driver that is a tokio runtime that this thread is inside one.
+fn refuse_inside_tokio() -> Result<(), StartError> {
+    if !is_inside_tokio() {
+        return Ok(());
+    }
+    Err(StartError::Configuration(
+        "this thread is inside a tokio runtime, which this backend is as well; build it before \
+         that, or on a thread of its own",
+    ))
+}
+
+fn is_inside_tokio() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
 }
 
 /// Registers the arena as far as `registration` asks for it.

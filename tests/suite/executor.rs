@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::peers::{builder, patiently, run};
+use super::peers::{builder, pair, patiently, run};
+use ringseal::{Backend, Connection, Runtime, StartError, Statistics};
 
 /// Is done when another thread says so.
 #[derive(Default)]
@@ -209,6 +210,18 @@ fn no_timer_comes_early_and_a_dropped_one_harms_nobody() {
     });
 }
 
+const BACKENDS: [Backend; 3] = [Backend::Uring, Backend::TokioUring, Backend::Epoll];
+
+/// What a runtime that somebody tried to put another one into has to do still.
+async fn the_runtime_works((dialer, listener): &mut (Connection, Connection)) {
+    assert!(Statistics::current().is_some());
+    dialer.send(b"still here").await.expect("send");
+    let message = listener.recv().await.expect("recv").expect("a message");
+    assert_eq!(&*message, b"still here");
+    ringseal::spawn(ringseal::sleep(Duration::from_millis(1))).await;
+    drop(pair().await);
+}
+
 #[test]
 fn a_runtime_inside_a_runtime_is_refused() {
     let other = builder().build().expect("io_uring");
@@ -217,6 +230,43 @@ fn a_runtime_inside_a_runtime_is_refused() {
             other.block_on(async {});
         }));
         assert!(refused.is_err());
+    });
+}
+
+#[test]
+fn a_runtime_is_not_built_inside_a_runtime() {
+    run(async {
+        let mut connections = pair().await;
+        for backend in BACKENDS.into_iter().chain([Backend::Auto]) {
+            let built = Runtime::builder().backend(backend).build();
+            assert!(
+                matches!(built, Err(StartError::Configuration(_))),
+                "{backend:?}: {built:?}"
+            );
+            the_runtime_works(&mut connections).await;
+        }
+    });
+}
+
+// Only our own loop goes into a tokio runtime.
+#[test]
+fn a_runtime_inside_tokio_works_or_is_refused() {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("tokio");
+    tokio.block_on(async {
+        match builder().build() {
+            Ok(runtime) => {
+                assert_eq!(crate::BACKEND, Backend::Uring);
+                runtime.block_on(async { the_runtime_works(&mut pair().await).await });
+            }
+            Err(error) => {
+                assert_ne!(crate::BACKEND, Backend::Uring);
+                assert!(matches!(error, StartError::Configuration(_)), "{error:?}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
     });
 }
 

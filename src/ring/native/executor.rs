@@ -65,9 +65,9 @@ impl Executor {
     }
 
     fn enter(self: &Rc<Self>) -> Entered {
-        let previous = CURRENT.with(|current| current.borrow_mut().replace(Rc::clone(self)));
-        debug_assert!(previous.is_none(), "one executor at a time");
-        Entered(())
+        Entered {
+            previous: CURRENT.with(|current| current.replace(Some(Rc::clone(self)))),
+        }
     }
 
     /// Gives `use_it` the executor of `remote`, if this thread is inside it. A thread that is
@@ -231,12 +231,14 @@ impl Executor {
     }
 }
 
-/// Makes an executor current until dropped.
-struct Entered(());
+/// Makes an executor current until dropped, and then the one before it.
+struct Entered {
+    previous: Option<Rc<Executor>>,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let _ = CURRENT.try_with(|current| current.borrow_mut().take());
+        let _ = CURRENT.try_with(|current| current.replace(self.previous.take()));
     }
 }
 
