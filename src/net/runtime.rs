@@ -198,7 +198,7 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let ring = self.ring.as_ref().expect("a ring until the drop");
         assert!(
-            !ring.is_inside_executor(),
+            Context::current().is_none() && !ring.is_inside_executor(),
             "Runtime::block_on was called inside a runtime"
         );
         let _entered = self.context.enter();

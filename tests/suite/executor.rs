@@ -224,13 +224,19 @@ async fn the_runtime_works((dialer, listener): &mut (Connection, Connection)) {
 
 #[test]
 fn a_runtime_inside_a_runtime_is_refused() {
-    let other = builder().build().expect("io_uring");
-    run(async {
-        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            other.block_on(async {});
-        }));
-        assert!(refused.is_err());
-    });
+    for backend in BACKENDS {
+        let other = Runtime::builder().backend(backend).build().expect("a ring");
+        run(async {
+            let mut connections = pair().await;
+            let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                other.block_on(async {});
+            }));
+            assert!(refused.is_err(), "{backend:?}");
+            the_runtime_works(&mut connections).await;
+            drop(other);
+            the_runtime_works(&mut connections).await;
+        });
+    }
 }
 
 #[test]
