@@ -246,7 +246,7 @@ pub struct Statistics {
     pub slots: usize,
     /// Slots that nobody holds now.
     pub free_slots: usize,
-    /// Reads, writes and waits that are not complete.
+    /// Reads, writes and waits of connections that are not complete.
     pub in_flight: usize,
     /// Whether slots are registered with the ring.
     pub registered: bool,

@@ -59,6 +59,9 @@ impl NativeRing {
 impl Drop for NativeRing {
     fn drop(&mut self) {
         self.executor.end();
+        // The tasks have cancelled what they waited for. Told so, the kernel lets go of their
+        // descriptors now, and not some time after the ring is closed.
+        self.queue.enter_now();
         self.queue.end();
     }
 }
