@@ -276,6 +276,41 @@ fn a_runtime_inside_tokio_works_or_is_refused() {
     });
 }
 
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+// HAZARDS B9: the process and the other tasks go on.
+#[test]
+fn what_panics_when_a_task_is_dropped_harms_nobody() {
+    let runtime = builder().build().expect("a ring");
+    let wait = || async {
+        let _bomb = Bomb;
+        std::future::pending::<()>().await;
+    };
+    runtime.block_on(patiently(async {
+        let aborted = ringseal::spawn(wait());
+        let with_output = ringseal::spawn(async { Some(Bomb) });
+        let unclaimed = ringseal::spawn(async { Some(Bomb) });
+        drop(ringseal::spawn(wait()));
+        tokio::task::yield_now().await;
+        aborted.abort();
+        unclaimed.abort();
+        drop(unclaimed);
+        std::mem::forget(with_output.await);
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ringseal::spawn(async { 7 }).await, 7);
+    }));
+    drop(runtime);
+}
+
 #[test]
 fn a_root_that_waits_for_a_thread_costs_no_processor_time() {
     run(async {

@@ -15,6 +15,7 @@ use std::time::Instant;
 use async_task::{Builder, Runnable};
 use slab::Slab;
 
+use super::contain::Contained;
 use super::queue::Queue;
 use super::remote::Remote;
 use super::timer::{Sleep, Timers};
@@ -93,7 +94,7 @@ impl Executor {
     }
 
     /// Starts a task.
-    pub(super) fn spawn<F>(self: &Rc<Self>, future: F) -> async_task::Task<F::Output>
+    pub(super) fn spawn<F>(self: &Rc<Self>, future: F) -> async_task::Task<Contained<F::Output>>
     where
         F: Future + 'static,
     {
@@ -104,10 +105,11 @@ impl Executor {
             key: entry.key(),
         };
         let remote = Arc::clone(&self.remote);
+        let future = Contained::new(Box::pin(future));
         let (task, handle) = Builder::new().propagate_panic(true).spawn_local(
             move |()| async move {
                 let _registered = registered;
-                future.await
+                Contained::new(future.await)
             },
             move |task| Self::schedule(&remote, task),
         );

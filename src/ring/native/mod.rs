@@ -4,6 +4,7 @@
 //! and the kernel defers its own work to the moment when the thread asks for it. An operation
 //! that is dropped here is cancelled, and gives its memory back when the kernel says so.
 
+mod contain;
 mod executor;
 mod queue;
 mod remote;
@@ -18,6 +19,7 @@ use crate::memory::Pool;
 use executor::Executor;
 use remote::Remote;
 
+pub(super) use contain::Contained;
 pub(super) use queue::{Order, Queue};
 pub(super) use timer::Sleep;
 
@@ -71,7 +73,7 @@ impl Drop for NativeRing {
 /// # Errors
 ///
 /// The future, when there is none.
-pub(super) fn try_spawn<F>(future: F) -> Result<async_task::Task<F::Output>, F>
+pub(super) fn try_spawn<F>(future: F) -> Result<async_task::Task<Contained<F::Output>>, F>
 where
     F: Future + 'static,
 {
