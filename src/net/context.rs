@@ -132,10 +132,10 @@ impl Context {
             .flatten()
     }
 
-    pub(crate) fn enter(self: &Rc<Self>) -> Entered {
-        Entered {
-            previous: CURRENT.with(|current| current.replace(Some(Rc::clone(self)))),
-        }
+    /// Makes this context current, unless the thread is ending and can have none.
+    pub(crate) fn enter(self: &Rc<Self>) -> Option<Entered> {
+        let previous = CURRENT.try_with(|current| current.replace(Some(Rc::clone(self))));
+        previous.ok().map(|previous| Entered { previous })
     }
 
     /// Whether operations may be submitted: this thread is inside this context's runtime, and

@@ -145,7 +145,11 @@ impl Builder {
         };
         let ring = Ring::start(settings, &pool)?;
         let context = Context::new(pool, Rc::clone(ring.state()));
-        let entered = context.enter();
+        let Some(entered) = context.enter() else {
+            return Err(StartError::Configuration(
+                "this thread is ending and has no runtime any more",
+            ));
+        };
         let reaper = Rc::clone(&context).reap();
         ring.block_on(async { drop(ring::spawn(reaper)) });
         drop(entered);
@@ -175,7 +179,8 @@ impl Default for Builder {
 ///
 /// One thread has one; run one on each core that serves connections. Dropping it ends all of its
 /// connections, waits until the kernel holds none of its memory (5 seconds at most; what is left
-/// then is leaked, never freed), and only then goes.
+/// then is leaked, never freed), and only then goes. Where nothing can be waited for, inside an
+/// executor or in a thread-local variable that outlives ours, it leaks its ring with a warning.
 #[derive(Debug)]
 pub struct Runtime {
     /// `None` only while it is dropped, before `context`, whose pool the kernel may use.
@@ -194,14 +199,14 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If this thread is inside a runtime already, or `future` panics.
+    /// If this thread is inside a runtime already, or is ending, or `future` panics.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let ring = self.ring.as_ref().expect("a ring until the drop");
         assert!(
-            Context::current().is_none() && !ring.is_inside_executor(),
-            "Runtime::block_on was called inside a runtime"
+            Context::current().is_none() && ring.can_block(),
+            "Runtime::block_on was called inside a runtime, or while the thread ends"
         );
-        let _entered = self.context.enter();
+        let _entered = self.context.enter().expect("a thread that is not ending");
         ring.block_on(future)
     }
 
@@ -224,13 +229,16 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let Some(ring) = self.ring.take() else { return };
-        if ring.is_inside_executor() {
+        let entered = self.context.enter().filter(|_| ring.can_block());
+        let Some(_entered) = entered else {
             // Nothing can be waited for here, so the kernel keeps what it has.
-            tracing::warn!("a runtime was dropped inside an executor; its ring is leaked");
+            tracing::warn!(
+                "a runtime was dropped inside an executor, or behind the thread-local variables \
+                 of its thread; its ring is leaked"
+            );
             ring.leak();
             return;
-        }
-        let _entered = self.context.enter();
+        };
         ring.block_on(Rc::clone(&self.context).shut_down());
         drop(ring);
     }

@@ -337,17 +337,20 @@ impl Ring {
         }
     }
 
-    /// Whether a `block_on` would panic, because this thread is inside an executor already.
-    pub(crate) fn is_inside_executor(&self) -> bool {
+    /// Whether a `block_on` would not panic: this thread is not inside an executor already, and
+    /// its thread-local variables are still there.
+    pub(crate) fn can_block(&self) -> bool {
         #[cfg(target_os = "linux")]
-        if NativeRing::is_inside_executor() {
-            return true;
+        if !NativeRing::can_block() {
+            return false;
         }
         match self.inner {
             // Its own loop goes into a tokio runtime, not a tokio runtime into another.
             #[cfg(target_os = "linux")]
-            Inner::Native(_) => false,
-            _ => is_inside_tokio(),
+            Inner::Native(_) => true,
+            _ => {
+                tokio::runtime::Handle::try_current().is_err_and(|error| error.is_missing_context())
+            }
         }
     }
 
@@ -359,17 +362,13 @@ impl Ring {
 
 /// Tells a driver that is a tokio runtime that this thread is inside one.
 fn refuse_inside_tokio() -> Result<(), StartError> {
-    if !is_inside_tokio() {
+    if tokio::runtime::Handle::try_current().is_err() {
         return Ok(());
     }
     Err(StartError::Configuration(
         "this thread is inside a tokio runtime, which this backend is as well; build it before \
          that, or on a thread of its own",
     ))
-}
-
-fn is_inside_tokio() -> bool {
-    tokio::runtime::Handle::try_current().is_ok()
 }
 
 /// Registers the arena as far as `registration` asks for it.

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::peers::{builder, pair, patiently, run};
+use super::peers::{builder, config, pair, patiently, run};
+use super::transport::somewhere;
 use ringseal::{Backend, Connection, Runtime, StartError, Statistics};
 
 /// Is done when another thread says so.
@@ -274,6 +275,28 @@ fn a_runtime_inside_tokio_works_or_is_refused() {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     });
+}
+
+// Its own thread-local variables may be gone when it goes; it is no reason to abort.
+#[test]
+fn a_runtime_may_end_with_its_thread() {
+    thread_local! {
+        static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+    }
+    std::thread::spawn(|| {
+        RUNTIME.with(|place| {
+            let runtime = builder().build().expect("a ring");
+            runtime.block_on(patiently(async {
+                let _listener =
+                    ringseal::Listener::bind(somewhere(), &config(2), ringseal::Admission::any())
+                        .await
+                        .expect("bind");
+            }));
+            *place.borrow_mut() = Some(runtime);
+        });
+    })
+    .join()
+    .expect("the thread");
 }
 
 /// Panics when it is dropped.

@@ -65,6 +65,13 @@ impl Executor {
             .flatten()
     }
 
+    /// Whether this thread is inside no executor, and not ending.
+    pub(super) fn can_enter() -> bool {
+        CURRENT
+            .try_with(|current| current.borrow().is_none())
+            .unwrap_or(false)
+    }
+
     fn enter(self: &Rc<Self>) -> Entered {
         Entered {
             previous: CURRENT.with(|current| current.replace(Some(Rc::clone(self)))),

@@ -53,8 +53,13 @@ impl NativeRing {
         self.executor.block_on(future)
     }
 
+    #[cfg(feature = "testing")]
     pub(super) fn is_inside_executor() -> bool {
         Executor::current().is_some()
+    }
+
+    pub(super) fn can_block() -> bool {
+        Executor::can_enter()
     }
 }
 
