@@ -225,18 +225,26 @@ impl Executor {
     pub(super) fn end(self: &Rc<Self>) {
         let _entered = self.enter();
         loop {
-            let alive = core::mem::take(&mut *self.alive.borrow_mut());
-            for (_, waker) in alive {
+            let alive: Vec<Waker> = {
+                let alive = self.alive.borrow();
+                alive.iter().map(|(_, waker)| waker.clone()).collect()
+            };
+            if alive.is_empty() {
+                break;
+            }
+            for waker in alive {
                 waker.wake();
             }
-            self.ready.borrow_mut().extend(self.remote.close());
+            self.remote.take(&mut *self.ready.borrow_mut());
             let ready = core::mem::take(&mut *self.ready.borrow_mut());
             if ready.is_empty() {
-                return;
+                // Another thread has woken what is left, and is about to hand it over.
+                std::thread::yield_now();
             }
             // Each may start others while it goes.
             drop(ready);
         }
+        drop(self.remote.close());
     }
 }
 
@@ -280,5 +288,45 @@ impl Wake for Root {
         if Executor::with_current(&self.remote, |_| ()).is_none() {
             self.remote.notify();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NativeRing;
+    use super::*;
+
+    struct Tells(Rc<Cell<bool>>);
+
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+
+    #[test]
+    fn a_task_that_another_thread_is_about_to_hand_over_goes_with_its_executor() {
+        let ring = NativeRing::start(8, Duration::ZERO).expect("io_uring");
+        let dropped = Rc::new(Cell::new(false));
+        let held = Tells(Rc::clone(&dropped));
+        let task = ring.executor.spawn(async move {
+            let _held = held;
+            core::future::pending::<()>().await;
+        });
+        task.detach();
+        // Woken, as the task sees it, and not in the mailbox yet.
+        let mut woken = Vec::new();
+        ring.executor.remote.take(&mut woken);
+        assert_eq!(woken.len(), 1);
+        let remote = Arc::clone(&ring.executor.remote);
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            for task in woken {
+                remote.push(task);
+            }
+        });
+        drop(ring);
+        assert!(dropped.get());
+        thread.join().expect("the thread");
     }
 }
