@@ -9,9 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, TryStreamExt, poll, stream};
 use ringseal::{
-    Address, Admission, BindError, Config, DialError, Identity, OpenError, PublicKey, QueueLimits,
-    RecvError, RemoteAcceptError, RemoteConnection, RemoteListener, RemoteReceiver, RemoteSender,
-    RingHandle, RingThreads, RunError, Runtime, SendError,
+    Address, Admission, Backend, BindError, Config, DialError, Identity, OpenError, PublicKey,
+    QueueLimits, RecvError, RemoteAcceptError, RemoteConnection, RemoteListener, RemoteReceiver,
+    RemoteSender, RingHandle, RingThreads, RunError, Runtime, SendError,
 };
 
 /// No test waits longer for anything.
@@ -259,6 +259,52 @@ async fn a_peer_that_never_reads_holds_the_sender_back_within_both_bounds() {
         assert!(patiently(accepted.recv()).await.expect("end").is_none());
         patiently(closing).await.expect("no panic").expect("close");
         assert_eq!(held.messages.load(Ordering::SeqCst), 0);
+    }
+}
+
+// HAZARDS B8: what a slow consumer has not taken waits in the heap when slots are short.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receivers_that_nobody_takes_from_hold_no_slots() {
+    for backend in [Backend::Uring, Backend::TokioUring, Backend::Epoll] {
+        let small = Runtime::builder().backend(backend).slots(8).slot_size(4096);
+        let serving = RingThreads::start(small, 1).expect("a ring on this host");
+        let dialing = threads(1);
+        patiently(async {
+            let limits = QueueLimits::default().messages(1);
+            let mut listener = listen(&serving.handle().queue_limits(limits)).await;
+            let address = listener.local_address();
+            let mut waiting = Vec::new();
+            for _ in 0..8 {
+                let mut dialed = dialing
+                    .handle()
+                    .dial(&address, key(2), &config(1))
+                    .await
+                    .expect("dial");
+                let accepted = listener.accept().await.expect("accept");
+                // More than a read takes, and the last record of each read is cut.
+                for _ in 0..20 {
+                    dialed.send(vec![1; 1000]).await.expect("send");
+                }
+                dialed.flush().await.expect("flush");
+                waiting.push((dialed, accepted));
+            }
+            let mut dialed = dialing
+                .handle()
+                .dial(&address, key(2), &config(1))
+                .await
+                .expect("dial");
+            let mut accepted = listener.accept().await.expect("accept");
+            dialed.send("past them").await.expect("send");
+            let received = accepted.recv().await.expect("recv").expect("a message");
+            assert_eq!(received, "past them");
+            for (_dialed, accepted) in &mut waiting {
+                for _ in 0..20 {
+                    let received = accepted.recv().await.expect("recv").expect("a message");
+                    assert_eq!(received, vec![1; 1000]);
+                }
+            }
+        })
+        .await;
     }
 }
 

@@ -3,6 +3,9 @@
 
 mod suite;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use ringseal::{Backend, Runtime, StartError};
@@ -43,4 +46,47 @@ fn busy_polling_is_refused_where_it_cannot_be() {
     let error = builder.build().expect_err("it waits in epoll");
     assert!(matches!(error, StartError::Configuration(_)), "{error:?}");
     assert!(error.to_string().contains("Backend::Uring"));
+}
+
+// HAZARDS B9: what completes together with its operation is woken all the same.
+#[test]
+fn a_waker_that_panics_loses_nobody_elses_completion() {
+    struct Panics(AtomicBool);
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+            panic!("on purpose");
+        }
+    }
+    suite::run_with(Runtime::builder().backend(BACKEND), async {
+        let panics = Arc::new(Panics(AtomicBool::new(false)));
+        let (mut senders, mut receivers) = (Vec::new(), Vec::new());
+        for _ in 0..6 {
+            let (dialer, listener) = suite::pair().await;
+            senders.push(dialer);
+            receivers.push(listener);
+        }
+        {
+            let waker = Waker::from(Arc::clone(&panics));
+            let mut recv = std::pin::pin!(receivers[0].recv());
+            let poll = recv.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(poll.is_pending());
+        }
+        let receiving: Vec<_> = receivers
+            .drain(1..)
+            .map(|mut receiver| {
+                ringseal::spawn(async move { receiver.recv().await.map(|one| one.is_some()) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        for sender in &mut senders {
+            sender.send(b"m").await.expect("send");
+        }
+        for task in receiving {
+            assert!(task.await.expect("recv"));
+        }
+        let message = receivers[0].recv().await.expect("recv");
+        assert_eq!(&*message.expect("a message"), b"m");
+        assert!(panics.0.load(Ordering::SeqCst));
+    });
 }

@@ -1,14 +1,19 @@
 //! Connections over streams that are no sockets of ours: TLS, a child's pipes, an in-memory pipe.
 
+use std::cell::Cell;
+use std::io;
+use std::pin::{Pin, pin};
 use std::process::Stdio;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::join;
 use ringseal::{
     Admission, AttemptError, Backend, Config, Connection, DialError, Identity, RecvError, Runtime,
-    SendError, accept_over, dial_over,
+    SendError, TimeLimit, accept_over, dial_over,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
 /// Where tokio's reactor is; in-memory streams work on all of them.
 const WITH_REACTOR: [Backend; 2] = [Backend::Epoll, Backend::TokioUring];
@@ -264,6 +269,87 @@ fn a_stream_that_takes_nothing_is_cut_off_and_let_go() {
         };
         // Whole records may have got through; the one that was under way has not.
         assert!(matches!(error, Some(RecvError::Record(_))), "{error:?}");
+    });
+}
+
+/// A pipe that panics when it is read from some time on.
+struct Faulty {
+    pipe: DuplexStream,
+    panics: Rc<Cell<bool>>,
+}
+
+impl AsyncRead for Faulty {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        assert!(!self.panics.get(), "on purpose");
+        Pin::new(&mut self.pipe).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Faulty {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.pipe).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(context)
+    }
+}
+
+// HAZARDS B9: the thread's limits are kept whatever one stream does.
+#[test]
+fn a_stream_that_panics_when_it_is_looked_at_ends_alone() {
+    on(&ALL, async || {
+        let limit = Duration::from_millis(60);
+        let panics = Rc::new(Cell::new(false));
+        let (pipe, theirs) = duplex(1 << 12);
+        let faulty = Faulty {
+            pipe,
+            panics: Rc::clone(&panics),
+        };
+        let (dialer, listener, anybody) =
+            (config(1).idle_timeout(limit), config(2), Admission::any());
+        let (first, _held) = join!(
+            dial_over(faulty, listener.public_key(), &dialer),
+            accept_over(theirs, &listener, &anybody)
+        );
+        let (ours, theirs) = duplex(1 << 12);
+        let (second, _held) = join!(
+            dial_over(ours, listener.public_key(), &dialer),
+            accept_over(theirs, &listener, &anybody)
+        );
+        let (mut first, mut second) = (first.expect("dial"), second.expect("dial"));
+        let (first, second) = join!(
+            async {
+                let mut recv = pin!(first.recv());
+                assert!(futures_util::poll!(recv.as_mut()).is_pending());
+                panics.set(true);
+                recv.await
+            },
+            second.recv()
+        );
+        for ended in [first, second] {
+            assert!(
+                matches!(
+                    ended,
+                    Err(RecvError::TimedOut {
+                        limit: TimeLimit::Idle
+                    })
+                ),
+                "{ended:?}"
+            );
+        }
     });
 }
 

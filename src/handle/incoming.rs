@@ -114,7 +114,10 @@ impl Incoming {
             if let Some(end) = end {
                 return self.end(end);
             }
-            poll_fn(|context| self.poll_room(context)).await;
+            if !self.has_room() {
+                receiver.step_aside();
+                poll_fn(|context| self.poll_room(context)).await;
+            }
         }
     }
 
@@ -130,7 +133,12 @@ impl Incoming {
         wake(caller);
     }
 
-    /// Waits until what waits is within its bounds.
+    /// Whether what waits is within its bounds.
+    fn has_room(&self) -> bool {
+        self.state().waiting.has_room(0, self.limits)
+    }
+
+    /// Waits until it is.
     fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         if state.waiting.has_room(0, self.limits) {

@@ -45,7 +45,7 @@ pub(crate) struct Counters {
     pub(crate) reads: Cell<u64>,
     /// Writes completed.
     pub(crate) writes: Cell<u64>,
-    /// Blocks allocated for messages larger than a slot.
+    /// Blocks allocated for messages larger than a slot, and in the place of one.
     pub(crate) large_blocks: Cell<u64>,
 }
 
@@ -98,13 +98,15 @@ impl Orphan {
     }
 }
 
-/// Makes a context current until dropped.
-pub(crate) struct Entered(());
+/// Makes a context current until dropped, and then the one before it.
+pub(crate) struct Entered {
+    previous: Option<Rc<Context>>,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
         // At thread exit the variable may be gone; then nothing can look it up either.
-        let _ = CURRENT.try_with(|current| current.borrow_mut().take());
+        let _ = CURRENT.try_with(|current| current.replace(self.previous.take()));
     }
 }
 
@@ -130,9 +132,10 @@ impl Context {
             .flatten()
     }
 
-    pub(crate) fn enter(self: &Rc<Self>) -> Entered {
-        CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(self)));
-        Entered(())
+    /// Makes this context current, unless the thread is ending and can have none.
+    pub(crate) fn enter(self: &Rc<Self>) -> Option<Entered> {
+        let previous = CURRENT.try_with(|current| current.replace(Some(Rc::clone(self))));
+        previous.ok().map(|previous| Entered { previous })
     }
 
     /// Whether operations may be submitted: this thread is inside this context's runtime, and

@@ -174,6 +174,16 @@ impl Outbox {
         }
     }
 
+    /// Waits until there is no buffer at all, behind [`poll_vacancy`](Self::poll_vacancy).
+    pub(crate) fn poll_empty(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.borrow_mut();
+        if state.queued.is_none() && state.in_flight.is_none() {
+            return Poll::Ready(());
+        }
+        state.set_sender(context.waker());
+        Poll::Pending
+    }
+
     /// Waits until the kernel has taken every byte sealed so far.
     ///
     /// # Errors

@@ -32,6 +32,9 @@ enum Waiting {
 /// slot: | messages given out (views) | not opened yet         | room |
 ///       0                            buffer starts here       filled
 /// ```
+///
+/// What is not opened yet stays in its slot until the next [`recv`](Self::recv): a receiver that
+/// is left alone may hold one that others of its thread wait for, as messages that are kept do.
 #[derive(Debug)]
 pub struct Receiver {
     opener: Opener,
@@ -300,14 +303,10 @@ impl Receiver {
                 }
                 _ => {}
             }
-            let Some(mut block) = ready!(self.poll_block(context, acquire, to_heap))? else {
+            let Some(block) = ready!(self.poll_block(context, acquire, to_heap))? else {
                 continue;
             };
-            if let Some(buffer) = &self.buffer {
-                block[..self.filled].copy_from_slice(&buffer[..self.filled]);
-                count(&link.context.counters.moved_bytes, self.filled);
-            }
-            self.buffer = Some(block);
+            self.move_to(block);
             break;
         }
         *acquire = None;
@@ -316,6 +315,32 @@ impl Receiver {
             self.read_into(buffer);
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn move_to(&mut self, mut block: Buffer) {
+        if let Some(buffer) = &self.buffer {
+            block[..self.filled].copy_from_slice(&buffer[..self.filled]);
+            count(&self.link().context.counters.moved_bytes, self.filled);
+        }
+        self.buffer = Some(block);
+    }
+
+    /// Has the start of a record leave its slot if slots are short. For who gives up receiving for
+    /// long, when [`recv_buffered`](Self::recv_buffered) has nothing more.
+    pub(crate) fn step_aside(&mut self) {
+        // Without memory the slot is kept, and the next read tells.
+        if self.must_make_way()
+            && let Ok(block) = self.heap_block()
+        {
+            self.move_to(block);
+        }
+    }
+
+    /// Allocates what the next step of the opener needs.
+    fn heap_block(&self) -> Result<Buffer, RecvError> {
+        let length = self.needed;
+        count(&self.link().context.counters.large_blocks, 1);
+        Buffer::heap(length).map_err(|_| RecvError::OutOfMemory { length })
     }
 
     /// Whether the start of a record has to leave its slot, because slots are short.
@@ -340,10 +365,7 @@ impl Receiver {
         let shared = &self.outbox.link().context;
         if to_heap {
             *acquire = None;
-            let length = self.needed;
-            count(&shared.counters.large_blocks, 1);
-            let block = Buffer::heap(length).map_err(|_| RecvError::OutOfMemory { length })?;
-            return Poll::Ready(Ok(Some(block)));
+            return Poll::Ready(self.heap_block().map(Some));
         }
         let current = self.buffer.as_ref();
         if acquire.is_some()

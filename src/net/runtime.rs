@@ -15,7 +15,9 @@ use crate::ring::{self, Backend, Registration, Ring, RingSettings, StartError};
 /// caller keeps messages of more slots than that. Sending leaves two fifths of the slots to
 /// receiving, and receiving a quarter to sending. An idle connection holds one, and none once many
 /// are out. A record of which a part has come then waits in a heap block of its own length, so
-/// that ends whose slots are short never wait for each other.
+/// that ends whose slots are short never wait for each other. A sender that finds no slot, and has
+/// nothing on the way, takes a heap block of one record, 16 KiB at least, so that it never waits
+/// for the peers of others.
 #[derive(Clone, Debug)]
 pub struct Builder {
     ring_entries: u32,
@@ -99,8 +101,15 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`] names what the host lacks and what to do.
+    /// [`StartError`] names what the host lacks and what to do. Inside a runtime it is
+    /// [`StartError::Configuration`]; inside one of tokio's too, but for [`Backend::Uring`].
     pub fn build(self) -> Result<Runtime, StartError> {
+        if Context::current().is_some() {
+            return Err(StartError::Configuration(
+                "this thread is inside a runtime already; build another one before that, or on a \
+                 thread of its own",
+            ));
+        }
         if self.slots < Pool::MIN_SLOTS {
             return Err(StartError::Configuration(
                 "one connection needs 4 slots: one filled, one written, one read into, one viewed",
@@ -136,7 +145,11 @@ impl Builder {
         };
         let ring = Ring::start(settings, &pool)?;
         let context = Context::new(pool, Rc::clone(ring.state()));
-        let entered = context.enter();
+        let Some(entered) = context.enter() else {
+            return Err(StartError::Configuration(
+                "this thread is ending and has no runtime any more",
+            ));
+        };
         let reaper = Rc::clone(&context).reap();
         ring.block_on(async { drop(ring::spawn(reaper)) });
         drop(entered);
@@ -166,7 +179,8 @@ impl Default for Builder {
 ///
 /// One thread has one; run one on each core that serves connections. Dropping it ends all of its
 /// connections, waits until the kernel holds none of its memory (5 seconds at most; what is left
-/// then is leaked, never freed), and only then goes.
+/// then is leaked, never freed), and only then goes. Where nothing can be waited for, inside an
+/// executor or in a thread-local variable that outlives ours, it leaks its ring with a warning.
 #[derive(Debug)]
 pub struct Runtime {
     /// `None` only while it is dropped, before `context`, whose pool the kernel may use.
@@ -185,14 +199,14 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If this thread is inside a runtime already, or `future` panics.
+    /// If this thread is inside a runtime already, or is ending, or `future` panics.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let ring = self.ring.as_ref().expect("a ring until the drop");
         assert!(
-            !ring.is_inside_executor(),
-            "Runtime::block_on was called inside a runtime"
+            Context::current().is_none() && ring.can_block(),
+            "Runtime::block_on was called inside a runtime, or while the thread ends"
         );
-        let _entered = self.context.enter();
+        let _entered = self.context.enter().expect("a thread that is not ending");
         ring.block_on(future)
     }
 
@@ -215,13 +229,16 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let Some(ring) = self.ring.take() else { return };
-        if ring.is_inside_executor() {
+        let entered = self.context.enter().filter(|_| ring.can_block());
+        let Some(_entered) = entered else {
             // Nothing can be waited for here, so the kernel keeps what it has.
-            tracing::warn!("a runtime was dropped inside an executor; its ring is leaked");
+            tracing::warn!(
+                "a runtime was dropped inside an executor, or behind the thread-local variables \
+                 of its thread; its ring is leaked"
+            );
             ring.leak();
             return;
-        }
-        let _entered = self.context.enter();
+        };
         ring.block_on(Rc::clone(&self.context).shut_down());
         drop(ring);
     }
@@ -237,11 +254,11 @@ pub struct Statistics {
     pub slots: usize,
     /// Slots that nobody holds now.
     pub free_slots: usize,
-    /// Reads, writes and waits that are not complete.
+    /// Reads, writes and waits of connections that are not complete.
     pub in_flight: usize,
     /// Whether slots are registered with the ring.
     pub registered: bool,
-    /// How often somebody had to wait for a slot.
+    /// How often no slot was free for somebody who wanted one.
     pub slot_waits: u64,
     /// Messages sealed.
     pub messages_sent: u64,
@@ -253,7 +270,7 @@ pub struct Statistics {
     pub writes: u64,
     /// Bytes of incomplete frames that were moved: the only copies after the kernel's.
     pub moved_bytes: u64,
-    /// Heap blocks for messages larger than a slot.
+    /// Heap blocks for messages larger than a slot, and for those that found none.
     pub large_blocks: u64,
 }
 

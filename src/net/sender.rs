@@ -12,6 +12,10 @@ use super::outbox::{Filling, Outbox, Refusal};
 use crate::memory::{Acquire, Buffer, Class};
 use crate::protocol::record::{SealError, Sealer};
 
+/// The shortest heap block that takes the place of a slot, in bytes: a bound on memory, and still
+/// room for small messages to leave together.
+const SUBSTITUTE_SIZE: usize = 16 * 1024;
+
 /// Seals messages straight into submission buffers.
 ///
 /// [`send`](Self::send) returns when the message is sealed; it leaves when the buffer is full or
@@ -25,9 +29,9 @@ use crate::protocol::record::{SealError, Sealer};
 pub struct Sender {
     sealer: Sealer,
     outbox: Rc<Outbox>,
-    /// Set while a reservation has the current buffer. Still set at the next call when the
-    /// reservation was leaked, and with it records that the peer will miss.
-    reserved: bool,
+    /// The current buffer while a reservation is out. Still here at the next call when the
+    /// reservation was leaked, with the records that were sealed before it.
+    reserved: Option<Filling>,
 }
 
 impl Sender {
@@ -35,7 +39,7 @@ impl Sender {
         Self {
             sealer,
             outbox,
-            reserved: false,
+            reserved: None,
         }
     }
 
@@ -46,8 +50,10 @@ impl Sender {
 
     /// Seals `message` from the caller's bytes into the current submission buffer.
     ///
-    /// Waits when two buffers are full because the peer does not read, or when the pool has no
-    /// slot. A message whose record is longer than a slot gets a heap block of its own.
+    /// Waits when two buffers are full because the peer does not read, or when one is and the pool
+    /// has no slot for another. A message whose record is longer than a slot gets a heap block of
+    /// its own. So does one that finds neither a slot nor anything of its sender's on the way:
+    /// peers that do not read stop nobody else.
     ///
     /// # Errors
     ///
@@ -75,17 +81,16 @@ impl Sender {
     /// # Cancellation
     ///
     /// As for [`send`](Self::send). Dropping the reservation sends nothing either. Leaking it
-    /// (`core::mem::forget`) closes the sender.
+    /// (`core::mem::forget`) is dropping it with the next call.
     pub async fn reserve(&mut self, length: usize) -> Result<Reservation<'_>, SendError> {
         let sealed = self.sealer.sealed_len(length)?;
         let mut filling = self.room(sealed).await?;
         let start = filling.length + self.sealer.header_len(length);
         // Whoever had the slot before, its bytes are not for this caller.
         filling.buffer[start..start + length].fill(0);
-        self.reserved = true;
+        self.reserved = Some(filling);
         Ok(Reservation {
             sender: self,
-            filling: Some(filling),
             start,
             length,
             sealed,
@@ -121,7 +126,7 @@ impl Sender {
     ///
     /// Dropping the future changes nothing.
     pub async fn flush(&mut self) -> Result<(), SendError> {
-        Ok(self.outbox.flush().await?)
+        Ok(self.outbox().flush().await?)
     }
 
     /// Flushes, then tells the peer that no more messages follow.
@@ -133,8 +138,8 @@ impl Sender {
     /// # Cancellation
     ///
     /// Dropping the future is dropping the sender.
-    pub async fn close(self) -> Result<(), SendError> {
-        Ok(self.outbox.close().await?)
+    pub async fn close(mut self) -> Result<(), SendError> {
+        Ok(self.outbox().close().await?)
     }
 
     /// Takes messages as a [`Sink`](futures_util::Sink).
@@ -169,8 +174,20 @@ impl Sender {
         Poll::Ready(self.seal(message, filling, length))
     }
 
-    pub(super) fn outbox(&self) -> &Outbox {
+    /// Returns the outbox with all that is sealed in it.
+    #[inline]
+    pub(super) fn outbox(&mut self) -> &Outbox {
+        if self.reserved.is_some() {
+            self.put_reserved_back();
+        }
         &self.outbox
+    }
+
+    #[cold]
+    fn put_reserved_back(&mut self) {
+        if let Some(filling) = self.reserved.take() {
+            self.outbox.put(filling, 0);
+        }
     }
 
     /// Takes the current buffer with room for a record of `length` bytes.
@@ -184,11 +201,8 @@ impl Sender {
 
     /// Takes the current buffer if it has room for a record of `length` bytes.
     #[inline]
-    fn current(&self, length: usize) -> Result<Option<Filling>, SendError> {
-        if self.reserved {
-            self.outbox.abort();
-        }
-        Ok(self.outbox.take(length)?)
+    fn current(&mut self, length: usize) -> Result<Option<Filling>, SendError> {
+        Ok(self.outbox().take(length)?)
     }
 
     /// Has the current buffer written and makes a new one with room for `length` bytes.
@@ -205,19 +219,26 @@ impl Sender {
         acquire: &mut Option<Acquire>,
         length: usize,
     ) -> Poll<Result<Filling, SendError>> {
-        let shared = &self.outbox.link().context;
-        if acquire.is_none() {
-            ready!(self.outbox.poll_vacancy(context))?;
-            if length > shared.pool.slot_size() {
-                count(&shared.counters.large_blocks, 1);
-                let block = Buffer::heap(length).map_err(|_| SendError::OutOfMemory { length })?;
-                return Poll::Ready(Ok(Filling::new(block)));
-            }
+        ready!(self.outbox.poll_vacancy(context)).inspect_err(|_| *acquire = None)?;
+        let pool = &self.outbox.link().context.pool;
+        if length > pool.slot_size() {
+            return Poll::Ready(self.heap_block(length));
         }
-        let waiting = acquire.get_or_insert_with(|| Acquire::new(shared.pool.clone(), Class::Send));
-        let slot = ready!(waiting.poll(context));
+        let waiting = acquire.get_or_insert_with(|| Acquire::new(pool.clone(), Class::Send));
+        if let Poll::Ready(slot) = waiting.poll(context) {
+            *acquire = None;
+            return Poll::Ready(Ok(Filling::new(slot)));
+        }
+        // Peers that do not read may keep all slots for sending, but only stop their own senders.
+        ready!(self.outbox.poll_empty(context));
         *acquire = None;
-        Poll::Ready(Ok(Filling::new(slot)))
+        Poll::Ready(self.heap_block(length.max(SUBSTITUTE_SIZE.min(pool.slot_size()))))
+    }
+
+    fn heap_block(&self, length: usize) -> Result<Filling, SendError> {
+        count(&self.outbox.link().context.counters.large_blocks, 1);
+        let block = Buffer::heap(length).map_err(|_| SendError::OutOfMemory { length })?;
+        Ok(Filling::new(block))
     }
 
     #[inline]
@@ -245,16 +266,18 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.outbox.drop_sender();
+        self.outbox().drop_sender();
     }
 }
+
+/// What lets a reservation reach its buffer.
+const RESERVED: &str = "the buffer is the reservation's until it is used";
 
 /// Room for one message inside a submission buffer. Write the plaintext, then
 /// [`send`](Self::send) it.
 #[derive(Debug)]
 pub struct Reservation<'a> {
     sender: &'a mut Sender,
-    filling: Option<Filling>,
     /// Where the plaintext starts in the buffer.
     start: usize,
     length: usize,
@@ -267,8 +290,8 @@ impl Reservation<'_> {
     /// # Errors
     ///
     /// [`SendError::SealFailed`], which is final.
-    pub fn send(mut self) -> Result<(), SendError> {
-        let mut filling = self.take();
+    pub fn send(self) -> Result<(), SendError> {
+        let mut filling = self.sender.reserved.take().expect(RESERVED);
         let record = &mut filling.buffer[filling.length..filling.length + self.sealed];
         self.sender
             .sealer
@@ -277,43 +300,27 @@ impl Reservation<'_> {
         self.sender.commit(filling, self.sealed);
         Ok(())
     }
-
-    fn take(&mut self) -> Filling {
-        self.sender.reserved = false;
-        self.filling.take().expect("a reservation until it is used")
-    }
-
-    fn filling(&self) -> &Filling {
-        self.filling
-            .as_ref()
-            .expect("a reservation until it is used")
-    }
 }
 
 impl Deref for Reservation<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.filling().buffer[self.start..self.start + self.length]
+        let filling = self.sender.reserved.as_ref().expect(RESERVED);
+        &filling.buffer[self.start..self.start + self.length]
     }
 }
 
 impl DerefMut for Reservation<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        let filling = self
-            .filling
-            .as_mut()
-            .expect("a reservation until it is used");
+        let filling = self.sender.reserved.as_mut().expect(RESERVED);
         &mut filling.buffer[self.start..self.start + self.length]
     }
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        if let Some(filling) = self.filling.take() {
-            self.sender.reserved = false;
-            self.sender.outbox.put(filling, 0);
-        }
+        self.sender.put_reserved_back();
     }
 }
 

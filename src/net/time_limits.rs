@@ -6,7 +6,9 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
+use std::panic::catch_unwind;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
@@ -120,19 +122,27 @@ impl Watch {
         let limits = self.limits.get();
         let over = |limit: Option<Duration>, quiet: Duration| limit.is_some_and(|it| quiet >= it);
         let quiet = self.reading.quiet_at(now);
-        // Only a wait in flight counts: without one it is this end that does not read.
-        if over(limits.idle, quiet) && link.socket.is_read_pending() {
+        // Only a wait in flight counts: without one it is this end that does not read. A stream
+        // that panics when it is asked is past waiting for.
+        let reads = || contained(|| link.socket.is_read_pending()).unwrap_or(true);
+        let writes = || contained(|| link.socket.is_write_pending()).unwrap_or(true);
+        if over(limits.idle, quiet) && reads() {
             return Some(TimeLimit::Idle);
         }
-        if self.mid_record.get() && over(limits.progress, quiet) && link.socket.is_read_pending() {
+        if self.mid_record.get() && over(limits.progress, quiet) && reads() {
             return Some(TimeLimit::Progress);
         }
         let quiet = self.writing.quiet_at(now);
-        if over(limits.progress, quiet) && link.socket.is_write_pending() {
+        if over(limits.progress, quiet) && writes() {
             return Some(TimeLimit::Progress);
         }
         None
     }
+}
+
+/// Does what may run code of a user's stream, whose panic is no concern of the other connections.
+fn contained<T>(foreign: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(foreign)).ok()
 }
 
 /// The connections of a thread that have limits.
@@ -186,7 +196,7 @@ fn look_at_all(watched: &Watched, now: Instant) -> Option<Duration> {
         tracing::debug!(%limit, "a connection ends");
         link.watch.overrun.set(Some(limit));
         // Both operations complete, and whoever waits for them finds the reason.
-        link.socket.shutdown(ShutdownSide::Both);
+        contained(|| link.socket.shutdown(ShutdownSide::Both));
     }
     shortest.map(|limit| (limit / TICKS_PER_LIMIT).clamp(SHORTEST_TICK, LONGEST_TICK))
 }

@@ -257,6 +257,7 @@ impl Ring {
 
     #[cfg(target_os = "linux")]
     fn start_tokio_uring(settings: RingSettings, pool: &Pool) -> Result<Self, StartError> {
+        refuse_inside_tokio()?;
         let state = Rc::new(RingState::new(Backend::TokioUring));
         let ring = TokioUringRing::start(settings.entries, &state)?;
         register_with(|| ring.register(pool), settings.registration, pool, &state)?;
@@ -281,10 +282,12 @@ impl Ring {
                 "a ring has no time that can be paused; use Backend::Epoll",
             ));
         }
+        refuse_inside_tokio()?;
         Self::on_epoll(EpollRing::start_paused())
     }
 
     fn start_epoll() -> Result<Self, StartError> {
+        refuse_inside_tokio()?;
         Self::on_epoll(EpollRing::start())
     }
 
@@ -334,17 +337,20 @@ impl Ring {
         }
     }
 
-    /// Whether a `block_on` would panic, because this thread is inside an executor already.
-    pub(crate) fn is_inside_executor(&self) -> bool {
+    /// Whether a `block_on` would not panic: this thread is not inside an executor already, and
+    /// its thread-local variables are still there.
+    pub(crate) fn can_block(&self) -> bool {
         #[cfg(target_os = "linux")]
-        if NativeRing::is_inside_executor() {
-            return true;
+        if !NativeRing::can_block() {
+            return false;
         }
         match self.inner {
             // Its own loop goes into a tokio runtime, not a tokio runtime into another.
             #[cfg(target_os = "linux")]
-            Inner::Native(_) => false,
-            _ => tokio::runtime::Handle::try_current().is_ok(),
+            Inner::Native(_) => true,
+            _ => {
+                tokio::runtime::Handle::try_current().is_err_and(|error| error.is_missing_context())
+            }
         }
     }
 
@@ -352,6 +358,17 @@ impl Ring {
     pub(crate) fn leak(self) {
         core::mem::forget(self);
     }
+}
+
+/// Tells a driver that is a tokio runtime that this thread is inside one.
+fn refuse_inside_tokio() -> Result<(), StartError> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Ok(());
+    }
+    Err(StartError::Configuration(
+        "this thread is inside a tokio runtime, which this backend is as well; build it before \
+         that, or on a thread of its own",
+    ))
 }
 
 /// Registers the arena as far as `registration` asks for it.

@@ -38,14 +38,34 @@ enum Inner {
 pub(crate) struct Held {
     memory: Option<InFlight>,
     /// Keeps the descriptor from being closed and reused while the kernel works on it.
-    _descriptor: Rc<OwnedFd>,
-    state: Rc<RingState>,
+    descriptor: Rc<OwnedFd>,
+    /// Counts the operation, unless the end of the ring need not wait for it.
+    counted: Option<Rc<RingState>>,
 }
 
 impl Held {
+    fn counted(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>, memory: Option<InFlight>) -> Self {
+        state.begin();
+        Self {
+            memory,
+            descriptor: Rc::clone(descriptor),
+            counted: Some(Rc::clone(state)),
+        }
+    }
+
+    fn uncounted(descriptor: &Rc<OwnedFd>) -> Self {
+        Self {
+            memory: None,
+            descriptor: Rc::clone(descriptor),
+            counted: None,
+        }
+    }
+
     /// Takes everything back. Call this only with what the kernel has answered.
     pub(crate) fn complete(self, result: i32) -> Completion {
-        self.state.end();
+        if let Some(state) = &self.counted {
+            state.end();
+        }
         let result = match usize::try_from(result) {
             Ok(count) => Ok(count),
             Err(_) => Err(io::Error::from_raw_os_error(-result)),
@@ -75,7 +95,8 @@ impl Operation {
         } else {
             opcode::Recv::new(file, address.as_ptr(), length).build()
         };
-        Self::submit(state, descriptor, Some(memory), entry, Order::Last)
+        let held = Held::counted(state, descriptor, Some(memory));
+        Self::submit(state, held, entry, Order::Last)
     }
 
     /// Writes `range` of `buffer`.
@@ -98,44 +119,44 @@ impl Operation {
         )
         .flags(flags.cast_signed())
         .build();
-        Self::submit(state, descriptor, Some(memory), entry, Order::Next)
+        let held = Held::counted(state, descriptor, Some(memory));
+        Self::submit(state, held, entry, Order::Next)
     }
 
     /// Waits until there is something to read, or the end, holding no memory.
     pub(crate) fn readable(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
-        let entry =
-            opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), POLLIN | POLLRDHUP).build();
-        Self::submit(state, descriptor, None, entry, Order::Last)
+        let events = POLLIN | POLLRDHUP;
+        Self::poll_events(state, Held::counted(state, descriptor, None), events)
     }
 
-    /// Waits until something can be written, or a connection attempt has ended.
-    pub(crate) fn writable(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
-        let entry = opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), POLLOUT).build();
-        Self::submit(state, descriptor, None, entry, Order::Last)
+    /// Waits for a client of a listening socket. Not counted: it holds no memory, and the
+    /// listener may outlive its runtime.
+    pub(crate) fn acceptable(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
+        Self::poll_events(state, Held::uncounted(descriptor), POLLIN)
+    }
+
+    /// Waits until a connection attempt has ended. Not counted, as above.
+    pub(crate) fn connected(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
+        Self::poll_events(state, Held::uncounted(descriptor), POLLOUT)
+    }
+
+    fn poll_events(state: &Rc<RingState>, held: Held, events: u32) -> Self {
+        let file = types::Fd(held.descriptor.as_raw_fd());
+        let entry = opcode::PollAdd::new(file, events).build();
+        Self::submit(state, held, entry, Order::Last)
     }
 
     /// Cancels every operation on the descriptor. They end with `ECANCELED`.
     pub(crate) fn cancel_all(state: &Rc<RingState>, descriptor: &Rc<OwnedFd>) -> Self {
         let criteria = types::CancelBuilder::fd(types::Fd(descriptor.as_raw_fd())).all();
         let entry = opcode::AsyncCancel2::new(criteria).build();
-        Self::submit(state, descriptor, None, entry, Order::BehindWaits)
+        let held = Held::counted(state, descriptor, None);
+        Self::submit(state, held, entry, Order::BehindWaits)
     }
 
-    /// The one place where an entry meets the memory it points to: `entry` may address only
-    /// `memory`, which is the kernel's from here to the completion.
-    fn submit(
-        state: &Rc<RingState>,
-        descriptor: &Rc<OwnedFd>,
-        memory: Option<InFlight>,
-        entry: squeue::Entry,
-        order: Order,
-    ) -> Self {
-        state.begin();
-        let held = Held {
-            memory,
-            _descriptor: Rc::clone(descriptor),
-            state: Rc::clone(state),
-        };
+    /// The one place where an entry meets the memory it points to: `entry` may address only the
+    /// memory of `held`, which is the kernel's from here to the completion.
+    fn submit(state: &Rc<RingState>, held: Held, entry: squeue::Entry, order: Order) -> Self {
         let inner = match state.queue() {
             Some(queue) => Inner::Native(Rc::clone(queue), queue.submit(entry, held, order)),
             None => Inner::TokioUring(Oneshot::submit(entry, held)),

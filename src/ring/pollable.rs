@@ -98,7 +98,7 @@ impl Pollable {
                 }
                 match operation(descriptor.as_fd()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        *waiting = Some(Operation::readable(state, descriptor));
+                        *waiting = Some(Operation::acceptable(state, descriptor));
                     }
                     result => return Poll::Ready(result),
                 }
@@ -122,7 +122,7 @@ impl Pollable {
             #[cfg(target_os = "linux")]
             Inner::Ring {
                 descriptor, state, ..
-            } => Operation::writable(state, descriptor)
+            } => Operation::connected(state, descriptor)
                 .await
                 .result
                 .map(drop),

@@ -161,7 +161,17 @@ impl StreamSocket {
         poll
     }
 
+    /// Works on, again if the stream has ended a direction meanwhile: then nobody was woken.
     fn poll_work(&self, work: &mut Work, context: &mut Context<'_>) -> Poll<Completion> {
+        let ended = || (self.read_ended.get(), self.write_ended.get());
+        let before = ended();
+        match self.poll_work_once(work, context) {
+            Poll::Pending if ended() != before => self.poll_work_once(work, context),
+            poll => poll,
+        }
+    }
+
+    fn poll_work_once(&self, work: &mut Work, context: &mut Context<'_>) -> Poll<Completion> {
         let (result, buffer) = match work {
             Work::Read(buffer, range) => {
                 let bytes = buffer.as_deref_mut().unwrap_or_default();
@@ -259,10 +269,11 @@ impl StreamSocket {
     }
 
     fn wake(place: &RefCell<Option<Transfer>>) {
-        let waker = place
-            .borrow()
-            .as_ref()
-            .and_then(|transfer| transfer.waker.clone());
+        // Borrowed only while the stream itself is at work on it, and then looked at again.
+        let waker = place.try_borrow().ok().and_then(|place| {
+            let transfer = place.as_ref()?;
+            transfer.waker.clone()
+        });
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -281,5 +292,67 @@ impl StreamSocket {
     /// Gives `use_it` the descriptor, if this is a socket.
     pub(super) fn with_descriptor<T>(&self, use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
         self.stream.borrow().descriptor().map(use_it)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::pin::Pin;
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::*;
+    use crate::ring::Backend;
+
+    /// Takes nothing, and ends its own writing when it is to.
+    struct EndsItself(Rc<RefCell<Option<Rc<StreamSocket>>>>);
+
+    impl AsyncRead for EndsItself {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+            _buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for EndsItself {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+            _bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if let Some(socket) = self.0.take() {
+                socket.shutdown(ShutdownSide::Write);
+            }
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    // A user's stream may own its connection, and drop it at any point.
+    #[test]
+    fn a_stream_that_ends_itself_while_it_writes_ends() {
+        let itself = Rc::default();
+        let stream = ByteStream::Other(Box::pin(EndsItself(Rc::clone(&itself))));
+        let socket = StreamSocket::new(stream, Rc::new(RingState::new(Backend::Epoll)));
+        let socket = Rc::new(socket);
+        *itself.borrow_mut() = Some(Rc::clone(&socket));
+        socket.start_write(Buffer::heap(10).expect("memory"), 0..10);
+        let poll = socket.poll_write(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(completion) = poll else {
+            panic!("waits for ever");
+        };
+        let error = completion.result.expect_err("ended");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(!socket.is_writing());
     }
 }

@@ -20,7 +20,7 @@ pub struct Task<T> {
 enum Handle<T> {
     /// Empty once it was aborted.
     #[cfg(target_os = "linux")]
-    Native(RefCell<Option<async_task::Task<T>>>),
+    Native(RefCell<Option<async_task::Task<native::Contained<T>>>>),
     Tokio(tokio::task::JoinHandle<T>),
 }
 
@@ -49,7 +49,8 @@ impl<T> Future for Task<T> {
             #[cfg(target_os = "linux")]
             Handle::Native(task) => {
                 let task = task.get_mut().as_mut().expect(ABORTED);
-                Pin::new(task).poll(context)
+                let output = Pin::new(task).poll(context);
+                output.map(native::Contained::into_inner)
             }
             Handle::Tokio(task) => Pin::new(task).poll(context).map(|result| match result {
                 Ok(output) => output,

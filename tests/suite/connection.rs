@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::SinkExt;
+
 use super::peers::{builder, config, key, pair, pair_with, patiently, pattern, run, run_with};
 use super::transport::{Transport, somewhere};
 use ringseal::{
     Admission, Connection, CupsVersion, Listener, OpenError, RecvError, SakeVersion, SendError,
-    Statistics,
+    Sender, Statistics,
 };
 
 fn statistics() -> Statistics {
@@ -117,13 +119,46 @@ fn a_reservation_is_zeroed_and_sends_what_is_written_into_it() {
     });
 }
 
+// HAZARDS B2: whatever comes behind it, nothing that was sealed before is lost.
 #[test]
-fn a_leaked_reservation_closes_the_sender() {
-    run(async {
-        let (dialer, _listener) = pair().await;
-        let (mut sender, _receiver) = dialer.split();
+fn a_leaked_reservation_sends_nothing_and_takes_nothing_with_it() {
+    async fn leak(sender: &mut Sender) {
+        sender.send(b"before").await.expect("send");
         std::mem::forget(sender.reserve(64).await.expect("reserve"));
-        assert!(matches!(sender.send(b"x").await, Err(SendError::Closed)));
+    }
+    async fn end(mut listener: Connection, expected: &[&[u8]]) {
+        for expected in expected {
+            let message = listener.recv().await.expect("recv").expect("a message");
+            assert!(*message == **expected);
+        }
+        assert!(listener.recv().await.expect("end").is_none());
+    }
+    run(async {
+        let (dialer, listener) = pair().await;
+        let (mut sender, _receiver) = dialer.split();
+        leak(&mut sender).await;
+        sender.send(b"behind").await.expect("send");
+        leak(&mut sender).await;
+        sender.flush().await.expect("flush");
+        leak(&mut sender).await;
+        sender.close().await.expect("close");
+        end(listener, &[b"before", b"behind", b"before", b"before"]).await;
+
+        let (dialer, listener) = pair().await;
+        let (mut sender, _receiver) = dialer.split();
+        leak(&mut sender).await;
+        drop(sender);
+        end(listener, &[b"before"]).await;
+
+        let (dialer, listener) = pair().await;
+        let (mut sender, _receiver) = dialer.split();
+        leak(&mut sender).await;
+        let mut sink = sender.into_sink::<&[u8]>();
+        sink.flush().await.expect("flush");
+        let (mut sender, _none) = sink.into_sender();
+        leak(&mut sender).await;
+        sender.into_sink::<&[u8]>().close().await.expect("close");
+        end(listener, &[b"before", b"before"]).await;
     });
 }
 
@@ -319,6 +354,51 @@ fn a_peer_that_never_reads_stops_the_sender_and_nobody_else() {
         let statistics = statistics();
         assert!(statistics.slots - statistics.free_slots <= 2 + 4);
         task.abort();
+    });
+}
+
+// HAZARDS R10, B8: not even when slow peers have all slots for sending.
+#[test]
+fn many_peers_that_never_read_stop_their_senders_and_nobody_else() {
+    // What receiving leaves to sending, of the slots below.
+    const SLOTS: usize = 6;
+    run_with(builder().slots(10).slot_size(16_384), async {
+        let sent = Rc::new(RefCell::new(0_usize));
+        let (mut silent, mut sending) = (Vec::new(), Vec::new());
+        for _ in 0..SLOTS {
+            let (mut dialer, listener) = pair().await;
+            silent.push(listener);
+            let sent = Rc::clone(&sent);
+            sending.push(ringseal::spawn(async move {
+                loop {
+                    match dialer.send(&[1; 5_000]).await {
+                        Ok(()) => *sent.borrow_mut() += 1,
+                        Err(error) => break error,
+                    }
+                }
+            }));
+        }
+        let mut last = usize::MAX;
+        while *sent.borrow() != last {
+            last = *sent.borrow();
+            ringseal::sleep(Duration::from_millis(50)).await;
+        }
+        let taken = statistics().slots - statistics().free_slots;
+        assert!(taken >= SLOTS, "only {taken} slots are taken");
+        let (mut dialer, mut listener) = pair().await;
+        for (round, size) in [5, 1_000, 16_000, 100_000, 0].into_iter().enumerate() {
+            for _ in 0..20 {
+                dialer.send(&pattern(size, round)).await.expect("send");
+                let message = listener.recv().await.expect("recv").expect("a message");
+                assert!(*message == *pattern(size, round));
+            }
+        }
+        // Whoever waits for a slot hears all the same that its connection has failed.
+        drop(silent);
+        for task in sending {
+            let error = task.await;
+            assert!(matches!(error, SendError::Transport(_)), "{error:?}");
+        }
     });
 }
 

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::peers::{builder, patiently, run};
+use super::peers::{builder, config, pair, patiently, run};
+use super::transport::somewhere;
+use ringseal::{Backend, Connection, Runtime, StartError, Statistics};
 
 /// Is done when another thread says so.
 #[derive(Default)]
@@ -209,15 +211,127 @@ fn no_timer_comes_early_and_a_dropped_one_harms_nobody() {
     });
 }
 
+const BACKENDS: [Backend; 3] = [Backend::Uring, Backend::TokioUring, Backend::Epoll];
+
+/// What a runtime that somebody tried to put another one into has to do still.
+async fn the_runtime_works((dialer, listener): &mut (Connection, Connection)) {
+    assert!(Statistics::current().is_some());
+    dialer.send(b"still here").await.expect("send");
+    let message = listener.recv().await.expect("recv").expect("a message");
+    assert_eq!(&*message, b"still here");
+    ringseal::spawn(ringseal::sleep(Duration::from_millis(1))).await;
+    drop(pair().await);
+}
+
 #[test]
 fn a_runtime_inside_a_runtime_is_refused() {
-    let other = builder().build().expect("io_uring");
+    for backend in BACKENDS {
+        let other = Runtime::builder().backend(backend).build().expect("a ring");
+        run(async {
+            let mut connections = pair().await;
+            let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                other.block_on(async {});
+            }));
+            assert!(refused.is_err(), "{backend:?}");
+            the_runtime_works(&mut connections).await;
+            drop(other);
+            the_runtime_works(&mut connections).await;
+        });
+    }
+}
+
+#[test]
+fn a_runtime_is_not_built_inside_a_runtime() {
     run(async {
-        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            other.block_on(async {});
-        }));
-        assert!(refused.is_err());
+        let mut connections = pair().await;
+        for backend in BACKENDS.into_iter().chain([Backend::Auto]) {
+            let built = Runtime::builder().backend(backend).build();
+            assert!(
+                matches!(built, Err(StartError::Configuration(_))),
+                "{backend:?}: {built:?}"
+            );
+            the_runtime_works(&mut connections).await;
+        }
     });
+}
+
+// Only our own loop goes into a tokio runtime.
+#[test]
+fn a_runtime_inside_tokio_works_or_is_refused() {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("tokio");
+    tokio.block_on(async {
+        match builder().build() {
+            Ok(runtime) => {
+                assert_eq!(crate::BACKEND, Backend::Uring);
+                runtime.block_on(async { the_runtime_works(&mut pair().await).await });
+            }
+            Err(error) => {
+                assert_ne!(crate::BACKEND, Backend::Uring);
+                assert!(matches!(error, StartError::Configuration(_)), "{error:?}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    });
+}
+
+// Its own thread-local variables may be gone when it goes; it is no reason to abort.
+#[test]
+fn a_runtime_may_end_with_its_thread() {
+    thread_local! {
+        static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+    }
+    std::thread::spawn(|| {
+        RUNTIME.with(|place| {
+            let runtime = builder().build().expect("a ring");
+            runtime.block_on(patiently(async {
+                let _listener =
+                    ringseal::Listener::bind(somewhere(), &config(2), ringseal::Admission::any())
+                        .await
+                        .expect("bind");
+            }));
+            *place.borrow_mut() = Some(runtime);
+        });
+    })
+    .join()
+    .expect("the thread");
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+// HAZARDS B9: the process and the other tasks go on.
+#[test]
+fn what_panics_when_a_task_is_dropped_harms_nobody() {
+    let runtime = builder().build().expect("a ring");
+    let wait = || async {
+        let _bomb = Bomb;
+        std::future::pending::<()>().await;
+    };
+    runtime.block_on(patiently(async {
+        let aborted = ringseal::spawn(wait());
+        let with_output = ringseal::spawn(async { Some(Bomb) });
+        let unclaimed = ringseal::spawn(async { Some(Bomb) });
+        drop(ringseal::spawn(wait()));
+        tokio::task::yield_now().await;
+        aborted.abort();
+        unclaimed.abort();
+        drop(unclaimed);
+        std::mem::forget(with_output.await);
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ringseal::spawn(async { 7 }).await, 7);
+    }));
+    drop(runtime);
 }
 
 #[test]

@@ -139,6 +139,31 @@ fn a_runtime_ends_with_handshakes_half_open() {
     drop(clients);
 }
 
+// HAZARDS B4: nobody waits for clients that may never come, and the address is free again.
+#[test]
+fn a_runtime_ends_at_once_with_a_listener_alive() {
+    let runtime = builder().build().expect("io_uring");
+    let listener = runtime.block_on(patiently(async {
+        let listener = Listener::bind(somewhere(), &config(2), Admission::any())
+            .await
+            .expect("bind");
+        // The listener's task has its turn, and waits for the first client.
+        ringseal::sleep(std::time::Duration::from_millis(5)).await;
+        assert_eq!(Statistics::current().expect("inside").in_flight, 0);
+        listener
+    }));
+    let start = std::time::Instant::now();
+    drop(runtime);
+    let took = start.elapsed();
+    assert!(took < std::time::Duration::from_secs(3), "{took:?}");
+    let next = builder().build().expect("io_uring");
+    next.block_on(patiently(async {
+        Listener::bind(listener.local_address(), &config(2), Admission::any())
+            .await
+            .expect("bind again");
+    }));
+}
+
 // HAZARDS B4, B9.
 #[test]
 fn a_panic_in_the_root_or_in_a_task_leaves_the_thread_usable() {

@@ -15,6 +15,7 @@ use std::time::Instant;
 use async_task::{Builder, Runnable};
 use slab::Slab;
 
+use super::contain::Contained;
 use super::queue::Queue;
 use super::remote::Remote;
 use super::timer::{Sleep, Timers};
@@ -64,10 +65,17 @@ impl Executor {
             .flatten()
     }
 
+    /// Whether this thread is inside no executor, and not ending.
+    pub(super) fn can_enter() -> bool {
+        CURRENT
+            .try_with(|current| current.borrow().is_none())
+            .unwrap_or(false)
+    }
+
     fn enter(self: &Rc<Self>) -> Entered {
-        let previous = CURRENT.with(|current| current.borrow_mut().replace(Rc::clone(self)));
-        debug_assert!(previous.is_none(), "one executor at a time");
-        Entered(())
+        Entered {
+            previous: CURRENT.with(|current| current.replace(Some(Rc::clone(self)))),
+        }
     }
 
     /// Gives `use_it` the executor of `remote`, if this thread is inside it. A thread that is
@@ -93,7 +101,7 @@ impl Executor {
     }
 
     /// Starts a task.
-    pub(super) fn spawn<F>(self: &Rc<Self>, future: F) -> async_task::Task<F::Output>
+    pub(super) fn spawn<F>(self: &Rc<Self>, future: F) -> async_task::Task<Contained<F::Output>>
     where
         F: Future + 'static,
     {
@@ -104,10 +112,11 @@ impl Executor {
             key: entry.key(),
         };
         let remote = Arc::clone(&self.remote);
+        let future = Contained::new(Box::pin(future));
         let (task, handle) = Builder::new().propagate_panic(true).spawn_local(
             move |()| async move {
                 let _registered = registered;
-                future.await
+                Contained::new(future.await)
             },
             move |task| Self::schedule(&remote, task),
         );
@@ -216,27 +225,37 @@ impl Executor {
     pub(super) fn end(self: &Rc<Self>) {
         let _entered = self.enter();
         loop {
-            let alive = core::mem::take(&mut *self.alive.borrow_mut());
-            for (_, waker) in alive {
+            let alive: Vec<Waker> = {
+                let alive = self.alive.borrow();
+                alive.iter().map(|(_, waker)| waker.clone()).collect()
+            };
+            if alive.is_empty() {
+                break;
+            }
+            for waker in alive {
                 waker.wake();
             }
-            self.ready.borrow_mut().extend(self.remote.close());
+            self.remote.take(&mut *self.ready.borrow_mut());
             let ready = core::mem::take(&mut *self.ready.borrow_mut());
             if ready.is_empty() {
-                return;
+                // Another thread has woken what is left, and is about to hand it over.
+                std::thread::yield_now();
             }
             // Each may start others while it goes.
             drop(ready);
         }
+        drop(self.remote.close());
     }
 }
 
-/// Makes an executor current until dropped.
-struct Entered(());
+/// Makes an executor current until dropped, and then the one before it.
+struct Entered {
+    previous: Option<Rc<Executor>>,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let _ = CURRENT.try_with(|current| current.borrow_mut().take());
+        let _ = CURRENT.try_with(|current| current.replace(self.previous.take()));
     }
 }
 
@@ -269,5 +288,45 @@ impl Wake for Root {
         if Executor::with_current(&self.remote, |_| ()).is_none() {
             self.remote.notify();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NativeRing;
+    use super::*;
+
+    struct Tells(Rc<Cell<bool>>);
+
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+
+    #[test]
+    fn a_task_that_another_thread_is_about_to_hand_over_goes_with_its_executor() {
+        let ring = NativeRing::start(8, Duration::ZERO).expect("io_uring");
+        let dropped = Rc::new(Cell::new(false));
+        let held = Tells(Rc::clone(&dropped));
+        let task = ring.executor.spawn(async move {
+            let _held = held;
+            core::future::pending::<()>().await;
+        });
+        task.detach();
+        // Woken, as the task sees it, and not in the mailbox yet.
+        let mut woken = Vec::new();
+        ring.executor.remote.take(&mut woken);
+        assert_eq!(woken.len(), 1);
+        let remote = Arc::clone(&ring.executor.remote);
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            for task in woken {
+                remote.push(task);
+            }
+        });
+        drop(ring);
+        assert!(dropped.get());
+        thread.join().expect("the thread");
     }
 }

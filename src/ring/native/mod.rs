@@ -4,6 +4,7 @@
 //! and the kernel defers its own work to the moment when the thread asks for it. An operation
 //! that is dropped here is cancelled, and gives its memory back when the kernel says so.
 
+mod contain;
 mod executor;
 mod queue;
 mod remote;
@@ -18,6 +19,7 @@ use crate::memory::Pool;
 use executor::Executor;
 use remote::Remote;
 
+pub(super) use contain::Contained;
 pub(super) use queue::{Order, Queue};
 pub(super) use timer::Sleep;
 
@@ -51,14 +53,22 @@ impl NativeRing {
         self.executor.block_on(future)
     }
 
+    #[cfg(feature = "testing")]
     pub(super) fn is_inside_executor() -> bool {
         Executor::current().is_some()
+    }
+
+    pub(super) fn can_block() -> bool {
+        Executor::can_enter()
     }
 }
 
 impl Drop for NativeRing {
     fn drop(&mut self) {
         self.executor.end();
+        // The tasks have cancelled what they waited for. Told so, the kernel lets go of their
+        // descriptors now, and not some time after the ring is closed.
+        self.queue.enter_now();
         self.queue.end();
     }
 }
@@ -68,7 +78,7 @@ impl Drop for NativeRing {
 /// # Errors
 ///
 /// The future, when there is none.
-pub(super) fn try_spawn<F>(future: F) -> Result<async_task::Task<F::Output>, F>
+pub(super) fn try_spawn<F>(future: F) -> Result<async_task::Task<Contained<F::Output>>, F>
 where
     F: Future + 'static,
 {

@@ -16,6 +16,7 @@ use io_uring::{Builder, IoUring, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 use slab::Slab;
 
+use super::contain::contain;
 use crate::memory::Pool;
 use crate::ring::Completion;
 use crate::ring::operation::{Held, POLLIN};
@@ -246,7 +247,8 @@ impl Queue {
                 match entry.user_data() {
                     WAKE_UP => woken = true,
                     IGNORED => {}
-                    key => self.complete(key, entry.result()),
+                    // A waker may be foreign, and the rest of these is taken only once.
+                    key => contain(|| self.complete(key, entry.result())),
                 }
             }
             if taken.len() < COMPLETIONS {

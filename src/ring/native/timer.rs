@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::contain::contain;
+
 /// The timers of a thread. None of them is on a hot path.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
@@ -38,7 +40,7 @@ impl Timers {
                 .map(|entry| entry.remove());
             drop(waiting);
             let Some(waker) = due else { return };
-            waker.wake();
+            contain(|| waker.wake());
         }
     }
 }
