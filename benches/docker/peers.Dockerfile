@@ -6,6 +6,7 @@ ARG BUILD_IMAGE=rust:1.95.0-slim-bookworm
 ARG DEBIAN_IMAGE=debian:bookworm-slim
 
 FROM ${BUILD_IMAGE} AS build
+LABEL ringseal.stage=build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src src

@@ -8,6 +8,7 @@ ARG DEBIAN_IMAGE=debian:bookworm-slim
 ARG SYMBOLS_IMAGE=ringseal:symbols
 
 FROM ${BUILD_IMAGE} AS samply
+LABEL ringseal.stage=samply
 RUN cargo install --locked --root /out samply
 
 FROM ${SYMBOLS_IMAGE} AS symbols
