@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::{self as unix, UnixStream};
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use clap::Parser;
 use ringseal::Address;
+use rustix::net::{self, sockopt};
 
 use crate::args::{Cli, Command, HealthArgs};
 use crate::failure::Failure;
@@ -66,7 +68,7 @@ fn listening(command_line: &[u8]) -> Result<Option<Address>, Failure> {
 
 /// Connects, ends our direction, and waits for the other end to do the same.
 fn ask(address: &Address, limit: Duration) -> io::Result<()> {
-    match address {
+    let socket: OwnedFd = match address {
         Address::Unix(socket) => {
             let name = match socket.as_path() {
                 Some(path) => unix::SocketAddr::from_pathname(path),
@@ -74,18 +76,13 @@ fn ask(address: &Address, limit: Duration) -> io::Result<()> {
                     socket.as_abstract_name().unwrap_or_default(),
                 ),
             };
-            let stream = UnixStream::connect_addr(&name?)?;
-            stream.set_read_timeout(Some(limit))?;
-            stream.shutdown(Shutdown::Write)?;
-            await_end(stream)
+            UnixStream::connect_addr(&name?)?.into()
         }
-        _ => {
-            let stream = connect(address, limit)?;
-            stream.set_read_timeout(Some(limit))?;
-            stream.shutdown(Shutdown::Write)?;
-            await_end(stream)
-        }
-    }
+        _ => connect(address, limit)?.into(),
+    };
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(limit))?;
+    net::shutdown(&socket, net::Shutdown::Write)?;
+    await_end(File::from(socket))
 }
 
 /// Connects to the first address that takes us.
