@@ -1,4 +1,4 @@
-# The image of the ringseal tool: one static binary on nothing.
+# The image of the programs, ringseal and ringseal-bench: static binaries on nothing.
 #
 #     docker build -t ringseal .
 #     docker build --target symbols -t ringseal:symbols .
@@ -6,7 +6,7 @@
 # Works with BuildKit and with the classic builder, and uses nothing that only one of them has.
 # Where no image can be pulled, benches/docker/make-base-images makes the base images.
 #
-# The binary is linked statically with glibc: tokio-uring 0.5 does not compile for musl. From 2.34
+# The binaries are linked statically with glibc: tokio-uring 0.5 does not compile for musl. From 2.34
 # on glibc looks up names in /etc/hosts and over DNS without loading a library at run time, so
 # names work on scratch as well; tests/containers dials by name. A build image with an older glibc
 # would lose that.
@@ -28,28 +28,32 @@ ENV CARGO_BUILD_TARGET=host-tuple
 # wants a file for each target whose path the manifests leave to it.
 COPY Cargo.toml Cargo.lock ./
 COPY benches/peers/Cargo.toml benches/peers/
+COPY src/bin/Cargo.toml src/bin/
 RUN set -eu; \
-    mkdir -p src/bin/ringseal benches/peers/src; \
+    mkdir -p src/bin/common src/bin/ringseal src/bin/ringseal-bench benches/peers/src; \
     touch benches/peers/src/lib.rs; \
     for bench in $(sed -n '/^\[\[bench]]/{n;s/^name = "\(.*\)"/\1/p}' Cargo.toml); do \
         touch "benches/$bench.rs"; \
     done; \
-    echo '//! Stands in for the source.' | tee src/lib.rs src/bin/ringseal/main.rs; \
+    echo '//! Stands in for the source.' | tee src/lib.rs src/bin/common/lib.rs src/bin/ringseal/main.rs; \
     echo 'fn main() {}' >>src/bin/ringseal/main.rs; \
-    cargo build --locked --release --bin ringseal
+    cp src/bin/ringseal/main.rs src/bin/ringseal-bench/; \
+    cargo build --locked --release --bins
 
 COPY src src
 # The times of the copied files may lie before those of the build above.
 RUN set -eu; \
-    touch src/lib.rs src/bin/ringseal/main.rs; \
-    cargo build --locked --release --bin ringseal; \
+    touch src/lib.rs src/bin/common/lib.rs src/bin/*/main.rs; \
+    cargo build --locked --release --bins; \
     mkdir -p /out/symbols /out/stripped; \
-    cp target/*/release/ringseal /out/symbols/; \
-    strip -o /out/stripped/ringseal /out/symbols/ringseal
+    for program in ringseal ringseal-bench; do \
+        cp target/*/release/"$program" /out/symbols/; \
+        strip -o "/out/stripped/$program" "/out/symbols/$program"; \
+    done
 
-# For profilers: the same binary with its symbols.
+# For profilers: the same binaries with their symbols.
 FROM ${RUN_IMAGE} AS symbols
-COPY --from=build /out/symbols/ringseal /usr/local/bin/ringseal
+COPY --from=build /out/symbols/ /usr/local/bin/
 USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/ringseal"]
@@ -62,7 +66,7 @@ LABEL org.opencontainers.image.title="ringseal" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
-COPY --from=build /out/stripped/ringseal /usr/local/bin/ringseal
+COPY --from=build /out/stripped/ /usr/local/bin/
 USER 65532:65532
 STOPSIGNAL SIGTERM
 # Asks whatever this container's ringseal listens on.

@@ -2,7 +2,7 @@
 //!
 //! Seals and opens one record by message size, with everything that a connection does to it but
 //! the socket: header, nonces, tag. The baseline is `chacha20poly1305`, the cipher where the
-//! features `avx512` and `aws-lc-rs` are off.
+//! features `avx512` (an option) and `aws-lc-rs` are off.
 
 #[path = "common/state_machines.rs"]
 mod state_machines;

@@ -10,9 +10,9 @@ mod common;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ringseal::{Config, Runtime};
+use ringseal::{Config, Runtime, Wire};
 
-use common::{Sink, V1};
+use common::Sink;
 
 /// Message sizes, and how many messages take some tenths of a second.
 const SIZES: [(usize, u64); 2] = [(64, 500_000), (16_384, 25_000)];
@@ -35,7 +35,7 @@ fn deadlines(criterion: &mut Criterion) {
         .sample_size(10)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    let connect = |adjust| Sink::connect_with(V1, &Runtime::builder(), adjust);
+    let connect = |adjust| Sink::connect_with(Wire::COMMONWARE, &Runtime::builder(), adjust);
     let mut sinks = [("off", connect(unlimited)), ("on", connect(limited))];
     for (size, _) in SIZES {
         let message = vec![0x5a; size];

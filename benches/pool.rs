@@ -8,14 +8,14 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ringseal::Builder;
+use ringseal::RuntimeBuilder;
 use ringseal::internals::Slots;
 
 /// The shortest slot, one record of 64 KiB, and the default.
 const SIZES: [usize; 3] = [
-    Builder::MIN_SLOT_SIZE,
+    RuntimeBuilder::MIN_SLOT_SIZE,
     64 * 1024,
-    Builder::DEFAULT_SLOT_SIZE,
+    RuntimeBuilder::DEFAULT_SLOT_SIZE,
 ];
 
 fn pool(criterion: &mut Criterion) {
@@ -29,7 +29,7 @@ fn pool(criterion: &mut Criterion) {
         .throughput(Throughput::Elements(1));
     for size in SIZES {
         let id = |name| BenchmarkId::new(name, format!("slot_size={size}"));
-        let slots = Slots::new(Builder::DEFAULT_SLOTS, size).expect("memory for the arena");
+        let slots = Slots::new(RuntimeBuilder::DEFAULT_SLOTS, size).expect("memory for the arena");
         group.bench_function(id("slot"), |bencher| {
             bencher.iter(|| {
                 let mut slot = slots.take().expect("all are free");

@@ -9,9 +9,9 @@ mod common;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ringseal::{Registration, Runtime};
+use ringseal::{Registration, Runtime, Wire};
 
-use common::{Sink, V1};
+use common::Sink;
 
 const SIZES: [usize; 2] = [64, 16_384];
 
@@ -23,7 +23,12 @@ fn registered_buffers(criterion: &mut Criterion) {
         .nresamples(5_000)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    let connect = |registration| Sink::connect(V1, &Runtime::builder().registration(registration));
+    let connect = |registration| {
+        Sink::connect(
+            Wire::COMMONWARE,
+            &Runtime::builder().registration(registration),
+        )
+    };
     let mut sinks = [
         ("registered", connect(Registration::Required)),
         ("not_registered", connect(Registration::Off)),

@@ -1,9 +1,18 @@
-//! What benches measure from within: no part of the interface, behind the feature of the same
-//! name, and free to change at any time.
+//! What benches measure and tests try from within: no part of the interface, behind the feature
+//! of the same name, and free to change at any time.
 
 use std::io;
 
 use crate::memory::{Buffer, Class, Mapping, Pool};
+#[cfg(all(feature = "avx512", target_arch = "x86_64"))]
+use crate::protocol::cipher::Avx512;
+
+/// Our own cipher with a one-time key of choice for nonce 0, where the processor can run it.
+#[cfg(all(feature = "avx512", target_arch = "x86_64"))]
+#[must_use]
+pub fn with_one_time_key(key: &[u8; 32], one_time_key: &[u8; 32]) -> Avx512 {
+    Avx512::with_one_time_key(key, one_time_key)
+}
 
 /// The slots of a runtime, without the runtime.
 #[derive(Debug)]
@@ -24,7 +33,7 @@ impl Slots {
     pub fn new(count: usize, size: usize) -> io::Result<Self> {
         let length = count.checked_mul(size).ok_or(io::ErrorKind::InvalidInput)?;
         Ok(Self {
-            pool: Pool::new(Mapping::new(length)?, count, size),
+            pool: Pool::new(Mapping::new(length)?, count, size, 0),
         })
     }
 

@@ -1,13 +1,22 @@
 //! Encrypted message streams over io_uring for Linux server backends.
 //!
 //! Two servers hold a long-lived connection and exchange messages. Each proves an ed25519
-//! identity, x25519 gives fresh keys, and every message is sealed with ChaCha20-Poly1305. The
-//! wire is that of `commonware-stream` 2026.10.0, so either end may be that crate.
+//! identity, fresh keys are agreed, and every message is sealed by an AEAD. There are two wires
+//! ([which to take](guide::wires)): [one of this crate's own](protocol::native), the default; and that
+//! of `commonware-stream` 2026.10.0, so that either end may be that crate, whose handshake is called
+//! SAKE and whose record layer CUPS, each in a version V0 and a version V1.
+//!
+//! The [`guide`] has a page for each thing that servers have to do: [ways of
+//! use](guide::ways_of_use), [graceful shutdown](guide::shutdown), [many
+//! cores](guide::many_cores), [limits and defaults](guide::limits), [logging](guide::logging),
+//! [metrics](guide::metrics).
 //!
 //! What makes it fast: one arena of slots per thread is registered with the thread's ring. Reads
 //! fill slots and messages are opened where they landed; sends seal from the caller's bytes
 //! straight into the slot that the kernel takes them from. In the steady state nothing is
-//! allocated and nothing is copied but the start of an incomplete frame.
+//! allocated, and nothing is copied but the start of an incomplete frame and, on the native wire,
+//! once each message of at most 4096 bytes, into the record that it shares with others;
+//! [`Sender::reserve`] avoids that.
 //!
 //! # Example
 //!
@@ -52,22 +61,58 @@
 //!
 //! # What it does not
 //!
+//! On the commonware wire:
+//!
 //! * The end of a stream is not authenticated: a connection cut between two messages looks like
 //!   a normal end. Mark your own end where it matters.
 //! * Identities of dialers cross in the clear; message lengths and times can be seen (CUPS V0
 //!   shows exact lengths, V1 only how many bytes flow when). Nothing is padded.
-//! * No key update on this wire, no resumption, no early data, no negotiation.
+//! * No key update.
 //! * `commonware-stream` closes connections that are silent for 60 seconds, by default; there is
 //!   no keep-alive on this wire, so send something.
+//!
+//! The native wire hides neither that two hosts talk nor how much, unless [`Config::padding`] is set;
+//! see [what it gives](protocol::native).
+//!
+//! On both: no resumption, no early data, and nothing is negotiated.
+//!
+//! # Debug builds
+//!
+//! Without optimization a handshake takes tens of milliseconds of processor time instead of a
+//! fraction of one, so that a hundred at once take longer than the handshake deadline. A listener
+//! finishes those that came first and fails the others with [`AttemptError::Overloaded`]. These
+//! lines in the `Cargo.toml` of your workspace have the arithmetic optimized in debug builds and
+//! tests (the first of them makes a handshake thirty times as fast):
+//!
+//! ```toml
+//! [profile.dev.package]
+//! curve25519-dalek.opt-level = 3
+//! ringseal.opt-level = 3
+//! chacha20.opt-level = 3
+//! poly1305.opt-level = 3
+//! ```
+//!
+//! # Features
+//!
+//! * `aws-lc-rs` (default): AWS-LC seals and agrees on keys. Without it everything is Rust.
+//! * `avx512`: seals with code of our own on x86-64 processors that have AVX-512 and its integer
+//!   multiplication. **Nobody outside this project has audited it.** Its tests run everywhere, on
+//!   a model of the instructions.
+//! * `openssl`: seals long messages with the system's OpenSSL.
+//! * `testing`: a wire in memory and time that can be paused, for tests of programs that use this
+//!   crate.
 //!
 //! # Rooms
 //!
 //! * [`protocol`]: handshake, records, keys, ciphers; slices in, slices out, no I/O.
 //! * `memory`: the arena, its slots, who holds them; all `unsafe` for memory.
-//! * `ring`: the drivers; the only room that names io-uring, tokio-uring and tokio.
+//! * `driver`: the drivers; the only room that names io-uring, tokio-uring and tokio.
 //! * `net`: the edge: runtime, connections.
 //! * `testing` (with the feature of that name): a wire in memory, for callers' tests.
 //! * `handle`: the same from any thread and any executor: [`RingThreads`].
+//!
+//! The programs `ringseal` and `ringseal-bench` are thin clients of this, in a package of their
+//! own (`src/bin`), so that this crate does not pay for them.
 
 #![cfg_attr(
     not(target_os = "linux"),
@@ -76,6 +121,9 @@
 
 extern crate alloc;
 
+mod driver;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod handle;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -83,26 +131,29 @@ pub mod internals;
 mod memory;
 mod net;
 pub mod protocol;
-mod ring;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use driver::{
+    Backend, BindOptions, DriverError, Registration, StartError, Task, sleep, spawn, timeout,
+};
+#[cfg(target_os = "linux")]
+pub use driver::{Inspection, Support, SystemCall};
 pub use handle::{
-    QueueLimits, RemoteAcceptError, RemoteConnection, RemoteListener, RemoteReceiver, RemoteSender,
+    QueueLimits, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteSender,
     RingHandle, RingThreads, RunError,
 };
 pub use net::{
-    AcceptError, Address, Admission, AttemptError, BindError, Builder, Config, Connection,
-    DialError, Listener, Message, MessageSink, MessageStream, PeerCredentials, Receiver, RecvError,
-    Reservation, Runtime, SendError, Sender, Statistics, TimeLimit, UnixSocket, accept_over, dial,
-    dial_over,
+    AcceptError, Address, Admission, AttemptError, Batch, BindError, Config, Connection, DialError,
+    Incoming, ListenError, Listener, Message, MessageSink, MessageStream, PeerCredentials, Phase,
+    PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter, Receiver,
+    RecvError, Reservation, Runtime, RuntimeBuilder, SendError, Sender, SocketListener, Statistics,
+    TaskGroup, TaskGroupClosed, TimeLimit, UnixSocket, accept_over, dial, dial_over,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};
 pub use protocol::record::{CupsVersion, OpenError};
-pub use ring::{Backend, Registration, StartError, Task, sleep, spawn, timeout};
-#[cfg(target_os = "linux")]
-pub use ring::{Inspection, Support, SystemCall};
+pub use protocol::{Wire, WireError};
 
 /// Runs the README's example.
 #[cfg(doctest)]

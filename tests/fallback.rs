@@ -1,10 +1,9 @@
 //! `Backend::Auto` where io_uring is refused: it falls back to epoll and says why; a backend that
 //! was asked for by name refuses with that reason.
-#![cfg(feature = "cli")]
 
 mod seccomp;
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 use futures_util::join;
 use ringseal::{Admission, Backend, Config, Identity, Listener, Runtime, StartError, dial};
@@ -104,50 +103,114 @@ fn with_neither_the_error_tells_of_both() {
     });
 }
 
-fn tool(args: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_ringseal");
-    Command::new(program).args(args).output().expect("it runs")
-}
-
+// HAZARDS F16: the operation, the object and the system's own word for it.
 #[test]
-fn the_tool_falls_back_with_one_warning() {
-    let output = deny(&IO_URING, libc::EPERM, || {
-        tool(&["demo", "--seconds", "0.1"])
-    });
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    assert_eq!(errors.lines().count(), 1, "{errors}");
-    for part in [
-        "falling back to epoll",
-        "io_uring_setup is denied",
-        "ringseal doctor",
-    ] {
-        assert!(errors.contains(part), "{errors}");
+fn the_reason_names_the_call_and_what_the_system_says() {
+    for errno in [libc::EINVAL, libc::EMFILE, libc::ENFILE, libc::EIO] {
+        let said = std::io::Error::from_raw_os_error(errno).to_string();
+        deny(&[libc::SYS_io_uring_setup], errno, || {
+            let runtime = Runtime::builder().build().expect("epoll at least");
+            let reason = runtime.fallback_reason().expect("a reason").to_string();
+            let expected = format!("io_uring_setup failed: {said}");
+            assert!(reason.contains(&expected), "{reason}");
+            for backend in [Backend::Uring, Backend::TokioUring] {
+                let error = Runtime::builder().backend(backend).build();
+                let text = error.expect_err("no ring").to_string();
+                assert!(text.contains(&expected), "{text}");
+            }
+        });
     }
 }
 
+// HAZARDS F16: each call that a start makes.
 #[test]
-fn the_tool_refuses_a_backend_by_name() {
-    let key = tempfile::tempdir().expect("a directory");
-    let file = key.path().join("key.pem");
-    let file = file.to_str().expect("a path");
-    assert!(tool(&["keygen", "--out", file]).status.success());
-    let listen = |backend| {
-        let arguments = [
-            "listen",
-            "127.0.0.1:0",
-            "--identity",
-            file,
-            "--namespace",
-            "test",
-        ];
-        let rest = ["--allow-any", "--backend", backend];
-        deny(&IO_URING, libc::EPERM, || {
-            tool(&[&arguments[..], &rest].concat())
-        })
+fn each_call_of_a_start_is_named_when_it_fails() {
+    let cases = [
+        (Backend::Uring, libc::SYS_io_uring_enter, "io_uring_enter"),
+        (
+            Backend::Uring,
+            libc::SYS_io_uring_register,
+            "io_uring_register",
+        ),
+        (Backend::Uring, libc::SYS_eventfd2, "eventfd"),
+        (
+            Backend::TokioUring,
+            libc::SYS_io_uring_enter,
+            "io_uring_enter",
+        ),
+        (
+            Backend::TokioUring,
+            libc::SYS_io_uring_register,
+            "io_uring_register",
+        ),
+        (Backend::TokioUring, libc::SYS_epoll_create1, "epoll"),
+        (Backend::Epoll, libc::SYS_epoll_create1, "epoll"),
+        (Backend::Epoll, libc::SYS_eventfd2, "epoll"),
+    ];
+    for errno in [libc::EINVAL, libc::EMFILE] {
+        let said = std::io::Error::from_raw_os_error(errno).to_string();
+        for (backend, call, name) in cases {
+            deny(&[call], errno, || {
+                let error = Runtime::builder().backend(backend).build();
+                let text = error.expect_err("a call is missing").to_string();
+                assert!(
+                    text.contains(name) && text.contains(&said),
+                    "{backend:?}, {name}: {text}"
+                );
+            });
+        }
+    }
+}
+
+const DESCRIPTORS_LEFT: &str = "RINGSEAL_DESCRIPTORS_LEFT";
+
+/// Builds a runtime with a few descriptors left; `None` when that was no problem.
+fn build_with_descriptors_left(count: usize) -> Option<String> {
+    let limit = rustix::process::Rlimit {
+        current: Some(64),
+        maximum: Some(64),
     };
-    let output = listen("uring");
-    assert_eq!(output.status.code(), Some(1));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("io_uring_setup is denied"), "{errors}");
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).expect("lower a limit");
+    let files = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok());
+    let mut taken: Vec<_> = files.collect();
+    taken.truncate(taken.len() - count);
+    match Runtime::builder().build() {
+        Ok(runtime) => runtime.fallback_reason().map(ToString::to_string),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+// HAZARDS F16: descriptors that run out at any point of a start.
+#[test]
+fn a_start_short_of_descriptors_says_so() {
+    if let Ok(count) = std::env::var(DESCRIPTORS_LEFT) {
+        let text = build_with_descriptors_left(count.parse().expect("a number"));
+        println!("SAID {}", text.unwrap_or_default());
+        return;
+    }
+    let said: Vec<String> = (0..8_u32)
+        .map(|left| {
+            let output = Command::new(std::env::current_exe().expect("our path"))
+                .args([
+                    "--exact",
+                    "a_start_short_of_descriptors_says_so",
+                    "--nocapture",
+                ])
+                .arg("--test-threads=1")
+                .env(DESCRIPTORS_LEFT, left.to_string())
+                .output()
+                .expect("it runs");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success(), "{text}");
+            let (_, said) = text.split_once("SAID ").expect("its word");
+            said.lines().next().unwrap_or_default().to_owned()
+        })
+        .collect();
+    let (last, shorts) = said.split_last().expect("some");
+    assert_eq!(last, "", "enough");
+    assert_ne!(shorts[0], "", "none left");
+    for text in shorts.iter().filter(|text| !text.is_empty()) {
+        assert!(text.contains("Too many open files (os error 24)"), "{text}");
+        assert!(text.contains(" failed: "), "{text}");
+    }
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, TryStreamExt, poll, stream};
+use ringseal::protocol::native;
 use ringseal::{
-    Address, Admission, Backend, BindError, Config, DialError, Identity, OpenError, PublicKey,
-    QueueLimits, RecvError, RemoteAcceptError, RemoteConnection, RemoteListener, RemoteReceiver,
-    RemoteSender, RingHandle, RingThreads, RunError, Runtime, SendError,
+    Address, Admission, Backend, Config, DialError, Identity, OpenError, PublicKey, QueueLimits,
+    RecvError, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteSender,
+    RingHandle, RingThreads, RunError, Runtime, SendError, Wire,
 };
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,8 +50,9 @@ fn message(index: usize) -> Vec<u8> {
 }
 
 async fn listen(handle: &RingHandle) -> RemoteListener {
+    let config = config(2).wires([Wire::native(), Wire::COMMONWARE]);
     handle
-        .listen("127.0.0.1:0", &config(2), Admission::allow_list([key(1)]))
+        .listen("127.0.0.1:0", &config, Admission::allow_list([key(1)]))
         .await
         .expect("listen")
 }
@@ -122,7 +125,7 @@ fn everything_may_go_to_other_threads_the_futures_included() {
         let _ = is_send_value(connection.recv()).await;
         let _ = is_send_value(connection.flush()).await;
         let _ = is_send_value(connection.close()).await;
-        Ok::<(), DialError>(())
+        Ok::<(), RemoteError<DialError>>(())
     };
     // Compiled, not run.
     let _ = uses;
@@ -420,16 +423,17 @@ async fn a_message_that_is_too_large_leaves_the_sender_usable() {
     let threads = threads(1);
     let (mut dialed, mut accepted) = patiently(pair_with(
         &threads.handle(),
-        &config(1).max_message_size(10),
+        // Where the peer does not know what is too long.
+        &config(1).wire(Wire::COMMONWARE).max_message_size(10),
     ))
     .await;
     let error = dialed.send(vec![0; 11]).await.expect_err("too large");
     assert!(matches!(
         error,
-        SendError::TooLarge {
+        RemoteError::Call(SendError::TooLarge {
             length: 11,
             limit: 10
-        }
+        })
     ));
     patiently(dialed.send("ten bytes.")).await.expect("send");
     let received = patiently(accepted.recv()).await.expect("recv");
@@ -438,11 +442,17 @@ async fn a_message_that_is_too_large_leaves_the_sender_usable() {
     accepted.send(vec![0; 11]).await.expect("send");
     let error = patiently(dialed.recv()).await.expect_err("too large");
     assert!(
-        matches!(error, RecvError::Record(OpenError::TooLarge { .. })),
+        matches!(
+            error,
+            RemoteError::Call(RecvError::Record(OpenError::TooLarge { .. }))
+        ),
         "{error:?}"
     );
     let error = patiently(dialed.recv()).await.expect_err("ended");
-    assert!(matches!(error, RecvError::Closed), "{error:?}");
+    assert!(
+        matches!(error, RemoteError::Call(RecvError::Closed)),
+        "{error:?}"
+    );
 }
 
 /// Passes `limit` bytes to `target`, then cuts the connection; all bytes the other way.
@@ -473,7 +483,7 @@ async fn a_cut_inside_a_record_is_an_error_behind_the_messages_before_it() {
     let handle = threads.handle();
     patiently(async {
         let mut listener = listen(&handle).await;
-        // Hello and acknowledgement take less than 1 KiB, each record more than 10 000 bytes.
+        // The handshake takes less than 2 KiB, each record more than 10 000 bytes.
         let address = cutting_relay(&listener.local_address(), 25_000);
         let config = config(1);
         let (dialed, accepted) =
@@ -488,11 +498,19 @@ async fn a_cut_inside_a_record_is_an_error_behind_the_messages_before_it() {
         }
         let error = accepted.recv().await.expect_err("cut");
         assert!(
-            matches!(error, RecvError::Record(OpenError::Truncated)),
+            matches!(
+                error,
+                RemoteError::Call(RecvError::NativeRecord(
+                    native::record::OpenError::Truncated
+                ))
+            ),
             "{error:?}"
         );
         let error = accepted.recv().await.expect_err("ended");
-        assert!(matches!(error, RecvError::Closed), "{error:?}");
+        assert!(
+            matches!(error, RemoteError::Call(RecvError::Closed)),
+            "{error:?}"
+        );
     })
     .await;
 }
@@ -511,10 +529,16 @@ async fn a_failed_socket_surfaces_on_a_later_send_and_in_flush() {
                 break error;
             }
         };
-        assert!(matches!(error, SendError::Transport(_)), "{error:?}");
+        assert!(
+            matches!(error, RemoteError::Call(SendError::Transport(_))),
+            "{error:?}"
+        );
         for result in [dialed.send("x").await, dialed.close().await] {
             let error = result.expect_err("ended");
-            assert!(matches!(error, SendError::Closed), "{error:?}");
+            assert!(
+                matches!(error, RemoteError::Call(SendError::Closed)),
+                "{error:?}"
+            );
         }
     })
     .await;
@@ -548,23 +572,31 @@ async fn sinks_and_streams_forward_to_each_other() {
 #[tokio::test]
 async fn a_stream_says_an_error_once_and_a_closed_sink_takes_nothing() {
     let threads = threads(1);
+    // Where the peer does not know what is too long.
+    let limited = config(1).wire(Wire::COMMONWARE).max_message_size(3);
     patiently(async {
-        let (dialed, accepted) = pair_with(&threads.handle(), &config(1).max_message_size(3)).await;
+        let (dialed, accepted) = pair_with(&threads.handle(), &limited).await;
         let (mut sender, mut receiver) = dialed.split();
         let (mut theirs, _) = accepted.split();
         let error = sender.feed(Bytes::from_static(b"four")).await;
         assert!(
-            matches!(error, Err(SendError::TooLarge { .. })),
+            matches!(error, Err(RemoteError::Call(SendError::TooLarge { .. }))),
             "{error:?}"
         );
         sender.feed(Bytes::from_static(b"two")).await.expect("fits");
         SinkExt::close(&mut sender).await.expect("close");
         SinkExt::close(&mut sender).await.expect("close again");
         let error = sender.feed(Bytes::new()).await;
-        assert!(matches!(error, Err(SendError::Closed)), "{error:?}");
+        assert!(
+            matches!(error, Err(RemoteError::Call(SendError::Closed))),
+            "{error:?}"
+        );
         theirs.send("four").await.expect("send");
         let error = receiver.next().await.expect("an error");
-        assert!(matches!(error, Err(RecvError::Record(_))), "{error:?}");
+        assert!(
+            matches!(error, Err(RemoteError::Call(RecvError::Record(_)))),
+            "{error:?}"
+        );
         assert!(receiver.next().await.is_none());
     })
     .await;
@@ -592,19 +624,22 @@ async fn shutdown_ends_what_is_open_with_errors_that_say_so() {
         });
         ours.shutdown().await.expect("no panic");
         let error = receiving.await.expect("no panic").expect_err("ended");
-        assert!(matches!(error, RecvError::ThreadEnded), "{error:?}");
+        assert!(matches!(error, RemoteError::ThreadEnded), "{error:?}");
         let error = accepting.await.expect("no panic").expect_err("ended");
-        assert!(matches!(error, RemoteAcceptError::ThreadEnded), "{error:?}");
+        assert!(matches!(error, RemoteError::ThreadEnded), "{error:?}");
         let error = running.await.expect("no panic").expect_err("ended");
         assert_eq!(error, RunError::ThreadEnded);
         let error = sender.send("x").await.expect_err("ended");
-        assert!(matches!(error, SendError::ThreadEnded), "{error:?}");
+        assert!(matches!(error, RemoteError::ThreadEnded), "{error:?}");
         let error = sender.close().await.expect_err("ended");
-        assert!(matches!(error, SendError::Closed), "{error:?}");
+        assert!(
+            matches!(error, RemoteError::Call(SendError::Closed)),
+            "{error:?}"
+        );
         let error = handle.dial(&address, key(2), &config).await;
-        assert!(matches!(error, Err(DialError::ThreadEnded)), "{error:?}");
+        assert!(matches!(error, Err(RemoteError::ThreadEnded)), "{error:?}");
         let error = handle.listen(&address, &config, Admission::any()).await;
-        assert!(matches!(error, Err(BindError::ThreadEnded)), "{error:?}");
+        assert!(matches!(error, Err(RemoteError::ThreadEnded)), "{error:?}");
         // The peer sees an end or a reset.
         assert!(!matches!(accepted.recv().await, Ok(Some(_))));
     })
@@ -624,7 +659,7 @@ async fn dropped_ring_threads_end_without_being_waited_for() {
         let (mut dialed, mut accepted) = (dialed.expect("dial"), accepted.expect("accept"));
         drop(ours);
         let error = dialed.recv().await.expect_err("ended");
-        assert!(matches!(error, RecvError::ThreadEnded), "{error:?}");
+        assert!(matches!(error, RemoteError::ThreadEnded), "{error:?}");
         assert!(!matches!(accepted.recv().await, Ok(Some(_))));
     })
     .await;
@@ -632,7 +667,7 @@ async fn dropped_ring_threads_end_without_being_waited_for() {
 
 // HAZARDS B9.
 #[tokio::test]
-async fn what_panics_on_a_ring_thread_panics_alone() {
+async fn a_task_panic_does_not_end_its_ring_thread() {
     let threads = threads(1);
     let handle = threads.handle();
     patiently(async {
@@ -681,7 +716,7 @@ async fn a_waker_that_panics_ends_its_connection_and_no_other() {
         let received = accepted.recv().await.expect("recv").expect("a message");
         assert_eq!(received, "x");
         let error = accepted.recv().await.expect_err("its task is gone");
-        assert!(matches!(error, RecvError::ThreadEnded), "{error:?}");
+        assert!(matches!(error, RemoteError::ThreadEnded), "{error:?}");
         futures_util::join!(exchange(other, 50), echo(echoing));
     })
     .await;
@@ -753,6 +788,58 @@ async fn a_dial_that_is_dropped_closes_its_socket() {
     );
 }
 
+// The streams have their reactor here, and are used on the ring thread.
+#[tokio::test]
+async fn connections_over_any_stream_live_on_ring_threads() {
+    let threads = threads(2);
+    let handle = threads.handle();
+    patiently(async {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        exchange_over(&handle, near, far).await;
+        let (near, far) = tokio::net::UnixStream::pair().expect("a pair");
+        exchange_over(&handle, near, far).await;
+    })
+    .await;
+}
+
+async fn exchange_over<S: AsyncRead + AsyncWrite + Send + 'static>(
+    handle: &RingHandle,
+    near: S,
+    far: S,
+) {
+    let (ours, theirs) = (config(1), config(2));
+    let admission = Admission::allow_list([key(1)]);
+    let (dialed, accepted) = futures_util::join!(
+        handle.dial_over(near, key(2), &ours),
+        handle.accept_over(far, &theirs, &admission)
+    );
+    let (dialed, accepted) = (dialed.expect("dial"), accepted.expect("accept"));
+    assert_eq!((dialed.peer(), accepted.peer()), (key(2), key(1)));
+    futures_util::join!(exchange(dialed, 100), echo(accepted));
+}
+
+#[tokio::test]
+async fn a_stream_whose_dial_is_dropped_or_comes_too_late_is_dropped() {
+    let threads = threads(1);
+    let handle = threads.handle();
+    patiently(async {
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let dialer = handle.clone();
+        let dialing = tokio::spawn(async move { dialer.dial_over(near, key(2), &config(1)).await });
+        // It has begun.
+        far.read_exact(&mut [0; 33]).await.expect("a hello");
+        dialing.abort();
+        // The rest of the hello, and then the end.
+        far.read_to_end(&mut Vec::new()).await.expect("the end");
+        threads.shutdown().await.expect("no panic");
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let error = handle.dial_over(near, key(2), &config(1)).await;
+        assert!(matches!(error, Err(RemoteError::ThreadEnded)), "{error:?}");
+        assert_eq!(far.read(&mut [0]).await.expect("the end"), 0);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_dropped_listener_closes_its_port_and_keeps_its_connections() {
     let threads = threads(1);
@@ -781,7 +868,7 @@ async fn a_client_that_fails_is_told_and_the_listener_goes_on() {
         let tcp = address.socket_address().expect("a TCP address");
         drop(TcpStream::connect(tcp).expect("connect"));
         let error = listener.accept().await.expect_err("no handshake");
-        assert!(matches!(error, RemoteAcceptError::Accept(_)), "{error:?}");
+        assert!(matches!(error, RemoteError::Call(_)), "{error:?}");
         let config = config(1);
         let (dialed, accepted) =
             futures_util::join!(handle.dial(&address, key(2), &config), listener.accept());

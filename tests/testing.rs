@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use futures_util::join;
-use ringseal::testing::{Conditions, Cut, DirectionControl, wire};
+use ringseal::protocol::native::record::OpenError;
+use ringseal::testing::{Conditions, Cut, DirectionControl, duplex};
 use ringseal::{
     Admission, AttemptError, Backend, Config, Connection, DialError, Identity, RecvError, Runtime,
-    SendError, StartError, TimeLimit, accept_over, dial_over,
+    SendError, StartError, TimeLimit, Wire, accept_over, dial_over,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -36,8 +37,8 @@ struct Pair {
 }
 
 async fn pair(dialer: Config, conditions: Conditions) -> Pair {
-    let listener = config(2);
-    let (ours, theirs) = wire(conditions, conditions);
+    let listener = config(2).wires([Wire::native(), Wire::COMMONWARE]);
+    let (ours, theirs) = duplex(conditions, conditions);
     let (forth, back) = (ours.outgoing(), ours.incoming());
     let anybody = Admission::any();
     let (dialed, accepted) = join!(
@@ -63,7 +64,7 @@ async fn elapsed<T>(work: impl Future<Output = T>) -> (T, Duration) {
 fn bytes_take_the_latency_and_no_time() {
     paused(async || {
         let slow = Conditions::default().latency(HOUR);
-        let (mut ours, mut theirs) = wire(slow, Conditions::default());
+        let (mut ours, mut theirs) = duplex(slow, Conditions::default());
         let (count, took) = elapsed(async {
             ours.write_all(b"hello").await.expect("write");
             let mut bytes = [0; 16];
@@ -84,7 +85,7 @@ fn bytes_take_the_latency_and_no_time() {
 fn chunks_and_capacity_are_what_was_asked_for() {
     paused(async || {
         let narrow = Conditions::default().chunk(3).capacity(7);
-        let (mut ours, mut theirs) = wire(narrow, narrow);
+        let (mut ours, mut theirs) = duplex(narrow, narrow);
         for expected in [3, 3, 1] {
             assert_eq!(ours.write(&[1; 10]).await.expect("write"), expected);
         }
@@ -105,7 +106,7 @@ fn a_cut_comes_after_the_byte_that_was_named() {
             (Cut::Silence, None),
         ] {
             let cutting = Conditions::default().cut_after(5, cut);
-            let (mut ours, mut theirs) = wire(cutting, Conditions::default());
+            let (mut ours, mut theirs) = duplex(cutting, Conditions::default());
             assert_eq!(ours.write(&[1; 10]).await.expect("write"), 5);
             let next = ours.write(&[1; 5]).await.map_err(|error| error.kind());
             let mut bytes = Vec::new();
@@ -126,7 +127,7 @@ fn a_cut_comes_after_the_byte_that_was_named() {
 #[test]
 fn what_stalls_goes_on_where_it_was() {
     paused(async || {
-        let (mut ours, mut theirs) = wire(Conditions::default(), Conditions::default());
+        let (mut ours, mut theirs) = duplex(Conditions::default(), Conditions::default());
         let control = ours.outgoing();
         control.stall();
         ours.write_all(b"hello").await.expect("write");
@@ -254,7 +255,14 @@ fn a_reset_is_an_error_on_both_sides() {
 // HAZARDS R6, H17's sibling for lengths: the wire ends after each byte that a dialer sends.
 #[test]
 fn a_cut_at_any_byte_is_never_a_message() {
+    for wire in [Wire::native(), Wire::COMMONWARE] {
+        cut_at_any_byte(wire);
+    }
+}
+
+fn cut_at_any_byte(wire: Wire) {
     paused(async || {
+        let config = |seed| config(seed).wire(wire);
         let whole = {
             let mut pair = pair(config(1), Conditions::default()).await;
             pair.dialed.send(&[1; 100]).await.expect("send");
@@ -265,7 +273,7 @@ fn a_cut_at_any_byte_is_never_a_message() {
         let anybody = Admission::any();
         for bytes in 1..whole {
             let cutting = Conditions::default().cut_after(bytes, Cut::End);
-            let (ours, theirs) = wire(cutting, Conditions::default());
+            let (ours, theirs) = duplex(cutting, Conditions::default());
             let ours = async {
                 let dialer = config(1);
                 let mut connection = dial_over(ours, listener.public_key(), &dialer).await?;
@@ -283,8 +291,12 @@ fn a_cut_at_any_byte_is_never_a_message() {
             };
             let (_, received) = join!(ours, theirs);
             match received {
-                // Cut within the handshake, between records, or within one.
-                None | Some(Ok(None) | Err(RecvError::Record(_))) => {}
+                // Cut within the handshake, or within a record.
+                None
+                | Some(Err(RecvError::Record(_) | RecvError::NativeRecord(OpenError::Truncated))) =>
+                    {}
+                // Or between records, which only the native wire tells from an end.
+                Some(Ok(None)) if !wire.is_native() => {}
                 other => panic!("{bytes}: {other:?}"),
             }
         }
@@ -315,4 +327,65 @@ fn the_wire_works_on_every_backend() {
             assert_eq!(&*message, b"hello");
         });
     }
+}
+
+// HAZARDS F19.
+#[test]
+fn a_short_limit_beside_long_ones_is_kept() {
+    paused(async || {
+        let long = config(1).idle_timeout(Duration::from_secs(60));
+        let _long = pair(long, Conditions::default()).await;
+        // The tick that suits the long limit has begun.
+        ringseal::sleep(Duration::from_millis(1)).await;
+        let limit = Duration::from_millis(20);
+        let mut short = pair(config(1).idle_timeout(limit), Conditions::default()).await;
+        let (error, took) = elapsed(short.dialed.recv()).await;
+        let error = error.expect_err("nothing comes");
+        assert!(
+            matches!(error, RecvError::TimedOut { limit } if limit == TimeLimit::Idle),
+            "{error:?}"
+        );
+        // A quarter of the limit late at most, and what timers round up to.
+        assert!((limit..limit * 3 / 2).contains(&took), "{took:?}");
+    });
+}
+
+// HAZARDS F10: the clock jumps, as it does for a process that is stopped for a while.
+#[test]
+fn a_pause_of_our_own_is_not_charged_to_the_peer() {
+    paused(async || {
+        let limit = Duration::from_secs(1);
+        // The native wire would keep the connection alive.
+        let limited = config(1)
+            .wire(Wire::COMMONWARE)
+            .idle_timeout(limit)
+            .progress_timeout(limit);
+        let Pair {
+            mut dialed,
+            mut accepted,
+            ..
+        } = pair(limited, Conditions::default()).await;
+        let receiving = ringseal::spawn(async move {
+            for round in 0..40 {
+                let message = dialed.recv().await.expect("recv").expect("a message");
+                assert_eq!(&*message, &[round]);
+            }
+            let (result, took) = elapsed(dialed.recv()).await;
+            assert!(
+                matches!(result, Err(RecvError::TimedOut { .. })),
+                "{result:?}"
+            );
+            took
+        });
+        for round in 0..40 {
+            accepted.send(&[round]).await.expect("send");
+            ringseal::sleep(Duration::from_millis(150)).await;
+            if round % 7 == 6 {
+                tokio::time::advance(Duration::from_millis(3_500)).await;
+            }
+        }
+        // Silence is silence all the same.
+        let took = receiving.await;
+        assert!((limit..limit * 2).contains(&took), "{took:?}");
+    });
 }

@@ -1,118 +1,162 @@
-//! The house rules that a compiler does not check: which room may name what.
+//! The house rules that a compiler does not check: which room may name what, which files may go
+//! in a circle, and that every reference to a specification leads somewhere.
 
+#[path = "tidy/circles.rs"]
+mod circles;
+#[path = "tidy/references.rs"]
+mod references;
+#[path = "tidy/source.rs"]
+mod source;
+
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use circles::{Paths, circles};
+use references::{DOCUMENTS, comments, references, targets};
+use source::{collect_words, declared_files, files, repository, sources};
 
 /// Rooms, and the rooms of ours that each may use. What is not listed is forbidden.
 const ARROWS: [(&str, &[&str]); 6] = [
     ("protocol", &[]),
     ("memory", &[]),
-    ("ring", &["memory"]),
-    ("net", &["memory", "protocol", "ring"]),
-    ("handle", &["net", "protocol", "ring"]),
-    ("testing", &["ring"]),
+    ("driver", &["memory"]),
+    ("net", &["memory", "protocol", "driver"]),
+    ("handle", &["net", "protocol", "driver"]),
+    ("testing", &["driver"]),
 ];
 
 /// Files that may hold `unsafe`.
-const UNSAFE: [&str; 8] = [
-    "bin/ringseal/counting_allocator.rs",
+const UNSAFE: [&str; 10] = [
+    "bin/ringseal-bench/counting_allocator.rs",
     "memory/buffer.rs",
     "memory/mapping.rs",
+    "memory/process_mark.rs",
     "protocol/cipher/avx512/mod.rs",
-    "ring/native/queue.rs",
-    "ring/pollable.rs",
-    "ring/probe.rs",
-    "ring/tokio_uring/registration.rs",
+    "driver/uring/enter.rs",
+    "driver/uring/queue.rs",
+    "driver/pollable.rs",
+    "driver/probe.rs",
+    "driver/tokio_uring/registration.rs",
 ];
 
-/// Words, and the only places where they may stand.
+/// What code may name only in some places.
 const ONLY_IN: [(&str, &[&str]); 5] = [
-    ("tokio_uring::", &["ring/"]),
-    ("async_task::", &["ring/"]),
-    ("tokio::", &["ring/", "bin/"]),
-    ("io_uring::", &["ring/"]),
-    ("SystemTime", &["net/attempt.rs"]),
+    ("tokio_uring::", &["driver/"]),
+    ("async_task::", &["driver/"]),
+    ("tokio::", &["driver/", "bin/"]),
+    ("io_uring::", &["driver/"]),
+    ("SystemTime", &["net/establish/attempt.rs"]),
 ];
 
 /// What the sans-IO room may not name: sockets, clocks, tasks.
-const NOT_IN_PROTOCOL: [&str; 6] = ["std::", "async ", ".await", "Instant", "socket2", "rustix"];
+const NOT_IN_PROTOCOL: [&str; 6] = ["std", "async", "await", "Instant", "socket2", "rustix"];
 
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
+/// Files that may use each other in a circle, and why.
+const CIRCLES: [(&[&str], &str); 4] = [
+    (
+        &["memory/buffer.rs", "memory/pool.rs"],
+        "a pool gives out slots, and a slot goes back to its pool when it is dropped",
+    ),
+    (
+        &["net/connection/message_sink.rs", "net/connection/sender.rs"],
+        "`Sender::into_sink` makes the adapter that holds the sender",
+    ),
+    (
+        &[
+            "net/connection/batch.rs",
+            "net/connection/message_stream.rs",
+            "net/connection/receiver.rs",
+        ],
+        "`Receiver::into_stream` and `recv_batch` make what holds the receiver",
+    ),
+    (
+        &[
+            "protocol/identity/public_key.rs",
+            "protocol/identity/verifier.rs",
+        ],
+        "a key makes the verifier that is kept for it, by the rule that it is given",
+    ),
+];
 
-fn files(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
+#[test]
+fn rooms_use_only_the_rooms_below_them() {
+    for source in sources() {
+        let Some((room, allowed)) = ARROWS
+            .iter()
+            .find(|(room, _)| source.name.starts_with(&format!("{room}/")))
+        else {
+            continue;
+        };
+        for path in Paths::of(&source.tokens).all() {
+            let name = &source.name;
+            let parents = path.iter().take_while(|segment| *segment == "super");
+            let leaves = parents.count() >= source.module.len();
+            assert!(
+                !leaves,
+                "{name} leaves its room by {path:?}; begin at `crate`"
+            );
+            if path[0] != "crate" {
+                continue;
+            }
+            let other = path.get(1).map_or("", String::as_str);
+            // Re-exports at the root would hide an arrow.
+            assert!(
+                ARROWS.iter().any(|(room, _)| *room == other),
+                "{name} uses {path:?}"
+            );
+            assert!(
+                other == *room || allowed.contains(&other),
+                "{name} uses {other}, which {room} may not"
+            );
         }
     }
 }
 
-/// Every source file, by its path within `src`, without comments and tests.
-fn code() -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    files(&source(), &mut found);
-    assert!(found.len() > 40, "the sources were not found");
-    found
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).expect("a source file");
-            let code = text
-                .split("#[cfg(test)]")
-                .next()
-                .unwrap_or_default()
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("//"))
-                .collect::<Vec<_>>()
-                .join("\n");
-            let name = path.strip_prefix(source()).expect("within src");
-            (name.to_string_lossy().into_owned(), code)
-        })
-        .filter(|(name, _)| !name.contains("test"))
-        .collect()
-}
-
 #[test]
-fn rooms_use_only_the_rooms_below_them() {
-    for (name, code) in code() {
-        let Some((room, allowed)) = ARROWS.iter().find(|(room, _)| name.starts_with(room)) else {
-            continue;
-        };
-        for (other, _) in ARROWS {
-            let uses = code.contains(&format!("crate::{other}"));
-            assert!(
-                !uses || other == *room || allowed.contains(&other),
-                "{name} uses {other}, which {room} may not"
-            );
-        }
-        // Re-exports at the root would hide an arrow.
-        for line in code.lines().filter(|line| line.contains("use crate::")) {
-            let known = ARROWS
+fn files_of_a_room_do_not_go_in_circles() {
+    let sources = sources();
+    let found = circles(&sources);
+    let new: Vec<_> = found
+        .iter()
+        .filter(|circle| {
+            !CIRCLES
                 .iter()
-                .any(|(room, _)| line.contains(&format!("crate::{room}")));
-            assert!(known, "{name}: {line}");
-        }
+                .any(|(files, _)| circle.iter().all(|file| files.contains(file)))
+        })
+        .collect();
+    assert!(
+        new.is_empty(),
+        "these files use each other in a circle: {new:#?}"
+    );
+    for (files, _) in CIRCLES {
+        let files = BTreeSet::from_iter(files.iter().copied());
+        let is_there = found.iter().any(|circle| circle.is_subset(&files));
+        assert!(is_there, "no circle any more, so no exception: {files:#?}");
     }
 }
 
 #[test]
 fn unsafe_stands_only_where_it_may() {
-    for (name, code) in code() {
-        let uses = code.contains("unsafe {") || code.contains("unsafe impl");
-        assert_eq!(uses, UNSAFE.contains(&name.as_str()), "{name}");
+    for source in sources() {
+        let mut words = Vec::new();
+        collect_words(&source.tokens, &mut words);
+        let uses = words.iter().any(|word| word == "unsafe");
+        let name = source.name.as_str();
+        assert_eq!(uses, UNSAFE.contains(&name), "{name}");
     }
 }
 
 #[test]
 fn one_room_names_the_ring_crates_and_the_clock_is_read_once() {
-    for (name, code) in code() {
+    for source in sources() {
+        let (name, code) = (&source.name, source.code());
         for (word, places) in ONLY_IN {
+            let is_named = code.match_indices(word).any(|(at, _)| {
+                !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
+            });
             assert!(
-                !code.contains(word) || places.iter().any(|place| name.starts_with(place)),
+                !is_named || places.iter().any(|place| name.starts_with(place)),
                 "{name} names {word}"
             );
         }
@@ -121,27 +165,95 @@ fn one_room_names_the_ring_crates_and_the_clock_is_read_once() {
 
 #[test]
 fn the_protocol_does_no_input_or_output_and_reads_no_clock() {
-    for (name, code) in code() {
-        if !name.starts_with("protocol") {
+    for source in sources() {
+        if !source.name.starts_with("protocol/") {
             continue;
         }
+        let mut words = Vec::new();
+        collect_words(&source.tokens, &mut words);
         for word in NOT_IN_PROTOCOL {
-            assert!(!code.contains(word), "{name} names {word}");
+            let is_named = words.iter().any(|named| named == word);
+            assert!(!is_named, "{} names {word}", source.name);
         }
     }
 }
 
 #[test]
 fn every_file_says_what_it_is() {
-    let mut found = Vec::new();
     for directory in ["src", "tests", "benches"] {
-        files(
-            &Path::new(env!("CARGO_MANIFEST_DIR")).join(directory),
-            &mut found,
+        for path in files(&repository().join(directory), "rs") {
+            let text = fs::read_to_string(&path).expect("a source file");
+            assert!(text.starts_with("//! "), "{} has no header", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_readme_stays_short() {
+    let text = fs::read_to_string(repository().join("README.md")).expect("a README");
+    let count = text.lines().count();
+    assert!(
+        count <= 150,
+        "{count} lines: figures and recipes go beside what they are of"
+    );
+}
+
+/// Files that an attribute declares, which a build for tests takes in the place of another.
+const DECLARED_BY_ATTRIBUTE: [&str; 1] = ["protocol/cipher/avx512/tests/model.rs"];
+
+#[test]
+fn no_source_file_is_forgotten() {
+    let declared = declared_files();
+    let source = repository().join("src");
+    for path in files(&source, "rs") {
+        let name = path.strip_prefix(&source).expect("within src");
+        let name = name.to_str().expect("a plain name");
+        assert!(
+            declared.iter().any(|file| file == name) || DECLARED_BY_ATTRIBUTE.contains(&name),
+            "nothing declares {name}"
         );
     }
-    for path in found {
-        let text = fs::read_to_string(&path).expect("a source file");
-        assert!(text.starts_with("//! "), "{} has no header", path.display());
+}
+
+#[test]
+fn references_to_specifications_lead_somewhere() {
+    let documents = DOCUMENTS.map(|(name, path)| (name, targets(path)));
+    let mut count = 0;
+    for path in commented_files() {
+        let text = fs::read_to_string(&path).expect("a text");
+        for comment in comments(&text) {
+            for (document, places) in references(&comment) {
+                let shown = format!("{}: {comment}", path.display());
+                assert!(!places.is_empty(), "{document} without a place: {shown}");
+                let (_, known) = documents
+                    .iter()
+                    .find(|(name, _)| *name == document)
+                    .expect("one of them");
+                for place in places {
+                    assert!(known.contains(&place), "no {document} {place}: {shown}");
+                    count += 1;
+                }
+            }
+        }
     }
+    assert!(count > 50, "the references were not found");
+}
+
+/// Sources and scripts, but for those that look for references.
+fn commented_files() -> Vec<PathBuf> {
+    let scripts = [
+        ".ci/run",
+        "Dockerfile",
+        "benches/docker/bench",
+        "benches/docker/make-base-images",
+        "benches/docker/record-calls",
+        "tests/containers/run",
+    ];
+    let of_tidy = repository().join("tests/tidy");
+    ["src", "tests", "benches"]
+        .iter()
+        .flat_map(|directory| files(&repository().join(directory), "rs"))
+        .filter(|path| !path.starts_with(&of_tidy))
+        .chain(scripts.iter().map(|script| repository().join(script)))
+        .collect()
 }

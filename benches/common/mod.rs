@@ -7,29 +7,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ringseal::{
-    Address, Admission, Builder, Config, Connection, CupsVersion, Identity, Listener, Receiver,
-    Runtime, SakeVersion, Sender,
-};
-
-/// Which versions of the commonware wire.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wire {
-    /// The key exchange.
-    pub(crate) sake: SakeVersion,
-    /// The records.
-    pub(crate) cups: CupsVersion,
-}
-
-/// What the wire's documentation recommends, and the default.
-pub(crate) const V1: Wire = Wire {
-    sake: SakeVersion::V1,
-    cups: CupsVersion::V1,
+    Address, Admission, Config, Connection, Identity, Listener, Receiver, Runtime, RuntimeBuilder,
+    Sender, Wire,
 };
 
 fn config(seed: u8, wire: Wire) -> Config {
     Config::new(Identity::from_seed(&[seed; 32]), "ringseal bench")
-        .sake(wire.sake)
-        .cups(wire.cups)
+        .wire(wire)
         .max_message_size(4 << 20)
 }
 
@@ -51,14 +35,14 @@ pub(crate) struct Sink {
 
 impl Sink {
     /// Connects over loopback: this thread on core 0, the sink on core 1.
-    pub(crate) fn connect(wire: Wire, builder: &Builder) -> Self {
+    pub(crate) fn connect(wire: Wire, builder: &RuntimeBuilder) -> Self {
         Self::connect_with(wire, builder, |config| config)
     }
 
     /// As [`connect`](Self::connect), with both ends' settings adjusted.
     pub(crate) fn connect_with(
         wire: Wire,
-        builder: &Builder,
+        builder: &RuntimeBuilder,
         adjust: fn(Config) -> Config,
     ) -> Self {
         pin(0);
@@ -122,7 +106,7 @@ impl Drop for Sink {
     }
 }
 
-fn take_in(config: Config, builder: &Builder, ready: &mpsc::Sender<Address>) {
+fn take_in(config: Config, builder: &RuntimeBuilder, ready: &mpsc::Sender<Address>) {
     pin(1);
     let runtime = builder.clone().build().expect("io_uring");
     runtime.block_on(async {

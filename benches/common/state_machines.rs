@@ -13,7 +13,7 @@ use rand_core::{TryCryptoRng, TryRng};
 use ringseal::protocol::cipher::Aead;
 use ringseal::protocol::handshake::{Dialer, Listener, ListenerEvent, Parameters, Session};
 use ringseal::protocol::record::{Opener, Progress, Sealer};
-use ringseal::{Builder, CupsVersion, Identity, SakeVersion};
+use ringseal::{CupsVersion, Identity, RuntimeBuilder, SakeVersion};
 
 /// Message sizes in bytes, from all overhead to all cipher.
 pub(crate) const SIZES: [usize; 4] = [64, 1024, 16_384, 65_536];
@@ -124,7 +124,7 @@ pub(crate) fn one_way<A: Aead>(version: CupsVersion) -> (Sealer<A>, Opener<A>) {
 
 /// Memory as long as a slot, which is what records are sealed into and read into.
 pub(crate) fn slot() -> Vec<u8> {
-    vec![0; Builder::DEFAULT_SLOT_SIZE]
+    vec![0; RuntimeBuilder::DEFAULT_SLOT_SIZE]
 }
 
 /// Where the next record goes: behind the last one, or to the start when the slot is full.

@@ -1,5 +1,5 @@
-# Profilers beside the binary that has its symbols. Needs the image ringseal:symbols; the README
-# says how to use it.
+# Profilers beside the binaries that have their symbols. Needs the image ringseal:symbols; the
+# README beside this file says how to use it.
 #
 #     docker build -t ringseal:profile - <benches/docker/profile.Dockerfile
 
@@ -18,6 +18,6 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends linux-perf \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=samply /out/bin/samply /usr/local/bin/samply
-COPY --from=symbols /usr/local/bin/ringseal /usr/local/bin/ringseal
+COPY --from=symbols /usr/local/bin/ringseal /usr/local/bin/ringseal-bench /usr/local/bin/
 # Figures and profiles go here; mount something that the user may write to.
 WORKDIR /profiles

@@ -15,7 +15,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../../src/bin/ringseal/counting_allocator.rs"]
+#[path = "../../src/bin/ringseal-bench/counting_allocator.rs"]
 mod counting_allocator;
 mod end;
 mod peer;

@@ -1,16 +1,17 @@
 //! What can go wrong on the way to a ring thread.
 
-use crate::net::AcceptError;
-
-/// Why a [`RemoteListener`](super::RemoteListener) gave no connection.
-#[derive(Debug, thiserror::Error)]
+/// Why a call through a handle failed.
+///
+/// `E` is the error of the same call on the thread itself: what can happen there can happen here,
+/// and [`ThreadEnded`](Self::ThreadEnded) besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum RemoteAcceptError {
-    /// One client failed to become a connection. The listener goes on.
+pub enum RemoteError<E> {
+    /// The call reached the ring thread and failed there.
     #[error(transparent)]
-    Accept(#[from] AcceptError),
-    /// The listener went with its thread. Final.
-    #[error("the ring thread of the listener has ended; keep RingThreads alive")]
+    Call(#[from] E),
+    /// The ring thread was shut down, or what served the call there panicked. Final.
+    #[error("the ring thread has ended; keep RingThreads alive")]
     ThreadEnded,
 }
 

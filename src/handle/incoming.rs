@@ -9,6 +9,7 @@ use futures_util::future::select;
 
 use super::batch::Batch;
 use super::copier::Copier;
+use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::wakers::{set, wake};
 use crate::net::{Receiver, RecvError};
@@ -24,7 +25,7 @@ pub(super) struct Incoming {
 struct State {
     waiting: Batch,
     /// How the direction ended, behind what waits, until the caller was told of an error.
-    end: Option<Result<(), RecvError>>,
+    end: Option<Result<(), RemoteError<RecvError>>>,
     ended: bool,
     receiver_dropped: bool,
     caller: Option<Waker>,
@@ -53,7 +54,7 @@ impl Incoming {
         &self,
         context: &mut Context<'_>,
         batch: &mut Batch,
-    ) -> Poll<Result<(), RecvError>> {
+    ) -> Poll<Result<(), RemoteError<RecvError>>> {
         let mut state = self.state();
         if !state.waiting.is_empty() {
             batch.append(&mut state.waiting);
@@ -72,7 +73,7 @@ impl Incoming {
                 Ok(())
             }
             Some(Err(error)) => Err(error),
-            None => Err(RecvError::Closed),
+            None => Err(RecvError::Closed.into()),
         };
         Poll::Ready(result)
     }
@@ -103,7 +104,7 @@ impl Incoming {
                 match next {
                     Ok(Some(message)) => batch.push(copier.copy(&message)),
                     Ok(None) => break Some(Ok(())),
-                    Err(error) => break Some(Err(error)),
+                    Err(error) => break Some(Err(error.into())),
                 }
                 next = match receiver.recv_buffered() {
                     Ok(None) => break None,
@@ -158,7 +159,7 @@ impl Incoming {
     }
 
     /// Says how the direction ended. Only the first to say so is heard.
-    fn end(&self, end: Result<(), RecvError>) {
+    fn end(&self, end: Result<(), RemoteError<RecvError>>) {
         let mut state = self.state();
         if state.ended {
             return;
@@ -178,6 +179,6 @@ struct EndGuard<'a>(&'a Incoming);
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
-        self.0.end(Err(RecvError::ThreadEnded));
+        self.0.end(Err(RemoteError::ThreadEnded));
     }
 }

@@ -29,7 +29,7 @@ mod shared;
 mod tasks;
 mod wakers;
 
-pub use error::{RemoteAcceptError, RunError};
+pub use error::{RemoteError, RunError};
 pub use limits::QueueLimits;
 pub use remote_connection::RemoteConnection;
 pub use remote_listener::RemoteListener;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::future::select;
 
 use super::batch::Batch;
+use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::wakers::{set, wake};
 use crate::net::{SendError, Sender};
@@ -17,7 +18,7 @@ use crate::net::{SendError, Sender};
 #[derive(Debug)]
 pub(super) struct Outgoing {
     limits: QueueLimits,
-    max_message_size: u32,
+    max_message_size: u64,
     state: Mutex<State>,
 }
 
@@ -34,7 +35,7 @@ struct State {
     sender_dropped: bool,
     receiver_dropped: bool,
     /// What the task ended with, until the caller was told of an error.
-    outcome: Option<Result<(), SendError>>,
+    outcome: Option<Result<(), RemoteError<SendError>>>,
     ended: bool,
     caller: Option<Waker>,
     /// The task, while it has nothing to do.
@@ -52,7 +53,7 @@ enum Order {
 }
 
 impl Outgoing {
-    pub(super) fn new(limits: QueueLimits, max_message_size: u32) -> Self {
+    pub(super) fn new(limits: QueueLimits, max_message_size: u64) -> Self {
         Self {
             limits,
             max_message_size,
@@ -60,7 +61,7 @@ impl Outgoing {
         }
     }
 
-    pub(super) fn max_message_size(&self) -> u32 {
+    pub(super) fn max_message_size(&self) -> u64 {
         self.max_message_size
     }
 
@@ -70,17 +71,20 @@ impl Outgoing {
     }
 
     /// Tells what is too long to ever be sent.
-    pub(super) fn check_length(&self, length: usize) -> Result<(), SendError> {
+    pub(super) fn check_length(&self, length: usize) -> Result<(), RemoteError<SendError>> {
         let limit = self.max_message_size;
-        if usize::try_from(limit).is_ok_and(|limit| length > limit) {
-            return Err(SendError::TooLarge { length, limit });
+        if length as u64 > limit {
+            return Err(SendError::TooLarge { length, limit }.into());
         }
         Ok(())
     }
 
     /// Waits until the queue is within its bounds. Only the one sender adds messages, so it stays
     /// so until the next.
-    pub(super) fn poll_room(&self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    pub(super) fn poll_room(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), RemoteError<SendError>>> {
         let mut state = self.state();
         state.check()?;
         if state.waiting.has_room(0, self.limits) {
@@ -91,7 +95,7 @@ impl Outgoing {
     }
 
     /// Takes a message, whether there is room or not.
-    pub(super) fn push(&self, message: Bytes) -> Result<(), SendError> {
+    pub(super) fn push(&self, message: Bytes) -> Result<(), RemoteError<SendError>> {
         let mut state = self.state();
         state.check()?;
         Self::accept(state, message);
@@ -103,7 +107,7 @@ impl Outgoing {
         &self,
         context: &mut Context<'_>,
         message: &mut Option<Bytes>,
-    ) -> Poll<Result<(), SendError>> {
+    ) -> Poll<Result<(), RemoteError<SendError>>> {
         let mut state = self.state();
         state.check()?;
         let length = message.as_ref().map_or(0, Bytes::len);
@@ -131,7 +135,10 @@ impl Outgoing {
     }
 
     /// Waits until the kernel has all that was taken so far.
-    pub(super) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    pub(super) fn poll_flush(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), RemoteError<SendError>>> {
         let mut state = self.state();
         if state.flushed >= state.accepted {
             return Poll::Ready(Ok(()));
@@ -144,7 +151,10 @@ impl Outgoing {
     }
 
     /// Sends what was taken, then the end, and waits for both.
-    pub(super) fn poll_close(&self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    pub(super) fn poll_close(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), RemoteError<SendError>>> {
         let mut state = self.state();
         if matches!(state.outcome, Some(Ok(()))) {
             return Poll::Ready(Ok(()));
@@ -194,11 +204,11 @@ impl Outgoing {
                     }
                     result
                 }
-                Order::Close => return self.end(sender.close().await),
+                Order::Close => return self.end(sender.close().await.map_err(RemoteError::from)),
                 Order::Leave => return,
             };
             if result.is_err() {
-                return self.end(result);
+                return self.end(result.map_err(RemoteError::from));
             }
         }
     }
@@ -244,7 +254,7 @@ impl Outgoing {
     }
 
     /// Says how the direction ended. Only the first to say so is heard.
-    fn end(&self, outcome: Result<(), SendError>) {
+    fn end(&self, outcome: Result<(), RemoteError<SendError>>) {
         let mut state = self.state();
         if state.ended {
             return;
@@ -267,7 +277,7 @@ impl Outgoing {
 
 impl State {
     /// Tells of a failure, the first time by its cause.
-    fn check_failure(&mut self) -> Result<(), SendError> {
+    fn check_failure(&mut self) -> Result<(), RemoteError<SendError>> {
         if !self.ended {
             return Ok(());
         }
@@ -275,15 +285,15 @@ impl State {
             Some(Err(error)) => Err(error),
             outcome => {
                 self.outcome = outcome;
-                Err(SendError::Closed)
+                Err(SendError::Closed.into())
             }
         }
     }
 
-    fn check(&mut self) -> Result<(), SendError> {
+    fn check(&mut self) -> Result<(), RemoteError<SendError>> {
         self.check_failure()?;
         if self.closing {
-            return Err(SendError::Closed);
+            return Err(SendError::Closed.into());
         }
         Ok(())
     }
@@ -306,6 +316,6 @@ struct EndGuard<'a>(&'a Outgoing);
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
-        self.0.end(Err(SendError::ThreadEnded));
+        self.0.end(Err(RemoteError::ThreadEnded));
     }
 }

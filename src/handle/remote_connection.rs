@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::remote_receiver::RemoteReceiver;
 use super::remote_sender::RemoteSender;
@@ -14,7 +15,9 @@ use crate::protocol::identity::PublicKey;
 
 /// A [`Connection`] for any thread and any executor. Its messages cross as [`Bytes`].
 ///
-/// Dropping it ends the connection at once; see [`RemoteSender::close`] for the graceful way.
+/// Dropping it drops both halves on the ring thread: what is queued is lost, what was taken from
+/// the queue still arrives as [`Connection`] says. See [`RemoteSender::close`] for how to lose
+/// nothing.
 pub struct RemoteConnection {
     sender: RemoteSender,
     receiver: RemoteReceiver,
@@ -66,7 +69,7 @@ impl RemoteConnection {
     /// # Errors
     ///
     /// As for [`RemoteSender::send`].
-    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
+    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), RemoteError<SendError>> {
         self.sender.send(message).await
     }
 
@@ -75,7 +78,7 @@ impl RemoteConnection {
     /// # Errors
     ///
     /// As for [`RemoteSender::flush`].
-    pub async fn flush(&mut self) -> Result<(), SendError> {
+    pub async fn flush(&mut self) -> Result<(), RemoteError<SendError>> {
         self.sender.flush().await
     }
 
@@ -84,7 +87,7 @@ impl RemoteConnection {
     /// # Errors
     ///
     /// As for [`RemoteReceiver::recv`].
-    pub async fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
+    pub async fn recv(&mut self) -> Result<Option<Bytes>, RemoteError<RecvError>> {
         self.receiver.recv().await
     }
 
@@ -94,7 +97,7 @@ impl RemoteConnection {
     /// # Errors
     ///
     /// As for [`RemoteSender::close`].
-    pub async fn close(self) -> Result<(), SendError> {
+    pub async fn close(self) -> Result<(), RemoteError<SendError>> {
         let (sender, receiver) = self.split();
         let result = sender.close().await;
         drop(receiver);

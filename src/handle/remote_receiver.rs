@@ -10,6 +10,7 @@ use futures_util::Stream;
 use futures_util::stream::FusedStream;
 
 use super::batch::Batch;
+use super::error::RemoteError;
 use super::shared::Shared;
 use crate::net::RecvError;
 
@@ -47,12 +48,18 @@ impl RemoteReceiver {
     /// # Cancellation
     ///
     /// Dropping the future loses nothing; the next call carries on.
-    pub async fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
+    pub async fn recv(&mut self) -> Result<Option<Bytes>, RemoteError<RecvError>> {
         poll_fn(|context| self.poll_recv(context)).await
     }
 
-    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RecvError>> {
+    fn poll_recv(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, RemoteError<RecvError>>> {
         if self.batch.is_empty() {
+            if self.shared.is_inherited() {
+                return Poll::Ready(Err(RemoteError::ThreadEnded));
+            }
             ready!(self.shared.incoming.poll_take(context, &mut self.batch))?;
         }
         Poll::Ready(Ok(self.batch.pop()))
@@ -60,7 +67,7 @@ impl RemoteReceiver {
 }
 
 impl Stream for RemoteReceiver {
-    type Item = Result<Bytes, RecvError>;
+    type Item = Result<Bytes, RemoteError<RecvError>>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let receiver = self.get_mut();
@@ -82,6 +89,9 @@ impl FusedStream for RemoteReceiver {
 
 impl Drop for RemoteReceiver {
     fn drop(&mut self) {
+        if self.shared.is_inherited() {
+            return;
+        }
         self.shared.incoming.drop_receiver();
         self.shared.outgoing.drop_receiver();
     }

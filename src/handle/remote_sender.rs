@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::Sink;
 
+use super::error::RemoteError;
 use super::shared::Shared;
 use crate::net::SendError;
 
@@ -18,8 +19,8 @@ use crate::net::SendError;
 /// connection surface on the next call; [`flush`](Self::flush) gives certainty.
 ///
 /// Dropping the sender without [`close`](Self::close) sends what is queued in the background while
-/// the receiver lives; when both halves are dropped, what the kernel has not taken is lost and the
-/// peer sees the end at once.
+/// the receiver lives; when both halves are dropped, what is queued is lost, and what was taken from
+/// the queue still arrives as [`Connection`](crate::Connection) says.
 #[derive(Debug)]
 pub struct RemoteSender {
     shared: Arc<Shared>,
@@ -31,8 +32,15 @@ impl RemoteSender {
     }
 
     /// Returns the longest message that can be sent, in bytes.
-    pub fn max_message_size(&self) -> u32 {
+    pub fn max_message_size(&self) -> u64 {
         self.shared.outgoing.max_message_size()
+    }
+
+    fn check_process(&self) -> Result<(), RemoteError<SendError>> {
+        if self.shared.is_inherited() {
+            return Err(RemoteError::ThreadEnded);
+        }
+        Ok(())
     }
 
     /// Queues `message` for the ring thread. A `Vec` or `Bytes` is taken as it is.
@@ -47,9 +55,10 @@ impl RemoteSender {
     /// # Cancellation
     ///
     /// Dropping the future before it is done sends nothing; the sender stays usable.
-    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
+    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), RemoteError<SendError>> {
         let message = message.into();
         self.shared.outgoing.check_length(message.len())?;
+        self.check_process()?;
         let mut message = Some(message);
         poll_fn(|context| self.shared.outgoing.poll_send(context, &mut message)).await
     }
@@ -58,12 +67,13 @@ impl RemoteSender {
     ///
     /// # Errors
     ///
-    /// [`SendError`], final.
+    /// [`RemoteError`], final.
     ///
     /// # Cancellation
     ///
     /// Dropping the future changes nothing.
-    pub async fn flush(&mut self) -> Result<(), SendError> {
+    pub async fn flush(&mut self) -> Result<(), RemoteError<SendError>> {
+        self.check_process()?;
         poll_fn(|context| self.shared.outgoing.poll_flush(context)).await
     }
 
@@ -76,24 +86,27 @@ impl RemoteSender {
     /// # Cancellation
     ///
     /// Dropping the future is dropping the sender.
-    pub async fn close(self) -> Result<(), SendError> {
+    pub async fn close(self) -> Result<(), RemoteError<SendError>> {
+        self.check_process()?;
         poll_fn(|context| self.shared.outgoing.poll_close(context)).await
     }
 }
 
 impl Sink<Bytes> for RemoteSender {
-    type Error = SendError;
+    type Error = RemoteError<SendError>;
 
     /// Is ready while the queue is within its bounds, which the next message may exceed.
     fn poll_ready(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Self::Error>> {
+        self.check_process()?;
         self.shared.outgoing.poll_room(context)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), Self::Error> {
         self.shared.outgoing.check_length(message.len())?;
+        self.check_process()?;
         self.shared.outgoing.push(message)
     }
 
@@ -101,6 +114,7 @@ impl Sink<Bytes> for RemoteSender {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Self::Error>> {
+        self.check_process()?;
         self.shared.outgoing.poll_flush(context)
     }
 
@@ -108,12 +122,15 @@ impl Sink<Bytes> for RemoteSender {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Self::Error>> {
+        self.check_process()?;
         self.shared.outgoing.poll_close(context)
     }
 }
 
 impl Drop for RemoteSender {
     fn drop(&mut self) {
-        self.shared.outgoing.drop_sender();
+        if !self.shared.is_inherited() {
+            self.shared.outgoing.drop_sender();
+        }
     }
 }

@@ -9,12 +9,16 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use super::error::RunError;
+use super::error::{RemoteError, RunError};
 use super::limits::QueueLimits;
 use super::remote_connection::RemoteConnection;
 use super::remote_listener::RemoteListener;
 use super::tasks;
-use crate::net::{Address, Admission, BindError, Config, DialError, Listener, dial};
+use crate::driver::{AsyncRead, AsyncWrite, BindOptions, ProcessMark};
+use crate::net::{
+    AcceptError, Address, Admission, BindError, Config, DialError, Incoming, Listener, accept_over,
+    dial, dial_over,
+};
 use crate::protocol::identity::PublicKey;
 
 /// What a ring thread is asked to do. It only starts tasks.
@@ -23,7 +27,8 @@ pub(super) type Job = Box<dyn FnOnce() + Send>;
 /// Has connections made on ring threads, one after the other in turn. Clones are cheap and may go
 /// to every thread; calls work in every executor.
 ///
-/// When the [`RingThreads`](super::RingThreads) are gone, calls fail with a `ThreadEnded`.
+/// When the [`RingThreads`](super::RingThreads) are gone, calls fail with a `ThreadEnded`; so they
+/// do in a forked child, which has none of the threads.
 #[derive(Clone, Debug)]
 pub struct RingHandle {
     threads: Arc<Threads>,
@@ -35,6 +40,8 @@ struct Threads {
     jobs: Vec<mpsc::UnboundedSender<Job>>,
     /// Whose turn it is.
     next: AtomicUsize,
+    /// A forked child has none of the threads.
+    process: ProcessMark,
 }
 
 impl RingHandle {
@@ -43,6 +50,7 @@ impl RingHandle {
             threads: Arc::new(Threads {
                 jobs,
                 next: AtomicUsize::new(0),
+                process: ProcessMark::current(),
             }),
             limits: QueueLimits::default(),
         }
@@ -60,7 +68,7 @@ impl RingHandle {
     ///
     /// # Errors
     ///
-    /// As for [`dial`](crate::dial), and [`DialError::ThreadEnded`].
+    /// As for [`dial`](crate::dial), and [`RemoteError::ThreadEnded`].
     ///
     /// # Cancellation
     ///
@@ -70,13 +78,87 @@ impl RingHandle {
         address: impl Into<Address>,
         peer: PublicKey,
         config: &Config,
-    ) -> Result<RemoteConnection, DialError> {
+    ) -> Result<RemoteConnection, RemoteError<DialError>> {
         let (address, config, limits) = (address.into(), config.clone(), self.limits);
         let made = self.ask(move || async move {
             let connection = dial(address, peer, &config).await?;
             Ok(RemoteConnection::new(connection, limits))
         });
-        made.await.unwrap_or(Err(DialError::ThreadEnded))
+        made.await.unwrap_or(Err(RemoteError::ThreadEnded))
+    }
+
+    /// Shakes hands with `peer` over a stream that is connected already; see
+    /// [`dial_over`](crate::dial_over). The stream moves to the ring thread, and is read, written
+    /// and dropped there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`dial_over`](crate::dial_over), and [`RemoteError::ThreadEnded`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future drops the stream.
+    pub async fn dial_over(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        peer: PublicKey,
+        config: &Config,
+    ) -> Result<RemoteConnection, RemoteError<DialError>> {
+        let (config, limits) = (config.clone(), self.limits);
+        let made = self.ask(move || async move {
+            let connection = dial_over(stream, peer, &config).await?;
+            Ok(RemoteConnection::new(connection, limits))
+        });
+        made.await.unwrap_or(Err(RemoteError::ThreadEnded))
+    }
+
+    /// Shakes hands with whoever dials over `stream`; see [`accept_over`](crate::accept_over). The
+    /// stream is as for [`dial_over`](Self::dial_over).
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept_over`](crate::accept_over), and [`RemoteError::ThreadEnded`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future drops the stream.
+    pub async fn accept_over(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        config: &Config,
+        admission: &Admission,
+    ) -> Result<RemoteConnection, RemoteError<DialError>> {
+        let (config, admission, limits) = (config.clone(), admission.clone(), self.limits);
+        let made = self.ask(move || async move {
+            let connection = accept_over(stream, &config, &admission).await?;
+            Ok(RemoteConnection::new(connection, limits))
+        });
+        made.await.unwrap_or(Err(RemoteError::ThreadEnded))
+    }
+
+    /// Shakes hands with a client that was accepted anywhere; see [`Incoming::handshake`]. The
+    /// socket moves to the ring thread. To have a connection there whose messages are not copied,
+    /// call [`Incoming::handshake`] inside of [`run`](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Incoming::handshake`], and [`RemoteError::ThreadEnded`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future closes the socket.
+    pub async fn handshake(
+        &self,
+        incoming: Incoming,
+        config: &Config,
+        admission: &Admission,
+    ) -> Result<RemoteConnection, RemoteError<AcceptError>> {
+        let (config, admission, limits) = (config.clone(), admission.clone(), self.limits);
+        let made = self.ask(move || async move {
+            let connection = incoming.handshake(&config, &admission).await?;
+            Ok(RemoteConnection::new(connection, limits))
+        });
+        made.await.unwrap_or(Err(RemoteError::ThreadEnded))
     }
 
     /// Listens on `address`; see [`Listener::bind`]. What is accepted lives on the ring thread of
@@ -84,7 +166,7 @@ impl RingHandle {
     ///
     /// # Errors
     ///
-    /// As for [`Listener::bind`], and [`BindError::ThreadEnded`].
+    /// As for [`Listener::bind`], and [`RemoteError::ThreadEnded`].
     ///
     /// # Cancellation
     ///
@@ -94,13 +176,35 @@ impl RingHandle {
         address: impl Into<Address>,
         config: &Config,
         admission: Admission,
-    ) -> Result<RemoteListener, BindError> {
-        let (address, config, limits) = (address.into(), config.clone(), self.limits);
+    ) -> Result<RemoteListener, RemoteError<BindError>> {
+        self.listen_with(address, &BindOptions::default(), config, admission)
+            .await
+    }
+
+    /// Listens on `address` with options of your own; see [`Listener::bind_with`]. To have each
+    /// thread accept at one port, call it as often as there are threads, and let them share it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Listener::bind_with`], and [`RemoteError::ThreadEnded`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future closes the port.
+    pub async fn listen_with(
+        &self,
+        address: impl Into<Address>,
+        options: &BindOptions,
+        config: &Config,
+        admission: Admission,
+    ) -> Result<RemoteListener, RemoteError<BindError>> {
+        let (address, options, config) = (address.into(), *options, config.clone());
+        let limits = self.limits;
         let made = self.ask(move || async move {
-            let listener = Listener::bind(address, &config, admission).await?;
+            let listener = Listener::bind_with(address, &options, &config, admission).await?;
             Ok(RemoteListener::new(listener, limits))
         });
-        made.await.unwrap_or(Err(BindError::ThreadEnded))
+        made.await.unwrap_or(Err(RemoteError::ThreadEnded))
     }
 
     /// Runs the future that `make` gives as a task of a ring thread, where it may use all that is
@@ -134,6 +238,9 @@ impl RingHandle {
         F: Future<Output = T> + 'static,
         T: Send + 'static,
     {
+        if self.threads.process.is_inherited() {
+            return None;
+        }
         let (reply, output) = oneshot::channel();
         self.threads
             .post(Box::new(move || tasks::spawn(answer(reply, make()))));
@@ -151,6 +258,15 @@ impl Threads {
                 Ok(()) => return,
                 Err(refused) => job = refused.into_inner(),
             }
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // The other ends are the parent's, and their locks as it left them.
+        if self.process.is_inherited() {
+            core::mem::forget(core::mem::take(&mut self.jobs));
         }
     }
 }

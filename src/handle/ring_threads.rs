@@ -11,19 +11,22 @@ use futures_util::StreamExt;
 use super::error::RunError;
 use super::ring_handle::{Job, RingHandle};
 use super::tasks;
-use crate::net::Builder;
-use crate::ring::StartError;
+use crate::driver::{ProcessMark, StartError};
+use crate::net::RuntimeBuilder;
 
 /// Threads that each have a [`Runtime`](crate::Runtime), for programs that do not want to run in
 /// one. Use them through [`handle`](Self::handle).
 ///
-/// Dropping it ends the threads, and with them all of their connections, at once and without
-/// waiting; [`shutdown`](Self::shutdown) waits. Neither sends what is still queued: close what
-/// shall arrive before.
+/// Dropping it ends the threads, and with them all of their connections, without waiting;
+/// [`shutdown`](Self::shutdown) waits. Neither sends what is still queued: close what shall arrive
+/// before. The threads go on until what was sent has arrived, as dropping a
+/// [`Runtime`](crate::Runtime) does.
 #[derive(Debug)]
 pub struct RingThreads {
     handle: RingHandle,
     threads: Vec<RingThread>,
+    /// A forked child has none of the threads.
+    process: ProcessMark,
 }
 
 #[derive(Debug)]
@@ -41,7 +44,7 @@ impl RingThreads {
     /// # Errors
     ///
     /// [`StartError`] of the first that has none; the others end again.
-    pub fn start(builder: Builder, count: usize) -> Result<Self, StartError> {
+    pub fn start(builder: RuntimeBuilder, count: usize) -> Result<Self, StartError> {
         if count == 0 {
             return Err(StartError::Configuration(
                 "connections need a ring thread to live on; ask for 1 at least",
@@ -68,6 +71,7 @@ impl RingThreads {
         let threads = Self {
             handle: RingHandle::new(jobs),
             threads,
+            process: ProcessMark::current(),
         };
         started.iter().take(count).collect::<Result<(), _>>()?;
         Ok(threads)
@@ -82,12 +86,16 @@ impl RingThreads {
     ///
     /// # Errors
     ///
-    /// [`RunError::Panicked`] when one of the threads did, then or earlier.
+    /// [`RunError::Panicked`] when one of the threads did, then or earlier;
+    /// [`RunError::ThreadEnded`] in a forked child, which has none of them.
     ///
     /// # Cancellation
     ///
     /// The threads end all the same.
     pub async fn shutdown(mut self) -> Result<(), RunError> {
+        if self.process.is_inherited() {
+            return Err(RunError::ThreadEnded);
+        }
         self.close();
         let mut result = Ok(());
         for RingThread {
@@ -112,13 +120,16 @@ impl RingThreads {
 
 impl Drop for RingThreads {
     fn drop(&mut self) {
+        if self.process.is_inherited() {
+            core::mem::forget(core::mem::take(&mut self.threads));
+        }
         self.close();
     }
 }
 
 /// Turns a ring until there can be no more jobs.
 fn turn(
-    builder: Builder,
+    builder: RuntimeBuilder,
     mut jobs: mpsc::UnboundedReceiver<Job>,
     ready: &blocking::Sender<Result<(), StartError>>,
     alive: oneshot::Sender<()>,
@@ -153,7 +164,8 @@ fn turn(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Admission, Config, DialError, RecvError, Runtime, SendError};
+    use crate::handle::RemoteError;
+    use crate::net::{Admission, Config, Runtime, SendError};
     use crate::protocol::identity::Identity;
 
     // HAZARDS B9: the loop of a thread itself, which no task can make panic, panics.
@@ -186,15 +198,18 @@ mod tests {
                 .unbounded_send(Box::new(|| panic!("on purpose")));
             posted.expect("the thread runs");
             let error = connection.recv().await.expect_err("no thread");
-            assert!(matches!(error, RecvError::ThreadEnded), "{error:?}");
+            assert!(matches!(error, RemoteError::ThreadEnded), "{error:?}");
             let error = connection.flush().await;
             assert!(error.is_ok(), "nothing was to be flushed: {error:?}");
             let error = connection.send("x").await.expect_err("no thread");
-            assert!(matches!(error, SendError::ThreadEnded), "{error:?}");
+            assert!(matches!(error, RemoteError::ThreadEnded), "{error:?}");
             let error = connection.send("x").await.expect_err("no thread");
-            assert!(matches!(error, SendError::Closed), "{error:?}");
+            assert!(
+                matches!(error, RemoteError::Call(SendError::Closed)),
+                "{error:?}"
+            );
             let error = handle.dial(address, peer, &settings(1)).await;
-            assert!(matches!(error, Err(DialError::ThreadEnded)), "{error:?}");
+            assert!(matches!(error, Err(RemoteError::ThreadEnded)), "{error:?}");
             assert_eq!(handle.run(|| async {}).await, Err(RunError::ThreadEnded));
             theirs.shutdown().await.expect("no panic there");
             ours.shutdown().await

@@ -6,6 +6,7 @@ use super::incoming::Incoming;
 use super::limits::QueueLimits;
 use super::outgoing::Outgoing;
 use super::tasks;
+use crate::driver::ProcessMark;
 use crate::net::{Receiver, Sender};
 
 /// Both directions, so that either half can tell when the other is gone.
@@ -13,6 +14,7 @@ use crate::net::{Receiver, Sender};
 pub(super) struct Shared {
     pub(super) outgoing: Outgoing,
     pub(super) incoming: Incoming,
+    process: ProcessMark,
 }
 
 impl Shared {
@@ -22,11 +24,18 @@ impl Shared {
         let shared = Arc::new(Self {
             outgoing: Outgoing::new(limits, sender.max_message_size()),
             incoming: Incoming::new(limits),
+            process: ProcessMark::current(),
         });
         let sending = Arc::clone(&shared);
         let receiving = Arc::clone(&shared);
         tasks::spawn(async move { sending.outgoing.empty_into(sender).await });
         tasks::spawn(async move { receiving.incoming.fill_from(receiver).await });
         shared
+    }
+
+    /// Whether this process is a forked child, which has no ring threads, and whose locks may be
+    /// held by threads that it does not have.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.process.is_inherited()
     }
 }

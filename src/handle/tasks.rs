@@ -7,7 +7,7 @@ use core::task::Poll;
 use futures_util::future::{AbortHandle, abortable};
 use slab::Slab;
 
-use crate::ring;
+use crate::driver;
 
 thread_local! {
     static RUNNING: RefCell<Slab<AbortHandle>> = const { RefCell::new(Slab::new()) };
@@ -17,7 +17,7 @@ thread_local! {
 pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
     let (future, handle) = abortable(future);
     let entry = Entry(RUNNING.with_borrow_mut(|running| running.insert(handle)));
-    drop(ring::spawn(async move {
+    drop(driver::spawn(async move {
         let _entry = entry;
         // Aborted or not, it is over.
         let _ = future.await;

@@ -10,13 +10,14 @@ use std::alloc::{self, Layout};
 use std::io;
 use std::rc::Rc;
 
+use super::heap::Grant;
 use super::pool::Pool;
 
 /// A counted hold on one block of memory: a slot of the pool, or a heap block.
 enum Block {
     /// A slot. The pool counts its holders.
     Slot { pool: Pool, index: usize },
-    /// A block of its own, for a message larger than a slot.
+    /// A block of its own, for a message larger than a slot or in the place of one.
     Heap(Rc<HeapBlock>),
 }
 
@@ -24,16 +25,44 @@ enum Block {
 struct HeapBlock {
     base: NonNull<u8>,
     layout: Layout,
+    /// What the block counts for.
+    grant: Grant,
 }
 
 impl HeapBlock {
-    fn new(length: usize) -> io::Result<Self> {
+    fn new(grant: Grant) -> io::Result<Self> {
+        let length = grant.bytes();
         let layout = Layout::array::<u8>(length.max(1))
             .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         // SAFETY: the layout is not of size zero.
         let base = unsafe { alloc::alloc_zeroed(layout) };
         let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { base, layout })
+        Ok(Self {
+            base,
+            layout,
+            grant,
+        })
+    }
+
+    /// Gives back all behind the first `length` bytes, if the allocator does. The block may move.
+    fn shrink(&mut self, length: usize) {
+        let length = length.max(1);
+        let Some(excess) = self.layout.size().checked_sub(length) else {
+            return;
+        };
+        let Ok(layout) = Layout::array::<u8>(length) else {
+            return;
+        };
+        // SAFETY: `base` came from this allocator with this layout, which has the same alignment;
+        // `length` is not zero and no longer than before. Nothing else holds the block: its one `Rc`
+        // is borrowed exclusively.
+        let base = unsafe { alloc::realloc(self.base.as_ptr(), self.layout, length) };
+        let Some(base) = NonNull::new(base) else {
+            return;
+        };
+        self.base = base;
+        self.layout = layout;
+        drop(self.grant.split(excess));
     }
 }
 
@@ -84,16 +113,19 @@ impl Clone for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        if let Self::Slot { pool, index } = self {
-            pool.remove_holder(*index);
+        match self {
+            Self::Slot { pool, index } => pool.remove_holder(*index),
+            // Of two holders one goes, and the other, which may wait for that, looks later.
+            Self::Heap(block) if Rc::strong_count(block) == 2 => block.grant.block_is_unshared(),
+            Self::Heap(_) => {}
         }
     }
 }
 
 /// The only way to the bytes of one range of a block.
 ///
-/// Invariant: no other [`Buffer`] or [`View`] covers any byte of `base[..length]`, and the kernel
-/// has no operation on the block. [`Pool`] upholds it by handing out each slot once,
+/// Invariant: no other [`Buffer`] or [`View`] covers any byte of `base[..length]`, and no operation
+/// of the kernel does. [`Pool`] upholds it by handing out each slot once,
 /// [`Buffer::split_to`] by giving away disjoint ranges, [`Buffer::start`] by demanding the whole.
 pub(crate) struct Buffer {
     block: Block,
@@ -108,13 +140,23 @@ impl Buffer {
         Self::whole(Block::Slot { pool, index })
     }
 
-    /// Allocates a zeroed block of `length` bytes outside the pool.
+    /// Allocates a zeroed block outside the pool.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::OutOfMemory`].
-    pub(crate) fn heap(length: usize) -> io::Result<Self> {
-        Ok(Self::whole(Block::Heap(Rc::new(HeapBlock::new(length)?))))
+    pub(crate) fn heap(grant: Grant) -> io::Result<Self> {
+        Ok(Self::whole(Block::Heap(Rc::new(HeapBlock::new(grant)?))))
+    }
+
+    /// Makes a short one of a heap of its own.
+    #[cfg(test)]
+    pub(crate) fn for_test(length: usize) -> Self {
+        use super::class::Class;
+        use super::heap::{Account, Heap};
+
+        let account = Account::new(Heap::new(0), Class::Send);
+        Self::heap(account.take_short(length)).expect("memory")
     }
 
     fn whole(block: Block) -> Self {
@@ -128,6 +170,22 @@ impl Buffer {
     /// Whether the bytes lie in the arena that is registered with the ring.
     pub(crate) fn is_slot(&self) -> bool {
         matches!(self.block, Block::Slot { .. })
+    }
+
+    /// Returns the index of the slot, if it is one.
+    pub(crate) fn slot(&self) -> Option<usize> {
+        match self.block {
+            Block::Slot { index, .. } => Some(index),
+            Block::Heap(_) => None,
+        }
+    }
+
+    /// Returns the bytes of the heap block that go with this, if it is one and has no other holder.
+    pub(crate) fn heap_bytes_if_sole(&self) -> usize {
+        match &self.block {
+            Block::Heap(block) if Rc::strong_count(block) == 1 => block.layout.size(),
+            Block::Slot { .. } | Block::Heap(_) => 0,
+        }
     }
 
     /// Splits off the first `at` bytes; `self` keeps the rest.
@@ -184,6 +242,25 @@ impl Buffer {
         }
     }
 
+    /// Cuts the block, which begins here, down to its first `length` bytes, and gives back the memory of
+    /// the rest where it is a heap block with no other holder.
+    ///
+    /// # Panics
+    ///
+    /// If bytes of the block were cut off in front, or `length` is beyond the end.
+    pub(crate) fn shrink(mut self, length: usize) -> Self {
+        assert!(length <= self.length, "kept more than the buffer holds");
+        assert!(self.offset() == 0, "the block begins before the buffer");
+        if let Block::Heap(block) = &mut self.block
+            && let Some(block) = Rc::get_mut(block)
+        {
+            block.shrink(length);
+            self.base = block.base;
+        }
+        self.length = length;
+        self
+    }
+
     /// Hands the block to the kernel.
     ///
     /// # Panics
@@ -191,9 +268,7 @@ impl Buffer {
     /// If something else holds a part of the block.
     pub(crate) fn start(self) -> InFlight {
         assert!(self.is_sole_holder(), "a shared block cannot go in flight");
-        InFlight {
-            buffer: ManuallyDrop::new(self),
-        }
+        InFlight::new(Lent::Buffer(self))
     }
 }
 
@@ -225,33 +300,98 @@ impl fmt::Debug for Buffer {
     }
 }
 
-/// A block that the kernel may read or write until [`finish`](Self::finish).
-///
-/// Dropping it without a completion leaks the block, on purpose: the kernel may still be at it.
+/// Memory that is lent to the kernel for one operation.
 #[derive(Debug)]
-pub(crate) struct InFlight {
-    buffer: ManuallyDrop<Buffer>,
+pub(crate) enum Lent {
+    /// A whole block, which the kernel may read or write.
+    Buffer(Buffer),
+    /// A range that the kernel only reads, as others who hold views of it may meanwhile.
+    View(View),
 }
 
-impl InFlight {
-    /// Returns the address of `range` for the kernel, and its length.
+impl Lent {
+    /// Hands it to the kernel, which may write to it only if it is a buffer.
     ///
     /// # Panics
     ///
-    /// If the range is not within the buffer.
+    /// If it is a buffer, and something else holds a part of its block.
+    pub(crate) fn start(self) -> InFlight {
+        match self {
+            Self::Buffer(buffer) => buffer.start(),
+            Self::View(view) => InFlight::new(Self::View(view)),
+        }
+    }
+
+    /// Returns the buffer, if it is one.
+    pub(crate) fn into_buffer(self) -> Option<Buffer> {
+        match self {
+            Self::Buffer(buffer) => Some(buffer),
+            Self::View(_) => None,
+        }
+    }
+
+    /// Returns the view, if it is one.
+    pub(crate) fn into_view(self) -> Option<View> {
+        match self {
+            Self::View(view) => Some(view),
+            Self::Buffer(_) => None,
+        }
+    }
+
+    fn base(&self) -> NonNull<u8> {
+        match self {
+            Self::Buffer(buffer) => buffer.base,
+            Self::View(view) => view.base,
+        }
+    }
+}
+
+impl Deref for Lent {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Buffer(buffer) => buffer,
+            Self::View(view) => view,
+        }
+    }
+}
+
+/// Memory that the kernel may use until [`finish`](Self::finish).
+///
+/// Dropping it without a completion leaks it, on purpose: the kernel may still be at it. A leaked
+/// view is one holder more for good, so that its block is neither reclaimed nor given out again.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    lent: ManuallyDrop<Lent>,
+}
+
+impl InFlight {
+    fn new(lent: Lent) -> Self {
+        Self {
+            lent: ManuallyDrop::new(lent),
+        }
+    }
+
+    /// Returns the address of `range` for the kernel, and its length. The kernel may write there
+    /// only if this was made of a [`Buffer`].
+    ///
+    /// # Panics
+    ///
+    /// If the range is not within what was lent.
     pub(crate) fn address(&self, range: Range<usize>) -> (NonNull<u8>, usize) {
         assert!(
-            range.start <= range.end && range.end <= self.buffer.length,
-            "an operation beyond its buffer"
+            range.start <= range.end && range.end <= self.lent.len(),
+            "an operation beyond its memory"
         );
         // SAFETY: within the range, checked above.
-        let base = unsafe { self.buffer.base.add(range.start) };
+        let base = unsafe { self.lent.base().add(range.start) };
         (base, range.end - range.start)
     }
 
-    /// Takes the block back from the kernel. Call this only when its operation has completed.
-    pub(crate) fn finish(self) -> Buffer {
-        ManuallyDrop::into_inner(self.buffer)
+    /// Takes the memory back from the kernel. Call this only when its operation has completed.
+    pub(crate) fn finish(self) -> Lent {
+        ManuallyDrop::into_inner(self.lent)
     }
 }
 
@@ -287,7 +427,8 @@ impl Deref for View {
     #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: the range came from a Buffer that was consumed, so nobody can write it before
-        // every view is gone; `self.block` keeps it alive; all of it is initialized.
+        // every view is gone, those included that the kernel reads from; `self.block` keeps it
+        // alive; all of it is initialized.
         unsafe { core::slice::from_raw_parts(self.base.as_ptr(), self.length) }
     }
 }

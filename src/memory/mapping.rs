@@ -10,6 +10,8 @@ use std::io;
 use rustix::mm::Advice;
 use rustix::mm::{MapFlags, ProtFlags};
 
+use super::process_mark::ProcessMark;
+
 /// Where transparent huge pages begin on x86_64 and on aarch64 with 4 KiB pages, in bytes.
 const HUGE_PAGE_SIZE: usize = 2 * 1024 * 1024;
 
@@ -26,6 +28,8 @@ pub(crate) struct Mapping {
     mapped: NonNull<c_void>,
     /// What mmap was asked for, in bytes.
     mapped_length: usize,
+    /// The process that has the pages: a forked child has none at these addresses, or others.
+    process: ProcessMark,
 }
 
 impl Mapping {
@@ -72,6 +76,7 @@ impl Mapping {
             length,
             mapped,
             mapped_length,
+            process: ProcessMark::current(),
         };
         // Each of these only improves matters; a kernel built without one is no reason to stop.
         #[cfg(target_os = "linux")]
@@ -108,8 +113,11 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is what mmap gave, and whoever handed out pointers into it (Pool)
-        // holds the mapping for as long as any of them is in use.
+        if self.process.is_inherited() {
+            return;
+        }
+        // SAFETY: the range is what mmap gave, in this process, and whoever handed out pointers into it
+        // (Pool) holds the mapping for as long as any of them is in use.
         let result = unsafe { rustix::mm::munmap(self.mapped.as_ptr(), self.mapped_length) };
         debug_assert!(result.is_ok(), "munmap of our own mapping");
     }

@@ -1,34 +1,28 @@
-//! The slots of one arena: who holds how many, who waits, and in which order they are served.
+//! The slots of one arena: who holds how many.
 //!
 //! `slab` is both the free list and the bookkeeping: a slot is out exactly while its index is
 //! occupied, and the slab's own list of vacant keys says which slot is next.
 //!
-//! Slots are taken for one of two purposes, and neither may take the last ones of the other.
-//! Without that, receivers that hold messages could stop the sends that would let the peer
-//! drain, or the other way round, and both ends would wait for ever.
+//! Nobody waits for a slot. Whoever finds none takes a block of the [`heap`](super::heap), where it
+//! is written why that always goes on: so whatever peers or holders of messages do with slots, it
+//! costs the others speed and nothing else.
+//!
+//! To keep that cost low slots are for what moves. Neither receiving nor sending may take the last
+//! ones of the other; a read that may have to wait for its peer holds one only while few are out.
 
 use core::cell::RefCell;
 use core::fmt;
 use core::ptr::NonNull;
-use core::task::{Context, Poll, Waker};
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use slab::Slab;
 
 use super::buffer::Buffer;
+use super::class::Class;
+use super::heap::{Account, Heap};
 use super::mapping::Mapping;
 
-/// What a slot is taken for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// Reads and the messages that came of them.
-    Receive,
-    /// Records being sealed or written.
-    Send,
-}
-
-/// A handle on the slots. Clones share them.
+/// A handle on the slots and the heap of a runtime. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Pool {
     inner: Rc<Inner>,
@@ -40,13 +34,10 @@ struct Inner {
     slots: usize,
     limits: Limits,
     state: RefCell<State>,
+    heap: Heap,
 }
 
 /// How many slots may be out for what.
-///
-/// Sends wait for the peer to read and parked reads for it to send, so both can hold their slots
-/// for long. What keeps two ends from waiting for each other is that at least one slot is left to
-/// be read into when both have all they may.
 struct Limits {
     receive: usize,
     send: usize,
@@ -68,21 +59,12 @@ struct State {
     taken: Slab<Slot>,
     receive_taken: usize,
     send_taken: usize,
-    waiters: Slab<Waiter>,
-    /// Keys of `waiters` in the order of arrival, one queue a class.
-    receive_queue: VecDeque<usize>,
-    send_queue: VecDeque<usize>,
     counters: PoolCounters,
 }
 
 struct Slot {
     holders: u32,
     class: Class,
-}
-
-enum Waiter {
-    Waiting(Waker),
-    Granted(Buffer),
 }
 
 /// What the pool has seen so far.
@@ -94,8 +76,8 @@ pub(crate) struct PoolCounters {
     pub(crate) slots: usize,
     /// How often a slot was taken.
     pub(crate) taken_total: u64,
-    /// How often somebody had to wait for one.
-    pub(crate) waits_total: u64,
+    /// How often there was none for somebody who wanted one.
+    pub(crate) missed_total: u64,
 }
 
 impl State {
@@ -103,13 +85,6 @@ impl State {
         match class {
             Class::Receive => &mut self.receive_taken,
             Class::Send => &mut self.send_taken,
-        }
-    }
-
-    fn queue(&mut self, class: Class) -> &mut VecDeque<usize> {
-        match class {
-            Class::Receive => &mut self.receive_queue,
-            Class::Send => &mut self.send_queue,
         }
     }
 }
@@ -123,12 +98,18 @@ impl Pool {
     /// The fewest slots that let one connection move in both directions.
     pub(crate) const MIN_SLOTS: usize = Self::SENDER_SLOTS + Self::RECEIVER_SLOTS;
 
-    /// Carves `slots` slots of `slot_size` bytes from `mapping`.
+    /// Carves `slots` slots of `slot_size` bytes from `mapping`. Heap blocks keep to
+    /// `heap_budget` bytes.
     ///
     /// # Panics
     ///
     /// If the mapping is too short or there are fewer slots than [`Self::MIN_SLOTS`].
-    pub(crate) fn new(mapping: Mapping, slots: usize, slot_size: usize) -> Self {
+    pub(crate) fn new(
+        mapping: Mapping,
+        slots: usize,
+        slot_size: usize,
+        heap_budget: usize,
+    ) -> Self {
         assert!(
             slots >= Self::MIN_SLOTS,
             "a pool too small for one connection"
@@ -154,11 +135,9 @@ impl Pool {
                     taken: Slab::with_capacity(slots),
                     receive_taken: 0,
                     send_taken: 0,
-                    waiters: Slab::new(),
-                    receive_queue: VecDeque::new(),
-                    send_queue: VecDeque::new(),
                     counters: PoolCounters::default(),
                 }),
+                heap: Heap::new(heap_budget),
             }),
         }
     }
@@ -186,19 +165,26 @@ impl Pool {
         }
     }
 
-    /// Takes a slot if one is free for `class` and nobody of that class waits.
+    /// Returns the memory beside the slots.
+    pub(crate) fn heap(&self) -> &Heap {
+        &self.inner.heap
+    }
+
+    /// Makes an account of heap memory.
+    pub(crate) fn account(&self, class: Class) -> Account {
+        Account::new(self.inner.heap.clone(), class)
+    }
+
+    /// Takes a slot if one is free for `class`.
     pub(crate) fn try_acquire(&self, class: Class) -> Option<Buffer> {
         let mut state = self.inner.state.borrow_mut();
-        if !state.queue(class).is_empty() {
-            return None;
-        }
-        let index = self.take(&mut state, class)?;
+        let index = self.take(&mut state, class);
         drop(state);
-        Some(Buffer::from_slot(self.clone(), index))
+        index.map(|index| Buffer::from_slot(self.clone(), index))
     }
 
     /// Whether so few slots are out that a read may hold one while it waits for a silent peer.
-    pub(crate) fn may_park_with_slot(&self) -> bool {
+    pub(crate) fn may_wait_holding_slot(&self) -> bool {
         let state = self.inner.state.borrow();
         state.receive_taken < self.inner.limits.parked
     }
@@ -207,6 +193,7 @@ impl Pool {
         if state.taken.len() >= self.inner.slots
             || *state.taken_by(class) >= self.inner.limits.of(class)
         {
+            state.counters.missed_total += 1;
             return None;
         }
         let index = state.taken.insert(Slot { holders: 1, class });
@@ -239,59 +226,24 @@ impl Pool {
         let mut state = self.inner.state.borrow_mut();
         let slot = &mut state.taken[index];
         slot.holders -= 1;
-        match (slot.holders, slot.class) {
-            (0, _) => {}
-            // A receiver that waits for another slot may go on with this one now.
-            (1, Class::Receive) if !state.receive_queue.is_empty() => {
-                drop(state);
-                self.wake_receivers();
-                return;
-            }
-            _ => return,
+        let holders = slot.holders;
+        if holders == 0 {
+            let class = state.taken.remove(index).class;
+            *state.taken_by(class) -= 1;
         }
-        let class = state.taken.remove(index).class;
-        *state.taken_by(class) -= 1;
         drop(state);
-        self.serve_waiters();
-    }
-
-    /// Has those who wait for a slot to receive into look again.
-    fn wake_receivers(&self) {
-        let state = self.inner.state.borrow();
-        let wakers: Vec<Waker> = state
-            .receive_queue
-            .iter()
-            .filter_map(|&key| match &state.waiters[key] {
-                Waiter::Waiting(waker) => Some(waker.clone()),
-                Waiter::Granted(_) => None,
-            })
-            .collect();
-        drop(state);
-        for waker in wakers {
-            waker.wake();
+        // Somebody who waits for heap memory may go on with a slot.
+        if holders <= 1 && self.inner.heap.has_waiters() {
+            self.tell_of_slot(index, holders);
         }
     }
 
-    /// Gives free slots to those who wait: sends first, since they drain by themselves.
-    fn serve_waiters(&self) {
-        for class in [Class::Send, Class::Receive] {
-            loop {
-                let mut state = self.inner.state.borrow_mut();
-                let Some(&key) = state.queue(class).front() else {
-                    break;
-                };
-                let Some(index) = self.take(&mut state, class) else {
-                    break;
-                };
-                state.queue(class).pop_front();
-                let buffer = Buffer::from_slot(self.clone(), index);
-                let previous = core::mem::replace(&mut state.waiters[key], Waiter::Granted(buffer));
-                // A waker may run anything, so nothing is borrowed while it does.
-                drop(state);
-                if let Waiter::Waiting(waker) = previous {
-                    waker.wake();
-                }
-            }
+    #[cold]
+    fn tell_of_slot(&self, index: usize, holders: u32) {
+        if holders == 0 {
+            self.inner.heap.slot_is_free();
+        } else {
+            self.inner.heap.slot_is_unshared(index);
         }
     }
 }
@@ -306,75 +258,10 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// A place in the queue for a slot. Dropping it gives the place, or the slot, to the next.
-#[derive(Debug)]
-pub(crate) struct Acquire {
-    pool: Pool,
-    class: Class,
-    key: Option<usize>,
-}
-
-impl Acquire {
-    pub(crate) fn new(pool: Pool, class: Class) -> Self {
-        Self {
-            pool,
-            class,
-            key: None,
-        }
-    }
-
-    /// Returns a slot, now or when it is this one's turn.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Buffer> {
-        let Some(key) = self.key else {
-            if let Some(buffer) = self.pool.try_acquire(self.class) {
-                return Poll::Ready(buffer);
-            }
-            let mut state = self.pool.inner.state.borrow_mut();
-            let key = state
-                .waiters
-                .insert(Waiter::Waiting(context.waker().clone()));
-            state.queue(self.class).push_back(key);
-            state.counters.waits_total += 1;
-            self.key = Some(key);
-            return Poll::Pending;
-        };
-        let mut state = self.pool.inner.state.borrow_mut();
-        if let Waiter::Waiting(waker) = &mut state.waiters[key] {
-            waker.clone_from(context.waker());
-            return Poll::Pending;
-        }
-        self.key = None;
-        match state.waiters.remove(key) {
-            Waiter::Granted(buffer) => Poll::Ready(buffer),
-            Waiter::Waiting(_) => unreachable!("looked at just above"),
-        }
-    }
-
-    /// Gives up the place in the queue.
-    pub(crate) fn cancel(&mut self) {
-        let Some(key) = self.key.take() else { return };
-        let mut state = self.pool.inner.state.borrow_mut();
-        let waiter = state.waiters.remove(key);
-        if matches!(waiter, Waiter::Waiting(_)) {
-            state.queue(self.class).retain(|&waiting| waiting != key);
-        }
-        // Dropping a granted buffer serves the next waiter, which borrows the state again.
-        drop(state);
-        drop(waiter);
-    }
-}
-
-impl Drop for Acquire {
-    fn drop(&mut self) {
-        self.cancel();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use core::task::{Context, Poll, Waker};
-
     use super::*;
+    use crate::memory::Lent;
 
     fn pool(slots: usize) -> Pool {
         let slot_size = 4096;
@@ -382,11 +269,8 @@ mod tests {
             Mapping::new(slots * slot_size).expect("map"),
             slots,
             slot_size,
+            1 << 20,
         )
-    }
-
-    fn poll(acquire: &mut Acquire) -> Poll<Buffer> {
-        acquire.poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
@@ -418,36 +302,11 @@ mod tests {
         assert!(pool.try_acquire(Class::Send).is_none());
     }
 
-    // HAZARDS B8.
-    #[test]
-    fn waiters_are_served_in_order_and_a_dropped_one_passes_its_turn_on() {
-        let pool = pool(4);
-        let mut held: Vec<_> = core::iter::from_fn(|| pool.try_acquire(Class::Send)).collect();
-        let mut waiting: Vec<_> = (0..3)
-            .map(|_| Acquire::new(pool.clone(), Class::Send))
-            .collect();
-        for acquire in &mut waiting {
-            assert!(poll(acquire).is_pending());
-        }
-        held.pop();
-        // The grant belongs to the first; nobody overtakes it.
-        assert!(pool.try_acquire(Class::Send).is_none());
-        assert!(poll(&mut waiting[1]).is_pending());
-        drop(waiting.remove(0));
-        let Poll::Ready(buffer) = poll(&mut waiting[0]) else {
-            panic!("the turn was not passed on");
-        };
-        assert!(poll(&mut waiting[1]).is_pending());
-        drop(buffer);
-        assert!(poll(&mut waiting[1]).is_ready());
-        assert_eq!(pool.counters().waits_total, 3);
-    }
-
     #[test]
     fn a_read_may_not_park_with_a_slot_when_many_are_out() {
         let pool = pool(8);
         let mut held = Vec::new();
-        while pool.may_park_with_slot() {
+        while pool.may_wait_holding_slot() {
             held.push(pool.try_acquire(Class::Receive).expect("below the limit"));
         }
         assert_eq!(held.len(), 2);
@@ -458,7 +317,7 @@ mod tests {
         for slots in Pool::MIN_SLOTS..40 {
             let pool = pool(slots);
             let mut held = Vec::new();
-            while pool.may_park_with_slot() {
+            while pool.may_wait_holding_slot() {
                 held.push(pool.try_acquire(Class::Receive).expect("below the limit"));
             }
             assert!(!held.is_empty(), "a lone connection parks with its slot");
@@ -493,6 +352,34 @@ mod tests {
             let parse = |text| usize::from_str_radix(text, 16).expect("hexadecimal");
             (parse(start)..parse(end)).contains(&address)
         }));
+    }
+
+    #[test]
+    fn a_view_in_flight_holds_its_slot_as_any_other() {
+        let pool = pool(4);
+        let mut buffer = pool.try_acquire(Class::Receive).expect("free");
+        buffer[..3].copy_from_slice(b"abc");
+        let view = buffer.split_to(3).freeze();
+        let in_flight = Lent::View(view.clone()).start();
+        let (address, length) = in_flight.address(1..3);
+        assert_eq!(
+            (address.as_ptr().addr(), length),
+            (view.as_ptr().addr() + 1, 2)
+        );
+        drop(view);
+        assert!(!buffer.is_sole_holder(), "the rest can't go in flight");
+        drop(buffer);
+        assert_eq!(pool.counters().free, 3);
+        let view = in_flight.finish().into_view().expect("a view");
+        assert_eq!(&*view, b"abc");
+        drop(view);
+        assert_eq!(pool.counters().free, 4);
+        // Without a completion it is held for good.
+        let buffer = pool.try_acquire(Class::Receive).expect("free");
+        {
+            let _never_completed = Lent::View(buffer.freeze()).start();
+        }
+        assert_eq!(pool.counters().free, 3);
     }
 
     #[test]

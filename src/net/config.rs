@@ -1,26 +1,43 @@
 //! What both ends of a connection have to agree on, and the limits of this end.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::time_limits::TimeLimits;
+use super::thread::time_limits::TimeLimits;
+use crate::driver::KeepAlive;
+use crate::protocol::Wire;
 use crate::protocol::handshake::{Parameters, SakeVersion};
 use crate::protocol::identity::{Identity, PublicKey, Verification};
+use crate::protocol::native::handshake::ListenerSetup;
+use crate::protocol::native::record::SealOptions;
+use crate::protocol::native::{self, Libraries, Settings, Suites};
 use crate::protocol::record::{CupsVersion, MAX_MESSAGE_SIZE};
+
+/// How much longer a record of the native wire is than its body, in bytes.
+const RECORD_OVERHEAD: usize = 20;
 
 /// Identity, namespace, wire and limits. Clones share the identity; it can go to other threads.
 ///
-/// Both peers must use the same namespace and wire versions. Nothing of that is negotiated: a
-/// difference shows as a bad signature, or, for the record version, when the first record fails.
+/// Both peers must use the same namespace and wire. Nothing of that is negotiated. On the commonware
+/// wire a difference shows as a bad signature, or, for the record version, when the first record
+/// fails; on the native wire the listener closes, and its error says what to compare.
 #[derive(Clone, Debug)]
 pub struct Config {
     identity: Arc<Identity>,
     parameters: Parameters,
-    cups: CupsVersion,
+    /// The first one is what a dialer speaks.
+    wires: Arc<[Wire]>,
+    seal_options: SealOptions,
+    libraries: Libraries,
+    suites: Suites,
+    awaits_accept: bool,
     max_message_size: u32,
     handshake_deadline: Duration,
+    first_message_timeout: Duration,
     max_handshakes: usize,
     time_limits: TimeLimits,
+    host_timeout: Option<Duration>,
 }
 
 impl Config {
@@ -28,44 +45,101 @@ impl Config {
     pub const DEFAULT_MAX_MESSAGE_SIZE: u32 = 1024 * 1024;
     /// How long an attempt may take by default: 5 seconds.
     pub const DEFAULT_HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+    /// How long a listener waits for the first message of a client by default: 2 seconds, in which
+    /// a lost packet is sent again.
+    pub const DEFAULT_FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
     /// How many handshakes a listener runs at a time by default.
     pub const DEFAULT_MAX_HANDSHAKES: usize = 256;
     /// How long what was begun may stand still by default: 60 seconds.
     pub const DEFAULT_PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
+    /// How long the peer's host may be silent by default: 60 seconds.
+    pub const DEFAULT_HOST_TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// Starts from the defaults: SAKE V1, CUPS V1, messages up to 1 MiB, 5 seconds for a
-    /// handshake, clocks at most 5 seconds ahead, handshake messages at most 10 seconds old.
+    /// Starts from the defaults: the native wire with the suite that this processor is fast at,
+    /// messages up to 1 MiB, 5 seconds for a handshake; on the commonware wire clocks at most
+    /// 5 seconds ahead, handshake messages at most 10 seconds old.
     pub fn new(identity: Identity, namespace: impl AsRef<[u8]>) -> Self {
         Self {
             identity: Arc::new(identity),
             parameters: Parameters::new(namespace.as_ref()),
-            cups: CupsVersion::default(),
+            wires: Arc::from([Wire::default()]),
+            seal_options: SealOptions::default(),
+            libraries: Libraries::default(),
+            suites: Suites::default(),
+            awaits_accept: true,
             max_message_size: Self::DEFAULT_MAX_MESSAGE_SIZE,
             handshake_deadline: Self::DEFAULT_HANDSHAKE_DEADLINE,
+            first_message_timeout: Self::DEFAULT_FIRST_MESSAGE_TIMEOUT,
             max_handshakes: Self::DEFAULT_MAX_HANDSHAKES,
             time_limits: TimeLimits {
                 idle: None,
                 progress: Some(Self::DEFAULT_PROGRESS_TIMEOUT),
             },
+            host_timeout: Some(Self::DEFAULT_HOST_TIMEOUT),
         }
     }
 
-    /// Sets the version of the key exchange.
+    /// Sets the wire, [`Wire::native`] by default.
     #[must_use]
-    pub fn sake(mut self, version: SakeVersion) -> Self {
-        self.parameters.version = version;
+    pub fn wire(self, wire: Wire) -> Self {
+        self.wires([wire])
+    }
+
+    /// Sets the wires that a listener takes on one port, told apart by the first byte that a client
+    /// sends; at most one of each kind. A dialer speaks the first one.
+    ///
+    /// # Panics
+    ///
+    /// If there is none, or two of a kind: nothing tells those apart.
+    #[must_use]
+    pub fn wires(mut self, wires: impl IntoIterator<Item = Wire>) -> Self {
+        self.wires = wires.into_iter().collect();
+        let natives = self.wires.iter().filter(|wire| wire.is_native()).count();
+        let others = self.wires.len() - natives;
+        assert!(
+            natives <= 1 && others <= 1 && natives + others > 0,
+            "a listener takes one wire of a kind: one native, one commonware, or both"
+        );
         self
     }
 
-    /// Sets the version of the records.
+    /// Sets whether [`dial`](crate::dial) returns only when the listener has accepted, as it does by
+    /// default. If not, it returns half a round trip earlier, what is sent may be for nobody, and a
+    /// refusal is the error of the next send and receive. Of the native wire only: the other one has no
+    /// acceptance.
     #[must_use]
-    pub fn cups(mut self, version: CupsVersion) -> Self {
-        self.cups = version;
+    pub fn await_accept(mut self, awaits: bool) -> Self {
+        self.awaits_accept = awaits;
         self
     }
 
-    /// Sets the longest message in bytes, for both directions of this end. At most
-    /// [`MAX_MESSAGE_SIZE`]. It is not told to the peer.
+    /// Hides how long messages are, on the native wire: every record becomes a multiple of so many
+    /// bytes long, where the peer takes that; `None`, the default, hides nothing. Every message is
+    /// then copied before it is sealed.
+    #[must_use]
+    pub fn padding(mut self, step: impl Into<Option<NonZeroU32>>) -> Self {
+        self.seal_options.padding = step.into();
+        self
+    }
+
+    /// Sets which suites a listener takes on the native wire, all by default. The dialer names one.
+    #[must_use]
+    pub fn suites(mut self, suites: Suites) -> Self {
+        self.suites = suites;
+        self
+    }
+
+    /// Sets which library computes what on the native wire; the fastest for this processor by
+    /// default.
+    #[must_use]
+    pub fn libraries(mut self, libraries: Libraries) -> Self {
+        self.libraries = libraries;
+        self
+    }
+
+    /// Sets the longest message in bytes, at most [`MAX_MESSAGE_SIZE`]. On the native wire the peer is
+    /// told, and each end keeps to what the other takes; on the commonware wire it is not, and the
+    /// limit is one for both directions of this end.
     ///
     /// # Panics
     ///
@@ -88,7 +162,19 @@ impl Config {
         self
     }
 
-    /// Sets how many handshakes a listener runs at a time. Further clients wait unaccepted.
+    /// Sets how long a listener waits for the first message of a client, which a dialer sends as
+    /// soon as it is connected. The handshake deadline counts from the same moment.
+    #[must_use]
+    pub fn first_message_timeout(mut self, limit: Duration) -> Self {
+        self.first_message_timeout = limit;
+        self
+    }
+
+    /// Sets how many handshakes a listener runs at a time. When there are as many, one makes way
+    /// for the next client: the one that has sent nothing for the longest time, or else has
+    /// proved no key yet and keeps us waiting. One address may have more than half of them only
+    /// while nobody else wants in: an IPv4 address, an IPv6 network of 64 bits, a user of
+    /// Unix-domain sockets. Clients beyond that wait unaccepted.
     ///
     /// # Panics
     ///
@@ -101,18 +187,20 @@ impl Config {
     }
 
     /// Sets how long a connection may bring nothing while its receiver waits; `None`, the default,
-    /// for ever. There is no keep-alive on this wire: where silence is normal, have the peer send
-    /// something within this time.
+    /// no limit. On the native wire the peer is told, and says in time that it is there. There is no
+    /// keep-alive on the commonware wire: where silence is normal, have the peer send something within
+    /// this time.
     ///
     /// A limit is overrun by up to a quarter of the shortest limit on the thread, half a second at
-    /// most, and never undercut.
+    /// most, and never undercut. Time that this process does not have, because it is stopped or the
+    /// machine is busy, is not counted.
     #[must_use]
     pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.time_limits.idle = limit.into();
         self
     }
 
-    /// Sets how long what was begun may stand still, 60 seconds by default; `None` for ever. That
+    /// Sets how long what was begun may stand still, 60 seconds by default; `None` for no limit. That
     /// is: a record of which a part has come brings no further byte, or the peer's host does not
     /// take the rest of a submission buffer (one slot at most). A peer that stops reading for
     /// longer than this is cut off.
@@ -121,6 +209,25 @@ impl Config {
     #[must_use]
     pub fn progress_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.time_limits.progress = limit.into();
+        self
+    }
+
+    /// Sets how long the peer's host may not answer, 60 seconds by default; `None` for what the
+    /// system does by itself, which is hours. A host that was switched off or cut off says nothing
+    /// of it, and without this nobody notices while nothing is sent, or while what was sent waits
+    /// in the kernel.
+    ///
+    /// It is the kernel that asks: TCP sends a keep-alive probe when nothing has come for half of
+    /// this time, two more each a sixth of it later, and gives up at the end of it; times are
+    /// rounded up to whole seconds. What was sent may go unacknowledged for as long
+    /// (`TCP_USER_TIMEOUT`), or for [`progress_timeout`](Self::progress_timeout) where that is
+    /// longer; then probes are given up that late too, and without a progress timeout only they
+    /// count. A process that is stopped, or does not read, answers probes all the same: that is
+    /// what the other limits are for. Nothing of this goes for Unix-domain sockets, which have no
+    /// other host, and for streams that are no sockets.
+    #[must_use]
+    pub fn host_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.host_timeout = limit.into();
         self
     }
 
@@ -138,7 +245,7 @@ impl Config {
         self
     }
 
-    /// Sets which signatures are accepted.
+    /// Sets which signatures are accepted on the commonware wire. The native wire is always strict.
     #[must_use]
     pub fn verification(mut self, rule: Verification) -> Self {
         self.parameters.verification = rule;
@@ -161,20 +268,85 @@ impl Config {
         &self.identity
     }
 
-    pub(crate) fn parameters(&self) -> &Parameters {
-        &self.parameters
+    /// Returns what a dialer speaks.
+    pub(crate) fn first_wire(&self) -> Wire {
+        self.wires[0]
     }
 
-    pub(crate) fn records(&self) -> (CupsVersion, u32) {
-        (self.cups, self.max_message_size)
+    /// Whether a listener takes the native wire, and with which versions the other one.
+    pub(crate) fn kinds(&self) -> (bool, Option<(SakeVersion, CupsVersion)>) {
+        let versions = self.wires.iter().find_map(|wire| match wire {
+            Wire::Commonware { sake, cups } => Some((*sake, *cups)),
+            Wire::Native { .. } => None,
+        });
+        (self.wires.iter().any(Wire::is_native), versions)
+    }
+
+    /// Returns what SAKE of this version is configured with.
+    pub(crate) fn sake(&self, version: SakeVersion) -> Parameters {
+        let mut parameters = self.parameters.clone();
+        parameters.version = version;
+        parameters
+    }
+
+    /// Returns what the native wire is configured with, where a slot has `slot_size` bytes.
+    pub(crate) fn native(&self, slot_size: usize) -> native::handshake::Parameters {
+        // What a slot holds comes in few records, and opens where it was read to.
+        let fitting = slot_size.saturating_sub(RECORD_OVERHEAD);
+        let record_limit = u32::try_from(fitting)
+            .unwrap_or(u32::MAX)
+            .clamp(Settings::MIN_RECORD_LIMIT, Settings::MAX_RECORD_LIMIT);
+        let mut settings = Settings::new(record_limit, self.max_message_size.into())
+            .expect("within the limits, see above");
+        if let Some(idle) = self.time_limits.idle {
+            settings = settings.idle(idle);
+        }
+        let mut parameters =
+            native::handshake::Parameters::new(&self.parameters.namespace, settings);
+        parameters.seal_options = self.seal_options;
+        parameters.allow_self = self.parameters.allow_self;
+        parameters.libraries = self.libraries;
+        parameters
+    }
+
+    /// Returns what a listener of the native wire computes once for all handshakes.
+    pub(crate) fn native_setup(&self, slot_size: usize) -> Arc<ListenerSetup> {
+        let parameters = self.native(slot_size);
+        Arc::new(ListenerSetup::new(
+            Arc::clone(&self.identity),
+            parameters,
+            self.suites,
+        ))
+    }
+
+    pub(crate) fn awaits_accept(&self) -> bool {
+        self.awaits_accept
+    }
+
+    pub(crate) fn message_limit(&self) -> u32 {
+        self.max_message_size
     }
 
     pub(crate) fn time_limits(&self) -> TimeLimits {
         self.time_limits
     }
 
+    pub(crate) fn keep_alive(&self) -> Option<KeepAlive> {
+        let silent = self.host_timeout?;
+        // A peer that does not read acknowledges nothing new either.
+        let unacknowledged = self.time_limits.progress.map(|limit| limit.max(silent));
+        Some(KeepAlive {
+            silent,
+            unacknowledged,
+        })
+    }
+
     pub(crate) fn deadline(&self) -> Duration {
         self.handshake_deadline
+    }
+
+    pub(crate) fn first_message(&self) -> Duration {
+        self.first_message_timeout
     }
 
     pub(crate) fn handshakes(&self) -> usize {

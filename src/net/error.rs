@@ -1,12 +1,22 @@
 //! What can go wrong with connections, one type per thing a caller does.
+//!
+//! Whoever prints an error with `{}` has to be able to act on it, so the text has the system's
+//! reason in it wherever there is one. It is the source as well, for callers that look for an
+//! `io::Error` or its code, although a printer of whole chains repeats it then: twice is a
+//! nuisance, and not at all is a riddle.
 
+use core::fmt;
 use std::io;
 
-use super::address::Address;
-use super::time_limits::TimeLimit;
+use super::establish::address::Address;
+use super::thread::time_limits::TimeLimit;
 use crate::protocol::handshake::HandshakeError;
+use crate::protocol::identity::PublicKey;
+use crate::protocol::native;
+use crate::protocol::native::record::{AbortReason, OpenError, RefuseReason};
 
-/// Why one attempt to establish a connection failed. The peer learns nothing of it.
+/// Why one attempt to establish a connection failed. The peer learns nothing of it but that it is not
+/// admitted, where the wire can say so.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttemptError {
@@ -17,24 +27,119 @@ pub enum AttemptError {
     /// for open ports do. Only a listener says it.
     #[error("the peer closed the connection without having sent anything")]
     ClosedUnused,
-    /// The attempt took longer than the handshake deadline.
-    #[error(
-        "no handshake within the deadline; a silent or slow peer, or a slow admission check \
-         (Config::handshake_deadline sets the limit)"
-    )]
-    Deadline,
-    /// What the peer sent is not an acceptable handshake.
+    /// The attempt took longer than [`Config::handshake_deadline`].
+    ///
+    /// [`Config::handshake_deadline`]: crate::Config::handshake_deadline
+    #[error("no connection within Config::handshake_deadline: {phase}")]
+    Deadline {
+        /// What went on when the time was over.
+        phase: Phase,
+    },
+    /// What the listener said about admission is not acceptable. Only a dialer says it.
+    #[error(transparent)]
+    Answer(OpenError),
+    /// What the peer sent is not an acceptable handshake of the commonware wire.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    /// What the peer sent is not an acceptable handshake of the native wire.
+    #[error(transparent)]
+    NativeHandshake(#[from] native::handshake::HandshakeError),
+    /// The client has proved a key that is not admitted. Only a listener of the native wire says
+    /// it.
+    #[error("peer {peer} was not admitted; list this public key to let it in")]
+    NotAdmitted {
+        /// The client's key.
+        peer: PublicKey,
+    },
+    /// The listener does not take this end. Only a dialer of the native wire says it.
+    #[error("the listener has refused the connection: {reason}")]
+    Refused {
+        /// Why.
+        reason: RefuseReason,
+    },
+    /// As many handshakes as [`Config::max_handshakes`] allows were going on, and this client had
+    /// proved nothing and sent nothing for the longest time, or was one of too many from one
+    /// address. Only a listener says it.
+    ///
+    /// [`Config::max_handshakes`]: crate::Config::max_handshakes
+    #[error(
+        "too many clients shake hands at a time, and this one made way for another \
+         (Config::max_handshakes sets the limit)"
+    )]
+    MadeWay,
+    /// The client did not finish its first message within [`Config::first_message_timeout`]. Only
+    /// a listener says it.
+    ///
+    /// [`Config::first_message_timeout`]: crate::Config::first_message_timeout
+    #[error("the peer sent no first message within Config::first_message_timeout")]
+    NoFirstMessage,
+    /// There is no runtime on this thread, where a client's handshake was to be run. Only
+    /// [`Incoming::handshake`](crate::Incoming::handshake) says it.
+    #[error("called outside Runtime::block_on, while the runtime is ending, or in a forked child")]
+    OutsideRuntime,
+    /// What the peer sent is no handshake of this protocol at all. Only a dialer says it.
+    #[error(
+        "the peer speaks another protocol, its answer begins with \"{start}\"; check host and port"
+    )]
+    OtherProtocol {
+        /// The first bytes of the answer, with all that is not printable ASCII escaped.
+        start: String,
+    },
+    /// The listener had so much to do that it came to this client too late. Only a listener says
+    /// it.
+    #[error(
+        "this end was too busy to begin the handshake in time; serve fewer clients a thread, or \
+         compile with optimization (see \"Debug builds\" in the documentation of the crate)"
+    )]
+    Overloaded,
+    /// [`Admission::filter`] does not let clients of this address in, and this one was refused
+    /// before any work was spent on it. Only [`Incoming::handshake`](crate::Incoming::handshake) says
+    /// it.
+    ///
+    /// [`Admission::filter`]: crate::Admission::filter
+    #[error("Admission::filter does not let in clients of this address")]
+    SourceRefused,
     /// The socket failed.
-    #[error("the socket failed during the handshake")]
+    #[error("the socket failed during the handshake: {0}")]
     Transport(#[source] io::Error),
     /// The peer closed or reset the connection. A peer that refuses us does the same.
     #[error(
         "the peer closed the connection during the handshake; it may not admit this identity, or \
-         compare namespace, SAKE version and clock on both ends"
+         the peer key given to dial is not that of the listener; else compare namespace, SAKE \
+         version and clock on both ends"
     )]
     UnexpectedEnd,
+}
+
+/// What an attempt to establish a connection is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// The system's resolver is asked for the addresses of the name.
+    Resolving,
+    /// Connections to the addresses are attempted.
+    Connecting,
+    /// A connection is made, and the handshake goes on.
+    Handshake,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Resolving => {
+                "the name was still being resolved; check the name servers of this host, or use \
+                 an IP address"
+            }
+            Self::Connecting => {
+                "no address has answered; check host and port, and whether a firewall drops what \
+                 is sent there"
+            }
+            Self::Handshake => {
+                "the connection was made, but the handshake did not end; the peer is silent, \
+                 slow, or speaks another protocol, or the admission check is slow"
+            }
+        })
+    }
 }
 
 /// Why [`dial`](crate::dial) gave no connection.
@@ -45,7 +150,7 @@ pub enum DialError {
     #[error(transparent)]
     Attempt(#[from] AttemptError),
     /// Nothing answers at the address.
-    #[error("cannot connect to {address}")]
+    #[error("cannot connect to {address}: {source}")]
     Connect {
         /// Where to.
         address: String,
@@ -53,19 +158,16 @@ pub enum DialError {
         source: io::Error,
     },
     /// There is no runtime on this thread.
-    #[error("called outside Runtime::block_on, or while the runtime is ending")]
+    #[error("called outside Runtime::block_on, while the runtime is ending, or in a forked child")]
     OutsideRuntime,
     /// The name has no address.
-    #[error("cannot resolve {name}")]
+    #[error("cannot resolve {name}: {source}")]
     Resolve {
         /// What was asked for.
         name: String,
         /// What the resolver says.
         source: io::Error,
     },
-    /// The ring threads were shut down, or panicked.
-    #[error("the ring threads have ended; keep RingThreads alive")]
-    ThreadEnded,
 }
 
 /// Why [`Listener::bind`](crate::Listener::bind) failed.
@@ -73,7 +175,7 @@ pub enum DialError {
 #[non_exhaustive]
 pub enum BindError {
     /// The address can't be listened on.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}: {source}")]
     Bind {
         /// Where.
         address: String,
@@ -81,24 +183,38 @@ pub enum BindError {
         source: io::Error,
     },
     /// There is no runtime on this thread.
-    #[error("called outside Runtime::block_on, or while the runtime is ending")]
+    #[error("called outside Runtime::block_on, while the runtime is ending, or in a forked child")]
     OutsideRuntime,
     /// The name has no address.
-    #[error("cannot resolve {name}")]
+    #[error("cannot resolve {name}: {source}")]
     Resolve {
         /// What was asked for.
         name: String,
         /// What the resolver says.
         source: io::Error,
     },
-    /// The ring threads were shut down, or panicked.
-    #[error("the ring threads have ended; keep RingThreads alive")]
-    ThreadEnded,
+}
+
+/// Why a [`SocketListener`](crate::SocketListener) takes no clients any more.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// The driver of this thread has failed, or belongs to the process that this one was forked from.
+    #[error("cannot accept at {address}: {source}")]
+    Accept {
+        /// Where.
+        address: String,
+        /// What the driver says.
+        source: io::Error,
+    },
+    /// There is no runtime on this thread, or it is not the one that the listener was bound in.
+    #[error("called outside Runtime::block_on, in another runtime, or while the runtime is ending")]
+    OutsideRuntime,
 }
 
 /// One client that did not become a connection. The listener goes on.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection from {address} failed")]
+#[error("the connection from {address} failed: {reason}")]
 #[non_exhaustive]
 pub struct AcceptError {
     /// Who connected.
@@ -124,9 +240,6 @@ pub enum SendError {
     /// Sealing failed: the nonce counter is used up.
     #[error("the message could not be sealed; the key is used up, open a new connection")]
     SealFailed,
-    /// The ring thread of the connection was shut down, or what served it there panicked.
-    #[error("the ring thread of the connection has ended; keep RingThreads alive")]
-    ThreadEnded,
     /// The peer was quiet for too long and the connection was ended.
     #[error("{limit}; the connection was ended")]
     TimedOut {
@@ -142,10 +255,21 @@ pub enum SendError {
         /// Bytes of the message.
         length: usize,
         /// The limit in bytes.
-        limit: u32,
+        limit: u64,
+    },
+    /// The message can't be written in place, because it needs more than one record.
+    #[error(
+        "a message of {length} bytes cannot be reserved, the peer takes {limit} in one record; \
+         use Sender::send"
+    )]
+    TooLongInPlace {
+        /// Bytes of the message.
+        length: usize,
+        /// Bytes of the longest that can be.
+        limit: usize,
     },
     /// The socket failed. What was sent before may not have arrived.
-    #[error("the socket failed while sending")]
+    #[error("the socket failed while sending: {0}")]
     Transport(#[source] io::Error),
 }
 
@@ -153,21 +277,33 @@ pub enum SendError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
+    /// The peer has given the connection up.
+    #[error("the peer has given the connection up: {reason}")]
+    Aborted {
+        /// Why.
+        reason: AbortReason,
+    },
     /// The receiver failed before.
     #[error("the receiver is closed by an earlier failure; open a new connection")]
     Closed,
+    /// What arrived is not an acceptable record of the native wire.
+    #[error(transparent)]
+    NativeRecord(#[from] OpenError),
     /// The block for a message larger than a slot could not be allocated.
     #[error("no memory for a record of {length} bytes; lower Config::max_message_size")]
     OutOfMemory {
         /// Bytes of the record.
         length: usize,
     },
-    /// What arrived is not an acceptable record.
+    /// The listener does not take this end.
+    #[error("the listener has refused the connection: {reason}")]
+    Refused {
+        /// Why.
+        reason: RefuseReason,
+    },
+    /// What arrived is not an acceptable record of the commonware wire.
     #[error(transparent)]
     Record(#[from] crate::protocol::record::OpenError),
-    /// The ring thread of the connection was shut down, or what served it there panicked.
-    #[error("the ring thread of the connection has ended; keep RingThreads alive")]
-    ThreadEnded,
     /// The peer was quiet for too long and the connection was ended.
     #[error("{limit}; the connection was ended")]
     TimedOut {
@@ -175,6 +311,66 @@ pub enum RecvError {
         limit: TimeLimit,
     },
     /// The socket failed. Messages given before are authentic.
-    #[error("the socket failed while receiving")]
+    #[error("the socket failed while receiving: {0}")]
     Transport(#[source] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use core::error::Error;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    // HAZARDS F16: whatever has a source says it itself.
+    #[test]
+    fn every_text_has_its_cause_in_it() {
+        let cause = || io::Error::from(Errno::MFILE);
+        let text = || String::from("somewhere");
+        let attempt = || AttemptError::Transport(cause());
+        let reason = attempt();
+        let address = Address::Unnamed;
+        let (listening, unresolved) = (
+            BindError::Bind {
+                address: text(),
+                source: cause(),
+            },
+            BindError::Resolve {
+                name: text(),
+                source: cause(),
+            },
+        );
+        let errors: [Box<dyn Error>; 9] = [
+            Box::new(attempt()),
+            Box::new(DialError::from(attempt())),
+            Box::new(DialError::Connect {
+                address: text(),
+                source: cause(),
+            }),
+            Box::new(DialError::Resolve {
+                name: text(),
+                source: cause(),
+            }),
+            Box::new(listening),
+            Box::new(unresolved),
+            Box::new(ListenError::Accept {
+                address: text(),
+                source: cause(),
+            }),
+            Box::new(AcceptError { address, reason }),
+            Box::new(SendError::Transport(cause())),
+        ];
+        for error in errors {
+            assert!(error.to_string().ends_with(&cause().to_string()), "{error}");
+            let mut last: &dyn Error = &*error;
+            while let Some(source) = last.source() {
+                last = source;
+            }
+            let last = last.downcast_ref::<io::Error>().expect("the system's");
+            assert_eq!(last.raw_os_error(), cause().raw_os_error());
+        }
+        let error = RecvError::Transport(cause());
+        assert!(error.to_string().ends_with(&cause().to_string()), "{error}");
+    }
 }

@@ -1,44 +1,45 @@
 //! The edge: connections over sockets, driven by the sans-IO machines of
 //! [`protocol`](crate::protocol), in slots of the thread's pool, over the thread's ring.
 //!
-//! * [`Runtime`] makes pool and ring; a context that all of a thread's connections share finds
-//!   them, and collects what dropped handles leave in flight.
-//! * [`dial`] and [`Listener`] run attempts: a socket, a handshake, a deadline.
-//! * [`Connection`] splits into a [`Sender`], which seals into the outbox that a writer task
-//!   empties, and a [`Receiver`], which opens in the slots that were read into.
+//! * `thread`: [`Runtime`] makes pool and driver; the shard that all of a thread's connections share
+//!   finds them, keeps their time limits, and sees to its end in the background what dropped handles
+//!   leave.
+//! * `establish`: [`dial`] and [`Listener`] run attempts: a socket, a handshake, a deadline. Below a
+//!   listener are a [`SocketListener`] and what comes to it, [`Incoming`].
+//! * `connection`: [`Connection`] splits into a [`Sender`], which appends to the outbox that a writer
+//!   task empties, and a [`Receiver`], which opens in the slots that were read into. What is done next
+//!   is decided by two machines without sockets. The socket belongs to a link, which sees it through
+//!   retirement when both halves are gone.
+//! * `plain`: [`PlainSocket`] reads into the reservations of a [`Sender`] and writes the messages of a
+//!   [`Receiver`], unsealed.
 
-mod address;
-mod admission;
-mod attempt;
 mod config;
 mod connection;
-mod context;
-mod dial;
 mod error;
-mod link;
-mod listener;
-mod message;
-mod message_sink;
-mod message_stream;
-mod outbox;
-mod receiver;
-mod runtime;
-mod sender;
-mod time_limits;
-mod unix_socket;
+mod establish;
+mod plain;
+mod thread;
 
-pub use address::Address;
-pub use admission::Admission;
 pub use config::Config;
 pub use connection::Connection;
-pub use dial::{accept_over, dial, dial_over};
-pub use error::{AcceptError, AttemptError, BindError, DialError, RecvError, SendError};
-pub use listener::Listener;
-pub use message::Message;
-pub use message_sink::MessageSink;
-pub use message_stream::MessageStream;
-pub use receiver::Receiver;
-pub use runtime::{Builder, Runtime, Statistics};
-pub use sender::{Reservation, Sender};
-pub use time_limits::TimeLimit;
-pub use unix_socket::{PeerCredentials, UnixSocket};
+pub use connection::batch::Batch;
+pub use connection::message::Message;
+pub use connection::message_sink::MessageSink;
+pub use connection::message_stream::MessageStream;
+pub use connection::receiver::Receiver;
+pub use connection::sender::{Reservation, Sender};
+pub use error::{
+    AcceptError, AttemptError, BindError, DialError, ListenError, Phase, RecvError, SendError,
+};
+pub use establish::address::Address;
+pub use establish::admission::Admission;
+pub(crate) use establish::admission::CurrentAdmission;
+pub use establish::dial::{accept_over, dial, dial_over};
+pub use establish::incoming::Incoming;
+pub use establish::listener::Listener;
+pub use establish::socket_listener::SocketListener;
+pub use establish::unix_socket::{PeerCredentials, UnixSocket};
+pub use plain::{PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter};
+pub use thread::runtime::{Runtime, RuntimeBuilder, Statistics};
+pub use thread::task_group::{TaskGroup, TaskGroupClosed};
+pub use thread::time_limits::TimeLimit;

@@ -16,18 +16,24 @@
 //!   one record per message (knows `cipher` and the varint);
 //! * [`cipher`]: the AEAD, our own or a library's (knows nothing);
 //! * [`identity`]: long-term keys and how they are written (knows nothing);
-//! * private: the hashed transcript, the mode packet, the varint.
+//! * [`Wire`]: which handshake and records (knows their versions);
+//! * private: secrets in memory, the hashed transcript, the mode packet, the varint.
 //!
 //! Every error that a peer can cause is final for the machine that met it.
 
 pub mod cipher;
 pub mod handshake;
 pub mod identity;
+pub mod native;
 pub mod record;
 
 mod modes;
+mod secret;
 mod transcript;
 mod varint;
+mod wire;
+
+pub use wire::{Wire, WireError};
 
 #[cfg(test)]
 mod testing;

@@ -6,8 +6,10 @@
 //! more. Every derivation starts from the 32-byte summary alone, which is why
 //! [`Summary`] and not the whole hasher is what a finished handshake keeps.
 //! Hashers and summaries are wiped on drop; they are secret from the moment
-//! the shared secret is committed.
+//! the shared secret is committed. Hashers leave copies on the stack, which
+//! whoever makes them has wiped.
 
+use super::secret::Secret;
 use super::varint;
 use core::fmt;
 use zeroize::{Zeroize, Zeroizing};
@@ -72,15 +74,15 @@ impl Transcript {
     /// The hash of what was committed; an unfinished packet counts as
     /// finished here.
     pub(crate) fn summary(&self) -> Summary {
-        let hash = if self.pending == 0 {
-            self.hasher.finalize()
+        let bytes = if self.pending == 0 {
+            first_bytes(&self.hasher)
         } else {
             let mut hasher = Zeroizing::new(self.hasher.clone());
             absorb_length(&mut hasher, self.pending, self.framing);
-            hasher.finalize()
+            first_bytes(&hasher)
         };
         Summary {
-            bytes: Zeroizing::new(hash.into()),
+            bytes,
             framing: self.framing,
         }
     }
@@ -97,6 +99,12 @@ impl Transcript {
         payload[1..].copy_from_slice(self.summary().as_bytes());
         payload
     }
+}
+
+/// The first 32 bytes of what a hasher gives, which are its hash.
+fn first_bytes(hasher: &blake3::Hasher) -> Secret {
+    let mut output = Zeroizing::new(hasher.finalize_xof());
+    Secret::filled_by(|bytes| output.fill(bytes))
 }
 
 fn absorb_length(hasher: &mut blake3::Hasher, length: u64, framing: Framing) {
@@ -124,7 +132,7 @@ impl fmt::Debug for Transcript {
 /// The 32 bytes that stand for a transcript, and what can be derived from
 /// them.
 pub(crate) struct Summary {
-    bytes: Zeroizing<[u8; 32]>,
+    bytes: Secret,
     framing: Framing,
 }
 
@@ -140,14 +148,12 @@ impl Summary {
     }
 
     /// The first 32 bytes of the noise stream under `label`.
-    pub(crate) fn key(&self, label: &[u8]) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        self.noise(label).fill(&mut *key);
-        key
+    pub(crate) fn key(&self, label: &[u8]) -> Secret {
+        first_bytes(&self.noise(label).hasher)
     }
 
-    fn noise(&self, label: &[u8]) -> Zeroizing<blake3::OutputReader> {
-        Zeroizing::new(self.keyed(Start::Noise, label).hasher.finalize_xof())
+    fn noise(&self, label: &[u8]) -> Transcript {
+        self.keyed(Start::Noise, label)
     }
 
     fn keyed(&self, start: Start, label: &[u8]) -> Transcript {
@@ -212,7 +218,8 @@ mod tests {
                         "noise" => {
                             let label = bytes(&op["data"]);
                             let expected = hex(&op["out"]);
-                            let mut noise = transcript.summary().noise(&label);
+                            let mut noise =
+                                transcript.summary().noise(&label).hasher.finalize_xof();
                             let mut drawn = vec![];
                             for draw in list(&op["draws"]) {
                                 let mut piece = vec![0; usize::try_from(number(draw)).unwrap()];

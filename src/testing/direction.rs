@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Conditions, Cut};
-use crate::ring;
+use crate::driver;
 
 /// What both ends of a direction share.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Direction {
             return Poll::Pending;
         }
         if self.cut.is_none() {
-            let arrival = ring::now() + self.conditions.latency;
+            let arrival = driver::now() + self.conditions.latency;
             let chunk = bytes[..count].iter().copied().collect();
             self.under_way.push_back((arrival, chunk));
         }
@@ -113,7 +113,7 @@ impl Direction {
             }
             return Poll::Pending;
         };
-        if *arrival > ring::now() {
+        if *arrival > driver::now() {
             return Poll::Ready(Ok(Arrival::At(*arrival)));
         }
         let count = chunk.len().min(bytes.len()).min(self.conditions.chunk);

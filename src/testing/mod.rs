@@ -1,8 +1,8 @@
 //! What tests of programs that use ringseal need: a wire in memory whose faults are under control,
 //! and time that stands still.
 //!
-//! [`wire`] gives two ends for [`dial_over`](crate::dial_over) and
-//! [`accept_over`](crate::accept_over). With [`Builder::paused_time`](crate::Builder::paused_time)
+//! [`duplex`] gives two ends for [`dial_over`](crate::dial_over) and
+//! [`accept_over`](crate::accept_over). With [`RuntimeBuilder::paused_time`](crate::RuntimeBuilder::paused_time)
 //! the clock only moves when every task waits, and then at once to the next thing that is due: a
 //! test of an hour takes no time, and the same on every machine. The peers' calendar clock, which
 //! the handshake compares, goes on as usual.
@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use core::time::Duration;
-//! use ringseal::testing::{Conditions, Cut, wire};
+//! use ringseal::testing::{Conditions, Cut, duplex};
 //! use ringseal::{Admission, Config, Identity, RecvError, Runtime, accept_over, dial_over};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,7 +22,7 @@
 //! let bob = Config::new(Identity::from_seed(&[2; 32]), "example");
 //! Runtime::builder().paused_time().build()?.block_on(async {
 //!     let slow = Conditions::default().latency(Duration::from_millis(80));
-//!     let (ours, theirs) = wire(slow, slow);
+//!     let (ours, theirs) = duplex(slow, slow);
 //!     let silence = theirs.outgoing();
 //!     let anybody = Admission::any();
 //!     let (dialed, accepted) = futures_util::join!(
@@ -40,8 +40,8 @@
 
 mod conditions;
 mod direction;
-mod wire;
+mod duplex;
 
 pub use conditions::{Conditions, Cut};
 pub use direction::DirectionControl;
-pub use wire::{WireEnd, wire};
+pub use duplex::{WireEnd, duplex};

@@ -4,11 +4,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt, TryStreamExt, poll, stream};
+use ringseal::protocol::native::record::AbortReason;
 use ringseal::{MessageSink, MessageStream, RecvError, SendError};
 
 use super::peers::{builder, config, pair, pair_with, pattern, run, run_with};
+use super::setting::on_native;
 
-#[test]
 fn streams_forward_into_sinks_in_order_and_end_with_them() {
     run(async {
         let (dialer, listener) = pair().await;
@@ -39,7 +40,6 @@ fn streams_forward_into_sinks_in_order_and_end_with_them() {
 }
 
 // HAZARDS B1, B2: waits that are given up, in the smallest pool.
-#[test]
 fn futures_of_adapters_that_are_dropped_lose_and_double_nothing() {
     run_with(builder().slots(4).slot_size(4096), async {
         let (dialer, listener) = pair().await;
@@ -81,10 +81,15 @@ fn futures_of_adapters_that_are_dropped_lose_and_double_nothing() {
     });
 }
 
-#[test]
 fn adapters_tell_errors_once_and_a_sink_survives_what_is_too_large() {
     run(async {
-        let (dialer, listener) = pair_with(&config(1).max_message_size(3), &config(2)).await;
+        // What the listener takes is what counts on the native wire, where it says so.
+        let theirs = if on_native() { 3 } else { 1000 };
+        let (dialer, listener) = pair_with(
+            &config(1).max_message_size(3),
+            &config(2).max_message_size(theirs),
+        )
+        .await;
         let (sender, receiver) = dialer.split();
         let mut sink: MessageSink<&[u8]> = sender.into_sink();
         let mut messages: MessageStream = receiver.into_stream();
@@ -94,17 +99,31 @@ fn adapters_tell_errors_once_and_a_sink_survives_what_is_too_large() {
         let (mut theirs, mut ours) = listener.split();
         let message = ours.recv().await.expect("recv").expect("one");
         assert_eq!(&*message, b"two");
-        theirs.send(b"four").await.expect("send");
+        let sent = theirs.send(b"four").await;
+        if on_native() {
+            // It knows what we take. What then is an error here is that it ends without an end.
+            assert!(matches!(sent, Err(SendError::TooLarge { limit: 3, .. })));
+            theirs.abort(AbortReason(300));
+        } else {
+            sent.expect("send");
+        }
         let error = messages.next().await.expect("an error");
-        assert!(matches!(error, Err(RecvError::Record(_))), "{error:?}");
+        assert!(
+            matches!(error, Err(RecvError::Record(_) | RecvError::Aborted { .. })),
+            "{error:?}"
+        );
         assert!(messages.next().await.is_none());
-        sink.close().await.expect("close");
+        if on_native() {
+            // Both directions are over.
+            sink.close().await.expect_err("given up");
+        } else {
+            sink.close().await.expect("close");
+        }
         let error = sink.send(b"x").await.expect_err("closed");
         assert!(matches!(error, SendError::Closed), "{error:?}");
     });
 }
 
-#[test]
 fn a_sink_that_is_taken_apart_gives_back_what_it_kept() {
     run(async {
         let (dialer, listener) = pair().await;
@@ -133,4 +152,11 @@ fn a_sink_that_is_taken_apart_gives_back_what_it_kept() {
         assert_eq!(count, taken);
         sending.await;
     });
+}
+
+crate::on_every_setting! {
+    streams_forward_into_sinks_in_order_and_end_with_them,
+    futures_of_adapters_that_are_dropped_lose_and_double_nothing,
+    adapters_tell_errors_once_and_a_sink_survives_what_is_too_large,
+    a_sink_that_is_taken_apart_gives_back_what_it_kept,
 }

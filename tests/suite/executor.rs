@@ -10,6 +10,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::peers::{builder, config, pair, patiently, run};
+use super::setting::{backend, spawn};
 use super::transport::somewhere;
 use ringseal::{Backend, Connection, Runtime, StartError, Statistics};
 
@@ -41,13 +42,12 @@ impl Signal {
     }
 }
 
-#[test]
 fn other_threads_wake_the_root_and_tasks_again_and_again() {
     run(async {
         for round in 0..200 {
             let signal = Arc::new(Signal::default());
             let theirs = Arc::clone(&signal);
-            let thread = std::thread::spawn(move || {
+            let thread = spawn(move || {
                 // At once, and when the runtime sleeps already.
                 if round % 2 == 1 {
                     std::thread::sleep(Duration::from_micros(200));
@@ -65,7 +65,6 @@ fn other_threads_wake_the_root_and_tasks_again_and_again() {
     });
 }
 
-#[test]
 fn wakers_may_outlive_the_runtime_and_be_called_from_anywhere() {
     let signal = Arc::new(Signal::default());
     let root = Arc::new(Signal::default());
@@ -88,7 +87,7 @@ fn wakers_may_outlive_the_runtime_and_be_called_from_anywhere() {
         tokio::task::yield_now().await;
     });
     drop(runtime);
-    std::thread::spawn(move || {
+    spawn(move || {
         late.raise();
         root.raise();
     })
@@ -96,7 +95,6 @@ fn wakers_may_outlive_the_runtime_and_be_called_from_anywhere() {
     .expect("waking what is gone does nothing");
 }
 
-#[test]
 fn a_task_gives_its_output_or_its_panic_and_runs_on_without_its_handle() {
     run(async {
         assert_eq!(ringseal::spawn(async { 7 }).await, 7);
@@ -128,7 +126,6 @@ impl Drop for Counted {
     }
 }
 
-#[test]
 fn an_aborted_task_is_dropped_and_does_not_go_on() {
     let drops = Rc::new(Cell::new(0));
     run({
@@ -150,7 +147,6 @@ fn an_aborted_task_is_dropped_and_does_not_go_on() {
     assert_eq!(drops.get(), 1);
 }
 
-#[test]
 fn tasks_go_with_their_runtime_the_ones_they_start_while_going_included() {
     struct StartsAnother(Option<Counted>);
     impl Drop for StartsAnother {
@@ -182,7 +178,6 @@ fn tasks_go_with_their_runtime_the_ones_they_start_while_going_included() {
     assert_eq!(drops.get(), 3);
 }
 
-#[test]
 fn no_timer_comes_early_and_a_dropped_one_harms_nobody() {
     run(async {
         let order = RefCell::new(Vec::new());
@@ -223,7 +218,6 @@ async fn the_runtime_works((dialer, listener): &mut (Connection, Connection)) {
     drop(pair().await);
 }
 
-#[test]
 fn a_runtime_inside_a_runtime_is_refused() {
     for backend in BACKENDS {
         let other = Runtime::builder().backend(backend).build().expect("a ring");
@@ -240,7 +234,6 @@ fn a_runtime_inside_a_runtime_is_refused() {
     }
 }
 
-#[test]
 fn a_runtime_is_not_built_inside_a_runtime() {
     run(async {
         let mut connections = pair().await;
@@ -256,7 +249,6 @@ fn a_runtime_is_not_built_inside_a_runtime() {
 }
 
 // Only our own loop goes into a tokio runtime.
-#[test]
 fn a_runtime_inside_tokio_works_or_is_refused() {
     let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -265,11 +257,11 @@ fn a_runtime_inside_tokio_works_or_is_refused() {
     tokio.block_on(async {
         match builder().build() {
             Ok(runtime) => {
-                assert_eq!(crate::BACKEND, Backend::Uring);
+                assert_eq!(backend(), Backend::Uring);
                 runtime.block_on(async { the_runtime_works(&mut pair().await).await });
             }
             Err(error) => {
-                assert_ne!(crate::BACKEND, Backend::Uring);
+                assert_ne!(backend(), Backend::Uring);
                 assert!(matches!(error, StartError::Configuration(_)), "{error:?}");
             }
         }
@@ -278,12 +270,11 @@ fn a_runtime_inside_tokio_works_or_is_refused() {
 }
 
 // Its own thread-local variables may be gone when it goes; it is no reason to abort.
-#[test]
 fn a_runtime_may_end_with_its_thread() {
     thread_local! {
         static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
     }
-    std::thread::spawn(|| {
+    spawn(|| {
         RUNTIME.with(|place| {
             let runtime = builder().build().expect("a ring");
             runtime.block_on(patiently(async {
@@ -309,7 +300,6 @@ impl Drop for Bomb {
 }
 
 // HAZARDS B9: the process and the other tasks go on.
-#[test]
 fn what_panics_when_a_task_is_dropped_harms_nobody() {
     let runtime = builder().build().expect("a ring");
     let wait = || async {
@@ -334,13 +324,12 @@ fn what_panics_when_a_task_is_dropped_harms_nobody() {
     drop(runtime);
 }
 
-#[test]
 fn a_root_that_waits_for_a_thread_costs_no_processor_time() {
     run(async {
         let (sender, receiver) = mpsc::channel();
         let signal = Arc::new(Signal::default());
         let theirs = Arc::clone(&signal);
-        let thread = std::thread::spawn(move || {
+        let thread = spawn(move || {
             receiver.recv().expect("go");
             std::thread::sleep(Duration::from_millis(300));
             theirs.raise();
@@ -357,4 +346,19 @@ fn a_root_that_waits_for_a_thread_costs_no_processor_time() {
         assert!(polls.get() <= 100, "polled {} times", polls.get());
         thread.join().expect("the thread");
     });
+}
+
+crate::on_every_transport! {
+    other_threads_wake_the_root_and_tasks_again_and_again,
+    wakers_may_outlive_the_runtime_and_be_called_from_anywhere,
+    a_task_gives_its_output_or_its_panic_and_runs_on_without_its_handle,
+    an_aborted_task_is_dropped_and_does_not_go_on,
+    tasks_go_with_their_runtime_the_ones_they_start_while_going_included,
+    no_timer_comes_early_and_a_dropped_one_harms_nobody,
+    a_runtime_inside_a_runtime_is_refused,
+    a_runtime_is_not_built_inside_a_runtime,
+    a_runtime_inside_tokio_works_or_is_refused,
+    a_runtime_may_end_with_its_thread,
+    what_panics_when_a_task_is_dropped_harms_nobody,
+    a_root_that_waits_for_a_thread_costs_no_processor_time,
 }

@@ -1,90 +1,15 @@
 //! Hosts that give less than one would like: locked memory, descriptors. Each case runs in a child
-//! process of its own, under its own limit and, where the tests run as root, as a user of its own,
-//! because locked memory is counted per user and root has no limit.
+//! process of its own.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::time::Duration;
 
+use super::child::{is_case, limit, run_case, start};
 use super::peers::{builder, config, key, pair, patiently, run};
-use super::transport::{Transport, somewhere};
+use super::setting::backend;
+use super::transport::somewhere;
 use ringseal::{Admission, Backend, Listener, Registration, StartError, Statistics, dial};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-const CASE: &str = "RINGSEAL_LIMITS_CASE";
-
-/// A child that runs one test of this file, as a user that nobody else is.
-struct CaseProcess {
-    child: Child,
-    _directory: tempfile::TempDir,
-}
-
-fn start(test: &str, user: u32) -> CaseProcess {
-    // A program that is still open for writing, in a child started meanwhile, can't be run.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().expect("nobody panics in here");
-    // The build directory may be closed to other users.
-    let directory = tempfile::tempdir().expect("a directory");
-    let program = directory.path().join("limits");
-    std::fs::copy(std::env::current_exe().expect("our path"), &program).expect("copy ourselves");
-    for path in [directory.path(), &program] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
-    }
-    let (_binary, path) = module_path!()
-        .split_once("::")
-        .expect("a module of the binary");
-    // Locked memory is counted by user, and what the other driver's cases had may still count.
-    let user = user
-        + match (crate::BACKEND, crate::TRANSPORT) {
-            (Backend::Uring, Transport::Tcp) => 0,
-            (Backend::Uring, Transport::Unix) => 100,
-            _ => 200,
-        };
-    let mut command = Command::new(&program);
-    command
-        .arg("--exact")
-        .arg(format!("{path}::{test}"))
-        .args(["--nocapture", "--test-threads=1"])
-        .env(CASE, test)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    if rustix::process::geteuid().is_root() {
-        command.uid(user).gid(user);
-    }
-    CaseProcess {
-        child: command.spawn().expect("start the child"),
-        _directory: directory,
-    }
-}
-
-fn run_case(test: &str, user: u32) {
-    let output = start(test, user)
-        .child
-        .wait_with_output()
-        .expect("wait for the child");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("1 passed"), "the case did not run: {text}");
-}
-
-/// Whether this process is the child of the test of this name.
-fn is_case(test: &str) -> bool {
-    std::env::var(CASE).is_ok_and(|case| case == test)
-}
-
-fn limit(resource: Resource, value: u64) {
-    let limit = Rlimit {
-        current: Some(value),
-        maximum: getrlimit(resource)
-            .maximum
-            .map(|maximum| maximum.max(value)),
-    };
-    setrlimit(resource, limit).expect("lower a limit");
-}
+use rustix::process::Resource;
 
 async fn exchange() {
     let (mut dialer, mut listener) = pair().await;
@@ -94,14 +19,13 @@ async fn exchange() {
 }
 
 // HAZARDS S2.
-#[test]
 fn an_arena_beyond_the_locked_memory_limit_is_an_error_that_names_it() {
     const TEST: &str = "an_arena_beyond_the_locked_memory_limit_is_an_error_that_names_it";
     if !is_case(TEST) {
-        return run_case(TEST, 61_001);
+        return run_case(module_path!(), TEST);
     }
     limit(Resource::Memlock, 256 * 1024);
-    if crate::BACKEND == Backend::Epoll {
+    if backend() == Backend::Epoll {
         // Nothing is locked without a ring.
         let runtime = builder().build().expect("no ring");
         return runtime.block_on(patiently(exchange()));
@@ -131,14 +55,13 @@ fn an_arena_beyond_the_locked_memory_limit_is_an_error_that_names_it() {
 }
 
 // HAZARDS S2.
-#[test]
 fn no_locked_memory_at_all_is_an_error_that_names_it() {
     const TEST: &str = "no_locked_memory_at_all_is_an_error_that_names_it";
     if !is_case(TEST) {
-        return run_case(TEST, 61_002);
+        return run_case(module_path!(), TEST);
     }
     limit(Resource::Memlock, 0);
-    if crate::BACKEND == Backend::Epoll {
+    if backend() == Backend::Epoll {
         let runtime = builder().build().expect("no ring");
         return runtime.block_on(patiently(exchange()));
     }
@@ -149,33 +72,28 @@ fn no_locked_memory_at_all_is_an_error_that_names_it() {
     );
 }
 
-#[test]
 fn two_default_runtimes_start_under_8_mib_without_privileges() {
     const TEST: &str = "two_default_runtimes_start_under_8_mib_without_privileges";
     if !is_case(TEST) {
-        return run_case(TEST, 61_003);
+        return run_case(module_path!(), TEST);
     }
     limit(Resource::Memlock, 8 << 20);
     let first = builder().build().expect("the first");
     let second = builder().build().expect("the second");
     for runtime in [&first, &second] {
-        assert_eq!(
-            runtime.statistics().registered,
-            crate::BACKEND != Backend::Epoll
-        );
+        assert_eq!(runtime.statistics().registered, backend() != Backend::Epoll);
     }
     first.block_on(patiently(exchange()));
     second.block_on(patiently(exchange()));
 }
 
 // HAZARDS S4: clients wait while descriptors are short, and nobody else is disturbed.
-#[test]
 fn a_listener_short_of_descriptors_pauses_and_recovers() {
     const TEST: &str = "a_listener_short_of_descriptors_pauses_and_recovers";
     if is_case(TEST) {
         return serve_short_of_descriptors();
     }
-    let mut process = start(TEST, 61_004);
+    let mut process = start(module_path!(), TEST);
     let mut lines = BufReader::new(process.child.stdout.take().expect("piped")).lines();
     let address = lines
         .find_map(|line| {
@@ -230,7 +148,6 @@ fn serve_short_of_descriptors() {
 }
 
 // HAZARDS B11, S11: what the kernel says of the mapping that messages lie in.
-#[test]
 fn the_arena_is_kept_out_of_forks_and_core_files() {
     run(async {
         let (mut dialer, mut listener) = pair().await;
@@ -261,6 +178,14 @@ fn the_arena_is_kept_out_of_forks_and_core_files() {
             );
         }
         let registered = Statistics::current().expect("inside").registered;
-        assert_eq!(registered, crate::BACKEND != Backend::Epoll);
+        assert_eq!(registered, backend() != Backend::Epoll);
     });
+}
+
+crate::on_every_setting! {
+    an_arena_beyond_the_locked_memory_limit_is_an_error_that_names_it,
+    no_locked_memory_at_all_is_an_error_that_names_it,
+    two_default_runtimes_start_under_8_mib_without_privileges,
+    a_listener_short_of_descriptors_pauses_and_recovers,
+    the_arena_is_kept_out_of_forks_and_core_files,
 }

@@ -3,12 +3,16 @@
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::pin::Pin;
 use std::time::Duration;
 
+use super::setting::{backend, spawn, transport, wire};
 use super::transport::{RawListener, RawStream, Transport, somewhere};
-use ringseal::testing::{Conditions, wire};
+use ringseal::protocol::native::Suite;
+use ringseal::testing::{Conditions, duplex};
 use ringseal::{
-    Address, Admission, Builder, Config, Connection, Identity, Listener, PublicKey, Runtime,
+    Address, Admission, AttemptError, Config, Connection, CupsVersion, Identity, Listener,
+    PublicKey, Runtime, RuntimeBuilder, SakeVersion, Wire,
 };
 
 /// No test waits longer for anything.
@@ -19,9 +23,27 @@ pub(crate) fn identity(seed: u8) -> Identity {
     Identity::from_seed(&[seed; 32])
 }
 
-/// Returns the configuration of the identity with this seed.
+/// Returns the configuration of the identity with this seed, on the wire under test.
 pub(crate) fn config(seed: u8) -> Config {
-    Config::new(identity(seed), "ringseal tests")
+    Config::new(identity(seed), "ringseal tests").wire(wire())
+}
+
+/// Returns the wires that have records of a layout or with a cipher of their own.
+pub(crate) fn wires() -> impl Iterator<Item = Wire> {
+    let commonware = [CupsVersion::V0, CupsVersion::V1].map(|cups| Wire::Commonware {
+        sake: SakeVersion::V1,
+        cups,
+    });
+    let native = Suite::ALL.map(|suite| Wire::Native { suite });
+    commonware.into_iter().chain(native)
+}
+
+/// Whether a listener ended with `reason` because it does not admit the key that was proved.
+pub(crate) fn is_not_admitted(reason: &AttemptError) -> bool {
+    matches!(
+        reason,
+        AttemptError::Handshake(_) | AttemptError::NotAdmitted { .. }
+    )
 }
 
 /// Returns the public key of the identity with this seed.
@@ -38,14 +60,16 @@ pub(crate) fn pattern(length: usize, salt: usize) -> Vec<u8> {
 
 /// Fails the test instead of hanging.
 pub(crate) async fn patiently<F: Future>(future: F) -> F::Output {
+    // Boxed as what it gives alone, so that the executor is not compiled again for each test.
+    let future: Pin<Box<dyn Future<Output = F::Output> + '_>> = Box::pin(future);
     ringseal::timeout(PATIENCE, future)
         .await
         .expect("took too long")
 }
 
 /// Returns the default settings on the driver under test.
-pub(crate) fn builder() -> Builder {
-    Runtime::builder().backend(crate::BACKEND)
+pub(crate) fn builder() -> RuntimeBuilder {
+    Runtime::builder().backend(backend())
 }
 
 /// Runs `test` inside a small runtime.
@@ -54,7 +78,7 @@ pub(crate) fn run<F: Future>(test: F) -> F::Output {
 }
 
 /// Runs `test` inside a runtime with these settings.
-pub(crate) fn run_with<F: Future>(builder: Builder, test: F) -> F::Output {
+pub(crate) fn run_with<F: Future>(builder: RuntimeBuilder, test: F) -> F::Output {
     let runtime = builder.build().expect("io_uring on this host");
     runtime.block_on(patiently(test))
 }
@@ -66,10 +90,10 @@ pub(crate) async fn pair() -> (Connection, Connection) {
 
 /// Connects two peers of this runtime with these settings.
 pub(crate) async fn pair_with(dialer: &Config, listener: &Config) -> (Connection, Connection) {
-    if crate::TRANSPORT == Transport::Memory {
+    if transport() == Transport::Memory {
         // As much as sockets take.
         let conditions = || Conditions::default().capacity(1 << 20);
-        let (near, far) = wire(conditions(), conditions());
+        let (near, far) = duplex(conditions(), conditions());
         let admission = Admission::any();
         let (dialed, accepted) = futures_util::join!(
             ringseal::dial_over(near, listener.public_key(), dialer),
@@ -96,12 +120,12 @@ pub(crate) fn relay(
 ) -> Address {
     let relay = RawListener::bind();
     let address = relay.address();
-    std::thread::spawn(move || {
+    spawn(move || {
         let mut client = relay.accept();
         let mut server = RawStream::connect(target);
         let mut back = server.try_clone();
         let mut forth = client.try_clone();
-        let answers = std::thread::spawn(move || {
+        let answers = spawn(move || {
             let _ = std::io::copy(&mut back, &mut forth);
             forth.shutdown(Shutdown::Write);
         });

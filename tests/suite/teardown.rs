@@ -5,6 +5,7 @@ use std::io::Write;
 use std::panic::AssertUnwindSafe;
 
 use super::peers::{builder, config, key, pair, patiently};
+use super::setting::spawn;
 use super::transport::{RawStream, somewhere};
 use ringseal::{Admission, Connection, Listener, Statistics};
 
@@ -38,7 +39,6 @@ async fn leave_operations_in_flight(count: usize) -> Vec<Connection> {
 }
 
 // HAZARDS B4: the handles go first, last, or not at all before the runtime does.
-#[test]
 fn a_runtime_ends_with_operations_in_flight_whoever_holds_the_handles() {
     for order in 0..3 {
         let runtime = builder().slots(64).build().expect("io_uring");
@@ -67,11 +67,10 @@ fn a_runtime_ends_with_operations_in_flight_whoever_holds_the_handles() {
 }
 
 // HAZARDS B4: the kernel goes on writing while the runtime ends.
-#[test]
 fn a_runtime_ends_while_the_peer_keeps_writing() {
     for _ in 0..20 {
         let (address, ready) = std::sync::mpsc::channel();
-        let serving = std::thread::spawn(move || {
+        let serving = spawn(move || {
             let runtime = builder().build().expect("io_uring");
             runtime.block_on(async {
                 let mut listener = Listener::bind(somewhere(), &config(2), Admission::any())
@@ -115,7 +114,6 @@ fn a_runtime_ends_while_the_peer_keeps_writing() {
 }
 
 // HAZARDS B4: half-open handshakes are in flight too.
-#[test]
 fn a_runtime_ends_with_handshakes_half_open() {
     let runtime = builder().build().expect("io_uring");
     let clients: Vec<RawStream> = runtime.block_on(patiently(async {
@@ -140,7 +138,6 @@ fn a_runtime_ends_with_handshakes_half_open() {
 }
 
 // HAZARDS B4: nobody waits for clients that may never come, and the address is free again.
-#[test]
 fn a_runtime_ends_at_once_with_a_listener_alive() {
     let runtime = builder().build().expect("io_uring");
     let listener = runtime.block_on(patiently(async {
@@ -164,8 +161,35 @@ fn a_runtime_ends_at_once_with_a_listener_alive() {
     }));
 }
 
+// HAZARDS B4.
+fn a_runtime_ends_soon_though_its_tasks_receive_from_peers_that_end_with_it() {
+    let (ended, is_over) = std::sync::mpsc::channel();
+    let thread = spawn(move || {
+        let runtime = builder().build().expect("a runtime");
+        runtime.block_on(patiently(async {
+            let mut dialers = Vec::new();
+            for _ in 0..20 {
+                let (mut dialer, mut listener) = pair().await;
+                drop(ringseal::spawn(async move {
+                    while let Ok(Some(message)) = listener.recv().await {
+                        listener.send(&message).await.expect("send");
+                    }
+                }));
+                dialer.send(b"here").await.expect("send");
+                assert!(dialer.recv().await.expect("recv").is_some());
+                dialers.push(dialer);
+            }
+        }));
+        drop(runtime);
+        ended.send(()).expect("the test waits");
+    });
+    // Far more than it takes, and less than the kernel is waited for that gives nothing back.
+    let limit = std::time::Duration::from_secs(10);
+    is_over.recv_timeout(limit).expect("the runtime hangs");
+    thread.join().expect("no panic");
+}
+
 // HAZARDS B4, B9.
-#[test]
 fn a_panic_in_the_root_or_in_a_task_leaves_the_thread_usable() {
     let runtime = builder().build().expect("io_uring");
     let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -206,7 +230,6 @@ impl<F: Future> AwaitPanics for AssertUnwindSafe<F> {
 }
 
 // A message may outlive its connection and its runtime: it holds its slot, and the slot the arena.
-#[test]
 fn a_message_outlives_its_runtime() {
     let runtime = builder().build().expect("io_uring");
     let message = runtime.block_on(patiently(async {
@@ -219,7 +242,6 @@ fn a_message_outlives_its_runtime() {
 }
 
 // HAZARDS B10, in small: operations and slots are back where they started.
-#[test]
 fn connections_come_and_go_without_leaving_anything() {
     let runtime = builder().build().expect("io_uring");
     runtime.block_on(patiently(async {
@@ -234,4 +256,15 @@ fn connections_come_and_go_without_leaving_anything() {
         }
         assert_eq!(statistics().free_slots, statistics().slots);
     }));
+}
+
+crate::on_every_setting! {
+    a_runtime_ends_with_operations_in_flight_whoever_holds_the_handles,
+    a_runtime_ends_while_the_peer_keeps_writing,
+    a_runtime_ends_with_handshakes_half_open,
+    a_runtime_ends_at_once_with_a_listener_alive,
+    a_runtime_ends_soon_though_its_tasks_receive_from_peers_that_end_with_it,
+    a_panic_in_the_root_or_in_a_task_leaves_the_thread_usable,
+    a_message_outlives_its_runtime,
+    connections_come_and_go_without_leaving_anything,
 }

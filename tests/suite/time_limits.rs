@@ -31,7 +31,6 @@ async fn send_until_it_fails(sender: &mut Sender) -> (usize, SendError) {
     }
 }
 
-#[test]
 fn a_silent_peer_is_idle_and_both_halves_say_so() {
     run(async {
         let (mut dialer, mut listener) =
@@ -64,7 +63,6 @@ fn a_silent_peer_is_idle_and_both_halves_say_so() {
     });
 }
 
-#[test]
 fn a_peer_that_goes_on_sending_is_not_idle() {
     run(async {
         let (mut dialer, mut listener) = pair_with(&config(1), &config(2).idle_timeout(LONG)).await;
@@ -83,7 +81,6 @@ fn a_peer_that_goes_on_sending_is_not_idle() {
     });
 }
 
-#[test]
 fn not_receiving_is_not_the_peers_silence() {
     run(async {
         let (mut dialer, mut listener) =
@@ -112,7 +109,6 @@ fn not_receiving_is_not_the_peers_silence() {
 }
 
 // HAZARDS R10: the write deadline cancels and poisons.
-#[test]
 fn a_peer_that_never_reads_is_cut_off() {
     run(async {
         let (dialer, silent) = pair_with(&progress(1, SHORT), &config(2)).await;
@@ -130,7 +126,6 @@ fn a_peer_that_never_reads_is_cut_off() {
 }
 
 // HAZARDS R11.
-#[test]
 fn both_ends_are_told_when_both_write_and_neither_reads() {
     run(async {
         let (dialer, listener) = pair_with(&progress(1, SHORT), &progress(2, SHORT)).await;
@@ -147,7 +142,6 @@ fn both_ends_are_told_when_both_write_and_neither_reads() {
     });
 }
 
-#[test]
 fn a_slow_reader_that_goes_on_is_not_cut_off() {
     run(async {
         let (dialer, mut listener) = pair_with(&progress(1, LONG), &config(2)).await;
@@ -170,7 +164,6 @@ fn a_slow_reader_that_goes_on_is_not_cut_off() {
     });
 }
 
-#[test]
 fn a_record_that_does_not_go_on_ends_the_connection() {
     run(async {
         let mut listener = Listener::bind(somewhere(), &progress(2, SHORT), Admission::any())
@@ -203,7 +196,6 @@ fn a_record_that_does_not_go_on_ends_the_connection() {
     });
 }
 
-#[test]
 fn a_quiet_connection_without_limits_stays() {
     run(async {
         let quiet = |seed| config(seed).progress_timeout(None);
@@ -219,4 +211,15 @@ fn a_quiet_connection_without_limits_stays() {
             assert_eq!(&*message, b"still here");
         }
     });
+}
+
+crate::on_every_setting! {
+    a_silent_peer_is_idle_and_both_halves_say_so,
+    a_peer_that_goes_on_sending_is_not_idle,
+    not_receiving_is_not_the_peers_silence,
+    a_peer_that_never_reads_is_cut_off,
+    both_ends_are_told_when_both_write_and_neither_reads,
+    a_slow_reader_that_goes_on_is_not_cut_off,
+    a_record_that_does_not_go_on_ends_the_connection,
+    a_quiet_connection_without_limits_stays,
 }

@@ -7,11 +7,11 @@ use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::setting::transport;
 use ringseal::{Address, UnixSocket};
 
 /// What connects the peers of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "each test binary is about one transport")]
 pub(crate) enum Transport {
     Tcp,
     Unix,
@@ -22,7 +22,7 @@ pub(crate) enum Transport {
 
 /// Returns an address that can be bound.
 pub(crate) fn somewhere() -> Address {
-    match crate::TRANSPORT {
+    match transport() {
         Transport::Tcp | Transport::Memory => "127.0.0.1:0".into(),
         Transport::Unix => UnixSocket::abstract_name(fresh_name()).into(),
     }
@@ -67,12 +67,28 @@ impl RawStream {
         }
     }
 
+    /// Returns the address of this end.
+    pub(crate) fn local_address(&self) -> Address {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().expect("bound").into(),
+            Self::Unix(_) => Address::Unnamed,
+        }
+    }
+
     pub(crate) fn shutdown(&self, how: Shutdown) {
         // The other end may have been quicker.
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(how),
             Self::Unix(stream) => stream.shutdown(how),
         };
+    }
+
+    pub(crate) fn set_nonblocking(&self) {
+        match self {
+            Self::Tcp(stream) => stream.set_nonblocking(true),
+            Self::Unix(stream) => stream.set_nonblocking(true),
+        }
+        .expect("set it");
     }
 
     pub(crate) fn set_read_timeout(&self, timeout: Duration) {

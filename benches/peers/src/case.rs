@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringseal_peers::contender::{Contender, Work};
-use ringseal_peers::ringseal_peer::Drive;
+use ringseal_peers::ringseal_peer::{Drive, Spoken};
 
 /// From here on the cipher and the kernel take the time, and processor time per byte says
 /// something.
@@ -99,7 +99,7 @@ pub(crate) fn rows(case: Case, samples: &[(Contender, Vec<Sample>)]) -> Vec<Row>
         .collect();
     let ours = rows
         .iter()
-        .find(|row| row.contender == Contender::Ringseal(Drive::Native, 1))
+        .find(|row| row.contender == Contender::Ringseal(Drive::Native, Spoken::V1))
         .map(|row| row.median);
     for row in &mut rows {
         row.ratio = ours.map(|ours| ours / row.median);

@@ -7,7 +7,7 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use ringseal_peers::commonware::RuntimeKind;
 use ringseal_peers::contender::Contender;
-use ringseal_peers::ringseal_peer::Drive;
+use ringseal_peers::ringseal_peer::{Drive, Spoken};
 use ringseal_peers::tls::Suite;
 
 use crate::case::{Case, Row};
@@ -149,7 +149,12 @@ fn point(row: &Row) -> Option<(f64, f64)> {
 /// Color, width, and whether dashed. The colors are told apart by color-blind people too.
 fn look(contender: Contender) -> (RGBColor, u32, bool) {
     match contender {
-        Contender::Ringseal(Drive::Native, version) => (RGBColor(213, 94, 0), 4, version == 0),
+        Contender::Ringseal(Drive::Native, spoken @ (Spoken::V0 | Spoken::V1)) => {
+            (RGBColor(213, 94, 0), 4, spoken == Spoken::V0)
+        }
+        Contender::Ringseal(Drive::Native, spoken) => {
+            (RGBColor(128, 0, 0), 4, spoken == Spoken::NativeChaCha)
+        }
         Contender::Ringseal(Drive::BusyPolling, _) => (RGBColor(230, 159, 0), 2, false),
         Contender::Ringseal(Drive::TokioUring, _) => (RGBColor(230, 159, 0), 2, true),
         Contender::Ringseal(Drive::Epoll, _) => (RGBColor(213, 94, 0), 2, true),
@@ -164,6 +169,7 @@ fn look(contender: Contender) -> (RGBColor, u32, bool) {
         Contender::Noise => (RGBColor(204, 121, 167), 2, false),
         Contender::PlainTcp => (RGBColor(120, 120, 120), 2, false),
         Contender::BarePipeline => (BLACK, 2, true),
+        Contender::PackedPipeline(suite) => (BLACK, 1, suite == Suite::ChaCha20Poly1305),
     }
 }
 

@@ -8,10 +8,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::commonware::{Flood, Peer, RuntimeKind, Script, Settings};
 use crate::noise::Noise;
+use crate::pipeline;
 use crate::plain_tcp::PlainTcp;
-use crate::ringseal_peer::{self, Drive};
+use crate::ringseal_peer::{self, Drive, Spoken};
 use crate::tls::{Suite, Tls};
-use crate::{bare_pipeline, tokio_peer};
+use crate::tokio_peer;
 
 /// How many calls a sender makes before it looks whether its time is up.
 pub(crate) const CALLS_A_CLOCK_READING: usize = 16;
@@ -75,9 +76,8 @@ impl Handshakes {
 /// One implementation on one wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
-    /// This crate, with what drives it and the version of both layers of the commonware
-    /// wire.
-    Ringseal(Drive, u8),
+    /// This crate, with what drives it and what is spoken on the wire.
+    Ringseal(Drive, Spoken),
     /// commonware-stream, with its runtime and the version of both layers.
     Commonware(RuntimeKind, u8),
     /// rustls over tokio: TLS 1.3 with one suite.
@@ -88,18 +88,22 @@ pub enum Contender {
     PlainTcp,
     /// Blocking sockets and one AEAD call a message: what the machine allows.
     BarePipeline,
+    /// The same with records of 64 KiB for messages of less than 4 KiB.
+    PackedPipeline(Suite),
 }
 
 impl Contender {
     /// Everybody, ours first.
-    pub const ALL: [Self; 14] = [
-        Self::Ringseal(Drive::Native, 1),
-        Self::Ringseal(Drive::BusyPolling, 1),
-        Self::Ringseal(Drive::TokioUring, 1),
-        Self::Ringseal(Drive::Epoll, 1),
+    pub const ALL: [Self; 18] = [
+        Self::Ringseal(Drive::Native, Spoken::V1),
+        Self::Ringseal(Drive::BusyPolling, Spoken::V1),
+        Self::Ringseal(Drive::TokioUring, Spoken::V1),
+        Self::Ringseal(Drive::Epoll, Spoken::V1),
+        Self::Ringseal(Drive::Native, Spoken::NativeAes),
+        Self::Ringseal(Drive::Native, Spoken::NativeChaCha),
         Self::Commonware(RuntimeKind::Tokio, 1),
         Self::Commonware(RuntimeKind::IoUring, 1),
-        Self::Ringseal(Drive::Native, 0),
+        Self::Ringseal(Drive::Native, Spoken::V0),
         Self::Commonware(RuntimeKind::Tokio, 0),
         Self::Commonware(RuntimeKind::IoUring, 0),
         Self::Tls(Suite::ChaCha20Poly1305),
@@ -107,12 +111,14 @@ impl Contender {
         Self::Noise,
         Self::PlainTcp,
         Self::BarePipeline,
+        Self::PackedPipeline(Suite::Aes256Gcm),
+        Self::PackedPipeline(Suite::ChaCha20Poly1305),
     ];
 
     /// Returns a short name.
     pub fn name(self) -> String {
         match self {
-            Self::Ringseal(drive, version) => format!("{} V{version}", drive.name()),
+            Self::Ringseal(drive, spoken) => format!("{} {}", drive.name(), spoken.name()),
             Self::Commonware(RuntimeKind::Tokio, version) => {
                 format!("commonware tokio V{version}")
             }
@@ -124,6 +130,8 @@ impl Contender {
             Self::Noise => "snow Noise XX ChaChaPoly".to_owned(),
             Self::PlainTcp => "plain TCP tokio".to_owned(),
             Self::BarePipeline => "bare pipeline".to_owned(),
+            Self::PackedPipeline(Suite::Aes256Gcm) => "packed pipeline AES".to_owned(),
+            Self::PackedPipeline(Suite::ChaCha20Poly1305) => "packed pipeline ChaCha".to_owned(),
         }
     }
 
@@ -134,12 +142,13 @@ impl Contender {
     pub fn stream(self, work: &Work) -> Flow {
         let before = processor_time();
         let mut flow = match self {
-            Self::Ringseal(drive, version) => ringseal_peer::stream(drive, version, work),
+            Self::Ringseal(drive, spoken) => ringseal_peer::stream(drive, spoken, work),
             Self::Commonware(runtime, version) => commonware_stream(runtime, version, work),
             Self::Tls(suite) => tokio_peer::stream(&Tls::new(suite), work),
             Self::Noise => tokio_peer::stream(&Noise, work),
             Self::PlainTcp => tokio_peer::stream(&PlainTcp, work),
-            Self::BarePipeline => bare_pipeline::stream(work),
+            Self::BarePipeline => pipeline::stream(Suite::ChaCha20Poly1305, false, work),
+            Self::PackedPipeline(suite) => pipeline::stream(suite, true, work),
         };
         flow.processor = processor_time().saturating_sub(before);
         flow
@@ -149,7 +158,7 @@ impl Contender {
     /// `ready` the address; serves one dialer. `None` from who only streams between two threads.
     pub fn listen(self, address: SocketAddr, ready: &mpsc::Sender<SocketAddr>) -> Option<Flow> {
         let mut flow = match self {
-            Self::Ringseal(drive, version) => ringseal_peer::listen(drive, version, address, ready),
+            Self::Ringseal(drive, spoken) => ringseal_peer::listen(drive, spoken, address, ready),
             Self::Commonware(runtime, version) => {
                 let mut settings = settings(2, 0, runtime, version);
                 (settings.core, settings.address) = (None, Some(address));
@@ -159,7 +168,11 @@ impl Contender {
                     .expect("somebody waits for the address");
                 flow_of(listener)
             }
-            Self::Tls(_) | Self::Noise | Self::PlainTcp | Self::BarePipeline => return None,
+            Self::Tls(_)
+            | Self::Noise
+            | Self::PlainTcp
+            | Self::BarePipeline
+            | Self::PackedPipeline(_) => return None,
         };
         flow.processor = processor_time();
         Some(flow)
@@ -169,15 +182,19 @@ impl Contender {
     /// from who only streams between two threads.
     pub fn dial(self, address: SocketAddr, work: &Work) -> Option<Duration> {
         match self {
-            Self::Ringseal(drive, version) => {
-                ringseal_peer::flood(drive, version, address.into(), work);
+            Self::Ringseal(drive, spoken) => {
+                ringseal_peer::flood(drive, spoken, address.into(), work);
             }
             Self::Commonware(runtime, version) => {
                 let mut settings = settings(1, 0, runtime, version);
                 settings.core = None;
                 commonware_flood(settings, address, work);
             }
-            Self::Tls(_) | Self::Noise | Self::PlainTcp | Self::BarePipeline => return None,
+            Self::Tls(_)
+            | Self::Noise
+            | Self::PlainTcp
+            | Self::BarePipeline
+            | Self::PackedPipeline(_) => return None,
         }
         Some(processor_time())
     }
@@ -185,12 +202,12 @@ impl Contender {
     /// Times one-byte round trips between the same two cores. `None` from who only streams.
     pub fn ping(self, count: usize) -> Option<Vec<Duration>> {
         match self {
-            Self::Ringseal(drive, version) => Some(ringseal_peer::ping(drive, version, count)),
+            Self::Ringseal(drive, spoken) => Some(ringseal_peer::ping(drive, spoken, count)),
             Self::Commonware(runtime, version) => Some(commonware_ping(runtime, version, count)),
             Self::Tls(suite) => Some(tokio_peer::ping(&Tls::new(suite), count)),
             Self::Noise => Some(tokio_peer::ping(&Noise, count)),
             Self::PlainTcp => Some(tokio_peer::ping(&PlainTcp, count)),
-            Self::BarePipeline => None,
+            Self::BarePipeline | Self::PackedPipeline(_) => None,
         }
     }
 
@@ -200,13 +217,17 @@ impl Contender {
     /// ed25519 identity.
     pub fn handshakes(self, duration: Duration) -> Option<Handshakes> {
         match self {
-            Self::Ringseal(drive, version) => {
-                Some(ringseal_peer::handshakes(drive, version, duration))
+            Self::Ringseal(drive, spoken) => {
+                Some(ringseal_peer::handshakes(drive, spoken, duration))
             }
             Self::Commonware(runtime, version) => {
                 Some(commonware_handshakes(runtime, version, duration))
             }
-            Self::Tls(_) | Self::Noise | Self::PlainTcp | Self::BarePipeline => None,
+            Self::Tls(_)
+            | Self::Noise
+            | Self::PlainTcp
+            | Self::BarePipeline
+            | Self::PackedPipeline(_) => None,
         }
     }
 }

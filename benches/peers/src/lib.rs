@@ -1,10 +1,10 @@
 //! The real peers that ringseal is tested and measured against.
 
-mod bare_pipeline;
 pub mod commonware;
 pub mod contender;
 mod framed;
 mod noise;
+mod pipeline;
 mod plain_tcp;
 pub mod ringseal_peer;
 pub mod tls;

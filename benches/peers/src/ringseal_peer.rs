@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use ringseal::protocol::native::Suite;
 use ringseal::{
     Address, Admission, Backend, Config, CupsVersion, Identity, Listener, Runtime, SakeVersion,
-    dial,
+    Wire, dial,
 };
 
 use crate::contender::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
@@ -22,6 +23,46 @@ pub enum Drive {
     TokioUring,
     /// Epoll, without a ring.
     Epoll,
+}
+
+/// What is spoken on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// The commonware wire, both layers in version 0.
+    V0,
+    /// The commonware wire, both layers in version 1.
+    V1,
+    /// The native wire with AES-256-GCM.
+    NativeAes,
+    /// The native wire with ChaCha20-Poly1305.
+    NativeChaCha,
+}
+
+impl Spoken {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::V0 => "V0",
+            Self::V1 => "V1",
+            Self::NativeAes => "native AES",
+            Self::NativeChaCha => "native ChaCha",
+        }
+    }
+
+    fn wire(self) -> Wire {
+        match self {
+            Self::V0 => Wire::Commonware {
+                sake: SakeVersion::V0,
+                cups: CupsVersion::V0,
+            },
+            Self::V1 => Wire::COMMONWARE,
+            Self::NativeAes => Wire::Native {
+                suite: Suite::Aes256Gcm,
+            },
+            Self::NativeChaCha => Wire::Native {
+                suite: Suite::ChaCha20Poly1305,
+            },
+        }
+    }
 }
 
 /// A free port.
@@ -52,28 +93,23 @@ impl Drive {
     }
 }
 
-fn config(seed: u8, version: u8) -> Config {
-    let versions = match version {
-        0 => (SakeVersion::V0, CupsVersion::V0),
-        _ => (SakeVersion::V1, CupsVersion::V1),
-    };
-    Config::new(Identity::from_seed(&[seed; 32]), "peers")
-        .sake(versions.0)
-        .cups(versions.1)
+fn config(seed: u8, spoken: Spoken) -> Config {
+    let identity = Identity::from_seed(&[seed; 32]);
+    Config::new(identity, "peers").wire(spoken.wire())
 }
 
 /// Streams messages from a dialer on core 0 to a listener on core 1.
-pub(crate) fn stream(drive: Drive, version: u8, work: &Work) -> Flow {
+pub(crate) fn stream(drive: Drive, spoken: Spoken, work: &Work) -> Flow {
     let (ready, address) = mpsc::channel();
     let listener = std::thread::spawn(move || {
         pin(1);
-        listen(drive, version, LOOPBACK, &ready)
+        listen(drive, spoken, LOOPBACK, &ready)
     });
     let address = address.recv().expect("the listener listens");
     let work = *work;
     let dialer = std::thread::spawn(move || {
         pin(0);
-        flood(drive, version, address.into(), &work);
+        flood(drive, spoken, address.into(), &work);
     });
     dialer.join().expect("the dialer ends well");
     listener.join().expect("the listener ends well")
@@ -82,13 +118,13 @@ pub(crate) fn stream(drive: Drive, version: u8, work: &Work) -> Flow {
 /// Takes in what one dialer sends.
 pub(crate) fn listen(
     drive: Drive,
-    version: u8,
+    spoken: Spoken,
     address: SocketAddr,
     ready: &mpsc::Sender<SocketAddr>,
 ) -> Flow {
     let runtime = drive.runtime();
     runtime.block_on(async {
-        let mut listener = Listener::bind(address, &config(2, version), Admission::any())
+        let mut listener = Listener::bind(address, &config(2, spoken), Admission::any())
             .await
             .expect("bind");
         ready
@@ -108,13 +144,13 @@ pub(crate) fn listen(
 }
 
 /// Sends until the time is up.
-pub(crate) fn flood(drive: Drive, version: u8, address: Address, work: &Work) {
+pub(crate) fn flood(drive: Drive, spoken: Spoken, address: Address, work: &Work) {
     let runtime = drive.runtime();
     let peer = Identity::from_seed(&[2; 32]).public_key();
     let message = vec![0x5a; work.size];
     let batch = vec![message.as_slice(); work.batch];
     runtime.block_on(async {
-        let (mut sender, _receiver) = dial(address, peer, &config(1, version))
+        let (mut sender, _receiver) = dial(address, peer, &config(1, spoken))
             .await
             .expect("dial")
             .split();
@@ -133,13 +169,13 @@ pub(crate) fn flood(drive: Drive, version: u8, address: Address, work: &Work) {
 }
 
 /// Times one-byte round trips.
-pub(crate) fn ping(drive: Drive, version: u8, count: usize) -> Vec<Duration> {
+pub(crate) fn ping(drive: Drive, spoken: Spoken, count: usize) -> Vec<Duration> {
     let (ready, address) = mpsc::channel();
     let listener = std::thread::spawn(move || {
         pin(1);
         let runtime = drive.runtime();
         runtime.block_on(async {
-            let settings = config(2, version);
+            let settings = config(2, spoken);
             let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
                 .await
                 .expect("bind");
@@ -158,9 +194,7 @@ pub(crate) fn ping(drive: Drive, version: u8, count: usize) -> Vec<Duration> {
         let runtime = drive.runtime();
         let peer = Identity::from_seed(&[2; 32]).public_key();
         runtime.block_on(async {
-            let mut connection = dial(address, peer, &config(1, version))
-                .await
-                .expect("dial");
+            let mut connection = dial(address, peer, &config(1, spoken)).await.expect("dial");
             let mut pings = Vec::with_capacity(count);
             for _ in 0..count {
                 let start = Instant::now();
@@ -178,13 +212,13 @@ pub(crate) fn ping(drive: Drive, version: u8, count: usize) -> Vec<Duration> {
 
 /// Makes handshakes one after the other, both ends on core 0, each on a connection of its own
 /// that the listener drops.
-pub(crate) fn handshakes(drive: Drive, version: u8, duration: Duration) -> Handshakes {
+pub(crate) fn handshakes(drive: Drive, spoken: Spoken, duration: Duration) -> Handshakes {
     let (ready, address) = mpsc::channel();
     let listener = std::thread::spawn(move || {
         pin(0);
         let runtime = drive.runtime();
         runtime.block_on(async {
-            let settings = config(2, version);
+            let settings = config(2, spoken);
             let mut listener = Listener::bind("127.0.0.1:0", &settings, Admission::any())
                 .await
                 .expect("bind");
@@ -204,7 +238,7 @@ pub(crate) fn handshakes(drive: Drive, version: u8, duration: Duration) -> Hands
         pin(0);
         let runtime = drive.runtime();
         let peer = Identity::from_seed(&[2; 32]).public_key();
-        let settings = config(1, version);
+        let settings = config(1, spoken);
         runtime.block_on(async {
             let mut handshakes = Handshakes::default();
             let start = Instant::now();

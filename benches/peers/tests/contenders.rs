@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringseal_peers::commonware::RuntimeKind;
 use ringseal_peers::contender::{Contender, Work};
-use ringseal_peers::ringseal_peer::Drive;
+use ringseal_peers::ringseal_peer::{Drive, Spoken};
 use ringseal_peers::tls::Suite;
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -51,11 +51,13 @@ fn handshakes(contender: Contender) {
 #[test]
 fn ringseal_does_it_all() {
     for contender in [
-        Contender::Ringseal(Drive::Native, 0),
-        Contender::Ringseal(Drive::Native, 1),
-        Contender::Ringseal(Drive::BusyPolling, 1),
-        Contender::Ringseal(Drive::TokioUring, 1),
-        Contender::Ringseal(Drive::Epoll, 1),
+        Contender::Ringseal(Drive::Native, Spoken::V0),
+        Contender::Ringseal(Drive::Native, Spoken::NativeAes),
+        Contender::Ringseal(Drive::Native, Spoken::NativeChaCha),
+        Contender::Ringseal(Drive::Native, Spoken::V1),
+        Contender::Ringseal(Drive::BusyPolling, Spoken::V1),
+        Contender::Ringseal(Drive::TokioUring, Spoken::V1),
+        Contender::Ringseal(Drive::Epoll, Spoken::V1),
     ] {
         streams(contender);
         pings(contender);

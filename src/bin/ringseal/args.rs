@@ -1,24 +1,24 @@
 //! What the command line says.
 
-use core::fmt;
-use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
-use ringseal::{Address, Backend, Builder, Config, CupsVersion, PublicKey, Runtime, SakeVersion};
+use ringseal::{Address, BindOptions, Config, Wire};
+use ringseal_cli::args::{RingArgs, address, seconds, seconds_or_none};
 
-use crate::bench::BenchArgs;
 use crate::failure::Failure;
 use crate::key_file;
+use crate::public_key_argument::PublicKeyArgument;
 
 /// Encrypted message streams over io_uring.
 ///
 /// Without a command it runs the demo.
 #[derive(Debug, Parser)]
 #[command(
+    // Not the name of the package.
+    name = "ringseal",
     version,
     args_conflicts_with_subcommands = true,
     after_help = "\
@@ -26,7 +26,15 @@ Examples:
   ringseal                                   see it at work in one process
   ringseal keygen --out alice.pem            make a key, print its public half
   ringseal listen 127.0.0.1:9000 --identity bob.pem --namespace chat --allow-any
-  ringseal dial 127.0.0.1:9000 --peer BOB --identity alice.pem --namespace chat"
+  ringseal dial 127.0.0.1:9000 --peer BOB --identity alice.pem --namespace chat
+
+Exit codes, where a command does not list its own:
+  0  it did all that it was asked to; also when nobody reads standard output any more
+  1  it failed, or something may have been lost; one line on standard error says what
+  2  the command line is wrong
+
+Lines on standard error begin with `ringseal: `. RUST_LOG sets which events are logged there
+besides, as in RUST_LOG=debug or RUST_LOG=ringseal=info; without it, warnings."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -49,7 +57,8 @@ Examples:
   ringseal keygen --out alice.pem            the public key goes to standard output
   ringseal keygen > alice.pem                the public key goes to standard error
 
-A key made by `openssl genpkey -algorithm ed25519` works as well.")]
+Keys made by `openssl genpkey -algorithm ed25519`, or by `ssh-keygen -t ed25519` without a
+passphrase, work as well.")]
     Keygen(KeygenArgs),
     /// Print the public key of a private key.
     #[command(after_help = "\
@@ -61,10 +70,27 @@ Example:
 Examples:
   ringseal listen 127.0.0.1:9000 --identity bob.pem --namespace chat --allow ALICE CAROL
   ringseal listen 0.0.0.0:9000 --identity bob.pem --namespace bench --allow-any --mode sink
+  ringseal listen unix:/run/chat --identity bob.pem --namespace chat --allow ./alice.pub
 
-ALICE and CAROL stand for public keys, 64 hexadecimal digits each. The first line on standard
-output is the address that is listened on; port 0 takes a free port. Messages are printed as
-lines also with --json.")]
+ALICE and CAROL stand for public keys: 64 hexadecimal digits, a line of an OpenSSH .pub file in
+quotes, or the path of such a file. The first line on standard output is the address that is
+listened on; port 0 takes a free port. Messages are printed as lines also with --json. Figures of
+--mode sink count from the first message; rates are null below two messages or 10 milliseconds.
+
+In mode print, lines of standard input go to every peer, each at its own pace. A peer for which
+more than 16 MiB of them wait while others take theirs is cut off. Standard error says who has
+connected if it is a terminal (else RUST_LOG=info does), and whose connection failed: 10 lines a
+second at most, the others are counted.
+
+SIGTERM or SIGINT stops it: nobody new comes in, peers are told, and what they send until they
+end too is taken, for as long as --drain-timeout. A second signal ends it at once.
+
+Exit codes:
+  0    it was told to stop, and nothing was lost by that; or nobody reads standard output any more
+  1    it failed, or something was lost when it stopped: connections cut off with something on
+       its way, lines not printed, lines typed and not sent
+  2    the command line is wrong
+  130  a second signal ended it, SIGINT; 143: SIGTERM")]
     Listen(ListenArgs),
     /// Connect to a listener; lines of standard input are messages, replies are printed.
     #[command(after_help = "\
@@ -74,23 +100,20 @@ Examples:
       --size 16384 --seconds 10 --json
   ringseal dial 127.0.0.1:9000 --peer BOB --identity alice.pem --namespace bench --ping
 
-BOB stands for the listener's public key, 64 hexadecimal digits. --flood suits a listener with
---mode sink, --ping needs one with --mode echo.")]
-    Dial(DialArgs),
-    /// Measure for as long as a profiler needs: throughput or latency, and what it costs.
-    #[command(after_help = "\
-Examples:
-  ringseal bench                                       16 KiB messages for 5 seconds
-  ringseal bench --size 64 --batch 64 --direction both
-  ringseal bench --size 1 --direction ping --json
-  perf record -g -m 64K ringseal bench --seconds 30
-  ringseal bench --listen 0.0.0.0:7000 --seed TEXT     and on another host or container
-  ringseal bench --connect HOST:7000 --seed TEXT
+BOB stands for the listener's public key: 64 hexadecimal digits, a line of an OpenSSH .pub file in
+quotes, or the path of such a file. --flood suits a listener with --mode sink, --ping needs one
+with --mode echo.
 
-Dialer and listener are two threads, each with its own ring, over loopback TCP. Figures are of
-the time after the warm-up; messages and bytes are counted where they are received. Ctrl-C ends
-a run early and prints what was measured.")]
-    Bench(BenchArgs),
+When standard input has ended, it sends the end and waits until the peer ends too, which tells
+that the peer has read everything; --wait limits for how long the peer may stand still meanwhile.
+Standard error says when it is connected if it is a terminal; else RUST_LOG=info does.
+
+Exit codes:
+  0  everything was sent, and then the peer ended the connection; or nobody reads standard output
+     any more
+  1  it failed, or something may have been lost: the peer ended first, or stood still for too long
+  2  the command line is wrong")]
+    Dial(DialArgs),
     /// Say what this host gives, which backend is taken, and how to get the fast path.
     #[command(after_help = "\
 Exit codes:
@@ -130,7 +153,7 @@ pub(crate) struct HealthArgs {
     /// Where it listens, as HOST:PORT, unix:/PATH or unix:@ABSTRACT.
     #[arg(value_name = "ADDR", value_parser = address)]
     pub(crate) address: Option<Address>,
-    /// How long it may take to connect, and again to answer.
+    /// How long it may take to resolve a name and connect, and again to answer.
     #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }
@@ -170,102 +193,60 @@ pub(crate) struct PubkeyArgs {
     pub(crate) file: PathBuf,
 }
 
-/// How a thread's ring is driven.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct RingArgs {
-    /// Who moves the bytes.
-    #[arg(long, value_enum, default_value_t = BackendName::Auto)]
-    pub(crate) backend: BackendName,
-    /// For how many microseconds an idle thread looks for work before it sleeps.
-    #[arg(long, value_name = "US", default_value_t = 0,
-        value_parser = clap::value_parser!(u32).range(..=1_000_000))]
-    pub(crate) busy_poll: u32,
-}
-
-impl RingArgs {
-    /// Starts the settings of a runtime.
-    pub(crate) fn builder(&self) -> Builder {
-        let backend = match self.backend {
-            BackendName::Auto => Backend::Auto,
-            BackendName::Uring => Backend::Uring,
-            BackendName::TokioUring => Backend::TokioUring,
-            BackendName::Epoll => Backend::Epoll,
-        };
-        Runtime::builder()
-            .backend(backend)
-            .busy_poll(Duration::from_micros(self.busy_poll.into()))
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BackendName {
-    /// io_uring by ringseal's own loop, or epoll where that can't be had.
-    Auto,
-    /// ringseal's own loop on the io-uring crate.
-    Uring,
-    /// tokio-uring.
-    TokioUring,
-    /// No ring: tokio's epoll loop.
-    Epoll,
-}
-
-impl BackendName {
-    pub(crate) fn of(backend: Backend) -> Self {
-        match backend {
-            Backend::Uring => Self::Uring,
-            Backend::TokioUring => Self::TokioUring,
-            Backend::Epoll => Self::Epoll,
-            _ => Self::Auto,
-        }
-    }
-}
-
-impl fmt::Display for BackendName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Auto => "auto",
-            Self::Uring => "uring",
-            Self::Epoll => "epoll",
-            Self::TokioUring => "tokio-uring",
-        })
-    }
-}
-
 /// What both ends of a connection need.
 #[derive(Debug, Args)]
 pub(crate) struct EndArgs {
-    /// The private key of this end (PKCS#8 PEM); `ringseal keygen` makes one.
+    /// The private key of this end (PKCS#8 PEM, or OpenSSH's form); `ringseal keygen` makes one.
     #[arg(long, value_name = "FILE")]
     identity: PathBuf,
     /// The application; both ends must name the same.
     #[arg(long, value_name = "NS")]
     namespace: String,
-    /// Wire versions of the key exchange and the records, as SAKE,CUPS; both ends must name the
-    /// same.
-    #[arg(long, value_name = "SAKE,CUPS", default_value = "v1,v1")]
-    wire: Wire,
+    /// The wire: native[:SUITE], or commonware[:SAKE,CUPS] with the versions of its key exchange
+    /// and its records. A listener takes one of each on one port if the option is given twice; a
+    /// dialer speaks one, which the listener must take.
+    #[arg(long = "wire", value_name = "WIRE", default_values_t = [Wire::default()])]
+    wires: Vec<Wire>,
     /// The longest message in bytes, sent or received.
     #[arg(long, value_name = "N", default_value_t = Config::DEFAULT_MAX_MESSAGE_SIZE,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGE_SIZE)))]
     pub(crate) max_message_size: u32,
-    /// How long the peer may send nothing at all; without it for ever.
+    /// How long the peer may send nothing at all; without it there is no limit.
     #[arg(long, value_name = "S", value_parser = seconds)]
     idle_timeout: Option<Duration>,
-    /// How long half a message, or a peer that stops reading, may stand still; 0 for ever.
+    /// How long half a message, or a peer that stops reading, may stand still; 0 for no limit.
     #[arg(long, value_name = "S", default_value = "60", value_parser = seconds_or_none)]
     progress_timeout: Duration,
+    /// How long it may take from connecting to the end of the handshake.
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
+    handshake_timeout: Duration,
     #[command(flatten)]
     pub(crate) ring: RingArgs,
 }
 
 impl EndArgs {
+    /// The configuration of a dialer.
+    pub(crate) fn dialing(&self) -> Result<Config, Failure> {
+        if self.wires.len() > 1 {
+            let text = "a dialer speaks one wire; give --wire once";
+            return Err(Failure::new(text));
+        }
+        self.config()
+    }
+
     /// Reads the identity and puts the settings together.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let natives = self.wires.iter().filter(|wire| wire.is_native()).count();
+        if natives > 1 || self.wires.len() - natives > 1 {
+            let text = "--wire names two of a kind, which nothing tells apart; give native once, \
+                        commonware once, or both";
+            return Err(Failure::new(text));
+        }
         let identity = key_file::read(&self.identity)?;
         Ok(Config::new(identity, &self.namespace)
-            .sake(self.wire.sake)
-            .cups(self.wire.cups)
+            .wires(self.wires.iter().copied())
             .max_message_size(self.max_message_size)
+            .handshake_deadline(self.handshake_timeout)
             .idle_timeout(self.idle_timeout)
             .progress_timeout(Some(self.progress_timeout).filter(|limit| !limit.is_zero())))
     }
@@ -280,8 +261,8 @@ pub(crate) struct ListenArgs {
     #[command(flatten)]
     pub(crate) end: EndArgs,
     /// Public keys that may connect.
-    #[arg(long, value_name = "HEX", num_args = 1.., group = "admission")]
-    pub(crate) allow: Vec<PublicKey>,
+    #[arg(long, value_name = "KEY", num_args = 1.., group = "admission")]
+    pub(crate) allow: Vec<PublicKeyArgument>,
     /// Let anybody connect who can prove some key.
     #[arg(long, group = "admission", conflicts_with = "allow")]
     pub(crate) allow_any: bool,
@@ -294,21 +275,26 @@ pub(crate) struct ListenArgs {
     /// Remove a Unix-domain socket at the path that nobody listens on.
     #[arg(long)]
     pub(crate) replace_dead_socket: bool,
+    /// How long a peer that has ended is kept for an answer that is typed, since it ended or since
+    /// the last such line; --mode print only, and only while standard input is open.
+    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds_or_none)]
+    pub(crate) answer_timeout: Duration,
+    /// How long peers have to end after SIGTERM or SIGINT, before they are cut off.
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds_or_none)]
+    pub(crate) drain_timeout: Duration,
     /// Print the address as JSON; figures are JSON in any case.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 impl ListenArgs {
-    /// Returns where to listen, with what its file is made with.
-    pub(crate) fn address(&self) -> Address {
-        let Address::Unix(mut socket) = self.address.clone() else {
-            return self.address.clone();
-        };
-        if let Some(mode) = self.socket_mode {
-            socket = socket.mode(mode);
+    /// Returns what the address is bound with.
+    pub(crate) fn bind_options(&self) -> BindOptions {
+        let options = BindOptions::new().replace_dead(self.replace_dead_socket);
+        match self.socket_mode {
+            Some(mode) => options.mode(mode),
+            None => options,
         }
-        socket.replace_dead(self.replace_dead_socket).into()
     }
 }
 
@@ -336,8 +322,8 @@ pub(crate) struct DialArgs {
     #[arg(value_name = "ADDR", value_parser = address)]
     pub(crate) address: Address,
     /// The listener's public key.
-    #[arg(long, value_name = "HEX")]
-    pub(crate) peer: PublicKey,
+    #[arg(long, value_name = "KEY")]
+    pub(crate) peer: PublicKeyArgument,
     #[command(flatten)]
     pub(crate) end: EndArgs,
     /// Send messages as fast as possible and print the rate.
@@ -359,74 +345,12 @@ pub(crate) struct DialArgs {
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds,
         requires = "measurement")]
     pub(crate) seconds: Duration,
+    /// For how long the peer may stand still when it is its turn: nothing comes after everything is
+    /// sent, or it reads nothing of a --flood; 0 for no limit. Without it 60 seconds, and 5 for the
+    /// echo of a --ping.
+    #[arg(long, value_name = "S", value_parser = seconds_or_none)]
+    pub(crate) wait: Option<Duration>,
     /// Print figures as one line of JSON instead of words.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// The versions that both ends have to agree on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wire {
-    pub(crate) sake: SakeVersion,
-    pub(crate) cups: CupsVersion,
-}
-
-impl FromStr for Wire {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (sake, cups) = match text {
-            "v0,v0" => (SakeVersion::V0, CupsVersion::V0),
-            "v0,v1" => (SakeVersion::V0, CupsVersion::V1),
-            "v1,v0" => (SakeVersion::V1, CupsVersion::V0),
-            "v1,v1" => (SakeVersion::V1, CupsVersion::V1),
-            _ => return Err("write two versions, each v0 or v1, as in v1,v1"),
-        };
-        Ok(Self { sake, cups })
-    }
-}
-
-impl fmt::Display for Wire {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sake = match self.sake {
-            SakeVersion::V0 => "v0",
-            SakeVersion::V1 => "v1",
-        };
-        let cups = match self.cups {
-            CupsVersion::V0 => "v0",
-            CupsVersion::V1 => "v1",
-        };
-        write!(formatter, "{sake},{cups}")
-    }
-}
-
-/// Longer runs would overflow clocks before anybody sees the end.
-const MAX_SECONDS: f64 = 1e6;
-
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    seconds_or_none(text)
-        .ok()
-        .filter(|seconds| !seconds.is_zero())
-        .ok_or_else(|| format!("write a number of seconds above 0 and up to {MAX_SECONDS}"))
-}
-
-pub(crate) fn seconds_or_none(text: &str) -> Result<Duration, String> {
-    text.parse()
-        .ok()
-        .filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds))
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| format!("write a number of seconds from 0 to {MAX_SECONDS}"))
-}
-
-pub(crate) fn address(text: &str) -> Result<Address, &'static str> {
-    let address = Address::from(text);
-    let names_port = text
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    match address {
-        Address::Name(_) if !names_port => {
-            Err("write host and port, as in 127.0.0.1:9000 or [::1]:9000, or unix:/path")
-        }
-        _ => Ok(address),
-    }
 }

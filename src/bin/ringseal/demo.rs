@@ -135,7 +135,8 @@ fn listen(
         sender.send(FROM_LISTENER.as_bytes()).await?;
         let mut bursts = Vec::new();
         for _ in BURST_SIZES {
-            let mut tally = Tally::default();
+            // Our answer leaves when this task waits, so the dialer has not begun.
+            let mut tally = Tally::starting_now();
             loop {
                 let message = next(&mut receiver).await?;
                 if message.is_empty() {

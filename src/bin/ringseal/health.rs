@@ -1,24 +1,30 @@
 //! `health`: does a listener still answer?
 
 use core::time::Duration;
-use std::ffi::OsString;
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::OwnedFd;
-use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::net::{self as unix, UnixStream};
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Instant;
 
 use clap::Parser;
-use ringseal::Address;
-use rustix::net::{self, sockopt};
+use ringseal::{Address, UnixSocket};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
 use crate::args::{Cli, Command, HealthArgs};
 use crate::failure::Failure;
 use crate::stdio;
 
+/// The programs that may listen in a container.
+const TOOL: &str = env!("CARGO_BIN_NAME");
+const BENCH: &str = "ringseal-bench";
 /// The first process of a container.
 const FIRST_PROCESS: &str = "/proc/1/cmdline";
 
@@ -48,17 +54,20 @@ fn listening(command_line: &[u8]) -> Result<Option<Address>, Failure> {
         .split_inclusive(|byte| *byte == 0)
         .map(|word| OsString::from_vec(word.strip_suffix(&[0]).unwrap_or(word).to_vec()))
         // An init that starts us comes first.
-        .skip_while(|word| Path::new(word).file_name() != Some(env!("CARGO_BIN_NAME").as_ref()))
+        .skip_while(|word| !is_program(word, TOOL) && !is_program(word, BENCH))
         .collect::<Vec<_>>();
-    if words.is_empty() {
+    let Some(program) = words.first() else {
         return Err(unknown("process 1 is no ringseal"));
-    }
-    let cli = Cli::try_parse_from(words)
-        .map_err(|_| unknown("process 1 is a ringseal whose command line is unknown"))?;
-    let address = match cli.command {
-        Some(Command::Listen(args)) => Some(args.address),
-        Some(Command::Bench(args)) => args.listen,
-        _ => None,
+    };
+    let address = if is_program(program, BENCH) {
+        value_of("--listen", &words[1..]).map(|value| Address::from(&*value))
+    } else {
+        let cli = Cli::try_parse_from(words)
+            .map_err(|_| unknown("process 1 is a ringseal whose command line is unknown"))?;
+        match cli.command {
+            Some(Command::Listen(args)) => Some(args.address),
+            _ => None,
+        }
     };
     if matches!(&address, Some(Address::Socket(address)) if address.port() == 0) {
         return Err(unknown("process 1 listens on a port that the kernel chose"));
@@ -66,18 +75,27 @@ fn listening(command_line: &[u8]) -> Result<Option<Address>, Failure> {
     Ok(address)
 }
 
+fn is_program(word: &OsStr, name: &str) -> bool {
+    Path::new(word).file_name() == Some(name.as_ref())
+}
+
+/// What a command line gives to an option, in either way that there is to write it.
+fn value_of(option: &str, arguments: &[OsString]) -> Option<String> {
+    let mut arguments = arguments.iter().map(|word| word.to_string_lossy());
+    while let Some(argument) = arguments.next() {
+        match argument.strip_prefix(option) {
+            Some("") => return arguments.next().map(Cow::into_owned),
+            Some(rest) if rest.starts_with('=') => return Some(rest[1..].to_owned()),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Connects, ends our direction, and waits for the other end to do the same.
 fn ask(address: &Address, limit: Duration) -> io::Result<()> {
     let socket: OwnedFd = match address {
-        Address::Unix(socket) => {
-            let name = match socket.as_path() {
-                Some(path) => unix::SocketAddr::from_pathname(path),
-                None => unix::SocketAddr::from_abstract_name(
-                    socket.as_abstract_name().unwrap_or_default(),
-                ),
-            };
-            UnixStream::connect_addr(&name?)?.into()
-        }
+        Address::Unix(socket) => connect_unix(socket, limit)?,
         _ => connect(address, limit)?.into(),
     };
     sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(limit))?;
@@ -85,16 +103,57 @@ fn ask(address: &Address, limit: Duration) -> io::Result<()> {
     await_end(File::from(socket))
 }
 
-/// Connects to the first address that takes us.
+/// Connects, and waits for room in the listener's backlog for as long as `limit`.
+fn connect_unix(address: &UnixSocket, limit: Duration) -> io::Result<OwnedFd> {
+    let name = match address.as_path() {
+        Some(path) => SocketAddrUnix::new(path),
+        None => SocketAddrUnix::new_abstract_name(address.as_abstract_name().unwrap_or_default()),
+    }?;
+    let socket = net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(limit))?;
+    match net::connect(&socket, &name) {
+        Err(Errno::AGAIN) => Err(io::Error::other("it accepts no connections")),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(socket),
+    }
+}
+
+/// Connects to the first address that takes us, all within `limit`.
 fn connect(address: &Address, limit: Duration) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + limit;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for candidate in address.to_string().to_socket_addrs()? {
-        match TcpStream::connect_timeout(&reachable(candidate), limit) {
+    for candidate in resolve(address.to_string(), limit)? {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match TcpStream::connect_timeout(&reachable(candidate), left) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// Asks the system's resolver, on a thread that is left alone when it takes too long.
+fn resolve(name: String, limit: Duration) -> io::Result<Vec<SocketAddr>> {
+    let (sender, found) = channel();
+    thread::Builder::new()
+        .name("resolver".to_owned())
+        .spawn(move || {
+            let addresses = name.to_socket_addrs().map(Iterator::collect);
+            // Fails only when nobody waits any more.
+            let _ = sender.send(addresses);
+        })?;
+    found.recv_timeout(limit).unwrap_or_else(|_| {
+        let text = "the name was not resolved in time";
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    })
 }
 
 /// What listens on all addresses of this host listens on its loopback address too.
@@ -110,6 +169,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 fn await_end(mut stream: impl Read) -> io::Result<()> {
     match stream.read(&mut [0]) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => await_end(stream),
         Ok(0) => Ok(()),
         Ok(_) => Err(io::Error::other(
             "something else than a ringseal listens there",
@@ -148,20 +208,24 @@ mod tests {
             let address = found(&words).expect("it listens");
             assert_eq!(address, Some(Address::from("0.0.0.0:7000")));
         }
-        let bench = found(&["ringseal", "bench", "--listen", "unix:@b", "--seed", "s"]);
-        assert_eq!(bench.expect("it listens"), Some(Address::from("unix:@b")));
+        for listen in [&["--listen", "unix:@b"][..], &["--listen=unix:@b"]] {
+            let words = [&["ringseal-bench", "--seed", "s"], listen].concat();
+            let address = found(&words).expect("it listens");
+            assert_eq!(address, Some(Address::from("unix:@b")));
+        }
     }
 
     #[test]
     fn who_does_not_listen_is_not_asked_and_who_is_unknown_is_an_error() {
-        for words in [&["ringseal"][..], &["ringseal", "bench", "--size", "1"]] {
+        for words in [&["ringseal"][..], &["ringseal-bench", "--size", "1"]] {
             assert_eq!(found(words).expect("a ringseal"), None);
         }
         for words in [
             &[][..],
             &["/sbin/init", "splash"],
             &["ringseal", "no-such-command"],
-            &["ringseal", "bench", "--listen", "0.0.0.0:0", "--seed", "s"],
+            &["ringseal", "bench"],
+            &["ringseal-bench", "--listen", "0.0.0.0:0", "--seed", "s"],
         ] {
             assert!(found(words).is_err(), "{words:?}");
         }

@@ -6,12 +6,17 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use ringseal::{Identity, KeyError};
+use ssh_key::PrivateKey;
+use ssh_key::private::KeypairData;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
 /// No key file comes near it; what is longer is some other file.
 const MAX_SIZE: usize = 64 * 1024;
+
+/// What a private key of OpenSSH's own form begins with.
+const OPENSSH_LABEL: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
 
 /// Reads a private key that nobody else can read.
 pub(crate) fn read(path: &Path) -> Result<Identity, Failure> {
@@ -53,9 +58,41 @@ pub(crate) fn read(path: &Path) -> Result<Identity, Failure> {
     if length > MAX_SIZE {
         return Err(too_long());
     }
-    let text = core::str::from_utf8(&text[..length]).map_err(|_| KeyError::NotPem);
-    text.and_then(Identity::from_pkcs8_pem)
-        .map_err(|error| Failure::new(format!("{shown}: {error}")))
+    let text = core::str::from_utf8(&text[..length])
+        .map_err(|_| Failure::new(format!("{shown}: {}", KeyError::NotPem)))?;
+    if text.contains(OPENSSH_LABEL) {
+        return from_openssh(text, path);
+    }
+    Identity::from_pkcs8_pem(text).map_err(|error| Failure::new(format!("{shown}: {error}")))
+}
+
+/// Reads what `ssh-keygen -t ed25519` makes when it is given no passphrase.
+fn from_openssh(text: &str, path: &Path) -> Result<Identity, Failure> {
+    let file = shell_word(path);
+    let refused = |what: &str| Failure::new(format!("{}: private key {what}", path.display()));
+    let key = PrivateKey::from_openssh(text.trim())
+        .map_err(|error| refused(&format!("is damaged: {error}; copy the whole file again")))?;
+    if key.is_encrypted() {
+        return Err(refused(&format!(
+            "is encrypted; take the passphrase off a copy of it: cp -p {file} NEW && \
+             ssh-keygen -p -N '' -f NEW"
+        )));
+    }
+    let KeypairData::Ed25519(pair) = key.key_data() else {
+        return Err(refused(&format!(
+            "is for the algorithm {}, not ed25519; make one with `ssh-keygen -t ed25519` or \
+             `ringseal keygen`",
+            key.algorithm()
+        )));
+    };
+    let identity = Identity::from_seed(pair.private.as_ref());
+    // The library has compared two copies of the public key, and not whether it fits.
+    if identity.public_key().as_bytes() != pair.public.as_ref() {
+        return Err(refused(
+            "holds a public key that does not belong to it; make a new key",
+        ));
+    }
+    Ok(identity)
 }
 
 /// Reads until `buffer` is full or the file ends.
@@ -96,7 +133,7 @@ pub(crate) fn create(path: &Path, identity: &Identity) -> Result<(), Failure> {
 }
 
 /// The path as it can be pasted into a shell.
-fn shell_word(path: &Path) -> String {
+pub(crate) fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') {

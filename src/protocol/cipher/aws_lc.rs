@@ -6,8 +6,8 @@ use core::fmt;
 /// ChaCha20-Poly1305 of AWS-LC.
 ///
 /// The library keeps the key in a heap block of its own and wipes that block
-/// when it is freed. Copies on its stack and in registers while it works are
-/// beyond reach.
+/// when it is freed. What it leaves on the stack is wiped with the sealer or
+/// opener; registers are beyond reach.
 pub struct AwsLc(aws_lc_rs::aead::LessSafeKey);
 
 impl Aead for AwsLc {

@@ -7,7 +7,8 @@ use core::fmt;
 /// without it for short ones, where starting OpenSSL costs more than it saves.
 ///
 /// It uses AVX-512 where the others stop at AVX2. The library keeps the key in heap blocks of its
-/// own and wipes them when they are freed.
+/// own and wipes them when they are freed; what it leaves on the stack is wiped with the sealer or
+/// opener.
 pub struct OpenSsl {
     short: Library,
     sealing: openssl::cipher_ctx::CipherCtx,

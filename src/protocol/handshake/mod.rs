@@ -22,7 +22,7 @@
 //! its time is in the window, and the versions of records are not part of it.
 
 mod dialer;
-mod ephemeral;
+pub(super) mod ephemeral;
 mod error;
 mod frame;
 mod listener;

@@ -6,6 +6,7 @@ use super::schedule::Outcome;
 use crate::protocol::cipher::{Aead, DefaultAead};
 use crate::protocol::modes;
 use crate::protocol::record::{CupsVersion, LimitError, Opener, Sealer};
+use crate::protocol::secret::on_wiped_stack;
 use core::fmt;
 
 /// A finished handshake, to be turned into records.
@@ -56,6 +57,15 @@ impl Session {
         max_message_size: u32,
     ) -> Result<(Sealer<A>, Opener<A>), LimitError> {
         LimitError::check(max_message_size)?;
+        let (seals, opens) = on_wiped_stack(|| self.ciphers::<A>(version));
+        Ok((
+            Sealer::new(seals, version, max_message_size),
+            Opener::new(opens, version, max_message_size),
+        ))
+    }
+
+    /// The cipher that seals and the one that opens.
+    fn ciphers<A: Aead>(self, version: CupsVersion) -> (A, A) {
         let result = self.outcome.0;
         let keyed = match version {
             CupsVersion::V0 => result,
@@ -73,10 +83,7 @@ impl Session {
             Role::Dialer => (by_dialer, by_listener),
             Role::Listener => (by_listener, by_dialer),
         };
-        Ok((
-            Sealer::new(A::new(&seals), version, max_message_size),
-            Opener::new(A::new(&opens), version, max_message_size),
-        ))
+        (A::new(&seals), A::new(&opens))
     }
 
     #[cfg(test)]

@@ -13,6 +13,7 @@ pub use key_error::KeyError;
 pub use public_key::{PublicKey, Verification};
 pub(crate) use verifier::Verifier;
 
+use super::secret::{Secret, on_wiped_stack};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -29,9 +30,7 @@ pub struct Identity(Box<SigningKey>);
 impl Identity {
     /// Makes a new identity from 32 bytes of `rng`.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut seed = Zeroizing::new([0; 32]);
-        rng.fill_bytes(&mut *seed);
-        Self::from_seed(&seed)
+        Self::from_seed(&Secret::filled_by(|seed| rng.fill_bytes(seed)))
     }
 
     /// Takes the 32 secret bytes of RFC 8032, section 5.1.5.
@@ -39,7 +38,7 @@ impl Identity {
     /// The caller wipes its own copy.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(Box::new(SigningKey::from_bytes(seed)))
+        on_wiped_stack(|| Self(Box::new(SigningKey::from_bytes(seed))))
     }
 
     /// Reads a private key in PKCS#8 PEM, with or without the public key
@@ -51,6 +50,10 @@ impl Identity {
     /// what to do.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, KeyError> {
         check_label(pem)?;
+        on_wiped_stack(|| Self::from_private_key_pem(pem))
+    }
+
+    fn from_private_key_pem(pem: &str) -> Result<Self, KeyError> {
         let (_, document) = SecretDocument::from_pem(pem).map_err(|_| KeyError::Malformed)?;
         let info =
             PrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|_| KeyError::Malformed)?;
@@ -79,12 +82,14 @@ impl Identity {
     #[must_use]
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
         // Without the public key: OpenSSL before 3.1 refuses the newer form.
-        KeypairBytes {
-            secret_key: *self.0.as_bytes(),
-            public_key: None,
-        }
-        .to_pkcs8_pem(LineEnding::LF)
-        .expect("a key of 32 bytes always has this form")
+        on_wiped_stack(|| {
+            let pair = KeypairBytes {
+                secret_key: *self.0.as_bytes(),
+                public_key: None,
+            };
+            pair.to_pkcs8_pem(LineEnding::LF)
+                .expect("a key of 32 bytes always has this form")
+        })
     }
 
     /// The public half.

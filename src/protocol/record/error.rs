@@ -35,6 +35,9 @@ pub enum SealError {
     /// The cipher refused or all nonces are used; the sealer is dead.
     #[error("message could not be sealed; open a new connection")]
     Failed,
+    /// Something else was sealed after a place was reserved. No nonce was used; the sealer goes on.
+    #[error("draft has grown since the place was reserved; reserve it again")]
+    Moved,
     /// The buffer for the record is too short. No nonce was used; the sealer
     /// goes on.
     #[error("record needs {needed} bytes but the buffer has {room}")]

@@ -14,10 +14,13 @@
 //! records looks like a normal end, so messages must mark their own.
 
 mod error;
+pub mod layout;
 mod nonce;
 mod opener;
 mod sealer;
 
+#[cfg(test)]
+pub(crate) mod one_tag;
 #[cfg(test)]
 mod tests;
 
@@ -44,4 +47,16 @@ pub enum CupsVersion {
     /// Lengths encrypted; 36 bytes more than the message.
     #[default]
     V1,
+}
+
+/// Both ends of one direction, for tests of other rooms.
+#[cfg(test)]
+pub(crate) fn pair(version: CupsVersion, max_message_size: u32) -> (Sealer, Opener) {
+    use super::cipher::{Aead, DefaultAead};
+
+    let cipher = || DefaultAead::new(&[7; 32]);
+    (
+        Sealer::new(cipher(), version, max_message_size),
+        Opener::new(cipher(), version, max_message_size),
+    )
 }

@@ -10,6 +10,7 @@
 use super::nonce::Counter;
 use super::{CupsVersion, MAX_MESSAGE_SIZE, OpenError, V1_HEADER_LEN};
 use crate::protocol::cipher::{Aead, DefaultAead, TAG_LEN};
+use crate::protocol::secret::wipe_stack;
 use crate::protocol::varint;
 use core::fmt;
 use core::ops::Range;
@@ -99,6 +100,8 @@ impl<A: Aead> Opener<A> {
         if self.closed {
             return Err(OpenError::Closed);
         }
+        // Set first, so that a panic in between closes as well.
+        self.closed = true;
         let result = match self.version {
             CupsVersion::V0 => self.open_v0(stream),
             CupsVersion::V1 => self.open_v1(stream),
@@ -220,6 +223,13 @@ impl<A: Aead> Opener<A> {
             length,
             limit: self.max_message_size,
         }
+    }
+}
+
+/// Wipes what opening left of the key on the stack.
+impl<A: Aead> Drop for Opener<A> {
+    fn drop(&mut self) {
+        wipe_stack();
     }
 }
 

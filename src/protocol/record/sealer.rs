@@ -10,6 +10,7 @@
 use super::nonce::Counter;
 use super::{CupsVersion, SealError, V1_HEADER_LEN};
 use crate::protocol::cipher::{Aead, AeadError, DefaultAead, TAG_LEN};
+use crate::protocol::secret::wipe_stack;
 use crate::protocol::varint;
 use core::fmt;
 
@@ -174,6 +175,13 @@ impl<A: Aead> Sealer<A> {
             }
         }
         Some(())
+    }
+}
+
+/// Wipes what sealing left of the key on the stack.
+impl<A: Aead> Drop for Sealer<A> {
+    fn drop(&mut self) {
+        wipe_stack();
     }
 }
 

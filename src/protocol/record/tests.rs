@@ -2,7 +2,7 @@
 //! an outsider can do to a stream.
 
 use super::*;
-use crate::protocol::cipher::{Aead, DefaultAead, RustCrypto};
+use crate::protocol::cipher::{Aead, AeadError, DefaultAead, RustCrypto};
 use crate::protocol::testing::{array, fill, hex, list, number, text, vectors};
 use alloc::format;
 use alloc::string::String;
@@ -531,5 +531,50 @@ proptest! {
         let mut opener = opener(VERSIONS[usize::from(v1)], 1_000);
         let opened = matches!(opener.open(&mut stream), Ok(Progress::Message { .. }));
         prop_assert!(!opened);
+    }
+}
+
+/// A cipher that panics at every use.
+struct Panicking;
+
+impl Aead for Panicking {
+    fn name() -> &'static str {
+        "panicking"
+    }
+
+    fn new(_: &[u8; 32]) -> Self {
+        Self
+    }
+
+    fn seal(&mut self, _: &[u8; 12], _: &[u8], _: &mut [u8]) -> Result<(), AeadError> {
+        panic!("seal");
+    }
+
+    fn seal_in_place(&mut self, _: &[u8; 12], _: &mut [u8]) -> Result<(), AeadError> {
+        panic!("seal_in_place");
+    }
+
+    fn open_in_place(&mut self, _: &[u8; 12], _: &mut [u8]) -> Result<(), AeadError> {
+        panic!("open_in_place");
+    }
+}
+
+// Whoever catches the panic has a direction that is over, not one with a nonce to repeat.
+#[test]
+fn a_panic_within_the_cipher_closes_both_directions() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    for version in VERSIONS {
+        let mut sealer = Sealer::new(Panicking, version, 100);
+        let mut record = [0; 100];
+        let panicked = catch_unwind(AssertUnwindSafe(|| sealer.seal(b"m", &mut record)));
+        assert!(panicked.is_err());
+        assert_eq!(sealer.seal(b"m", &mut record), Err(SealError::Closed));
+
+        let mut stream = stream_of(version, &[b"m"]);
+        let mut opener = Opener::new(Panicking, version, 100);
+        let panicked = catch_unwind(AssertUnwindSafe(|| opener.open(&mut stream)));
+        assert!(panicked.is_err());
+        assert_eq!(opener.open(&mut stream), Err(OpenError::Closed));
+        assert_eq!(opener.finish(0), Err(OpenError::Closed));
     }
 }

@@ -1,32 +1,17 @@
 //! What stands in the way, and the command that removes it.
 
-use ringseal::{Builder, StartError};
+use ringseal::{RuntimeBuilder, StartError};
 
 use super::choice::Choice;
 use super::findings::Findings;
+use super::hints;
 use super::locked_memory::LockedMemory;
+use super::problem::Problem;
 use crate::failure;
 
 /// Bytes of locked memory to ask for: some threads' worth, and a number, because "unlimited" is
 /// refused where the container engine's own limit is lower.
 const LOCKED_MEMORY: u64 = 16 << 20;
-
-/// Something that is not as it should be.
-#[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) what: String,
-    /// Commands, flags and settings, each of which helps where it applies.
-    pub(super) fixes: Vec<String>,
-}
-
-impl Problem {
-    pub(super) fn new<const COUNT: usize>(what: impl Into<String>, fixes: [&str; COUNT]) -> Self {
-        Self {
-            what: what.into(),
-            fixes: fixes.map(str::to_owned).to_vec(),
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Advice {
@@ -51,7 +36,7 @@ impl Advice {
         }
         Self {
             problems,
-            hints: super::hints::on(findings),
+            hints: hints::on(findings),
         }
     }
 }
@@ -207,10 +192,10 @@ fn locked_memory(findings: &Findings) -> Option<Problem> {
              /etc/security/limits.d/60-ringseal.conf"
         ),
         format!(
-            "in the program: fewer or smaller slots than {} of {} bytes, by Builder::slots and \
-             Builder::slot_size",
-            Builder::DEFAULT_SLOTS,
-            Builder::DEFAULT_SLOT_SIZE
+            "in the program: fewer or smaller slots than {} of {} bytes, by RuntimeBuilder::slots and \
+             RuntimeBuilder::slot_size",
+            RuntimeBuilder::DEFAULT_SLOTS,
+            RuntimeBuilder::DEFAULT_SLOT_SIZE
         ),
     ]);
     if let Choice::Epoll {
@@ -220,7 +205,7 @@ fn locked_memory(findings: &Findings) -> Option<Problem> {
     {
         problem.fixes.push(
             "in the program, to use io_uring with slots that are not registered: \
-             Builder::registration(Registration::Preferred)"
+             RuntimeBuilder::registration(Registration::Preferred)"
                 .to_owned(),
         );
     }

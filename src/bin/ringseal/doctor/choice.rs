@@ -4,7 +4,15 @@ use std::io;
 
 use ringseal::{Backend, Registration, Runtime, StartError};
 
-use super::Verdict;
+/// What there is in the end, by exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// io_uring with registered slots.
+    FastPath = 0,
+    /// Anything else that works.
+    Fallback = 1,
+    Nothing = 2,
+}
 
 #[derive(Debug)]
 pub(super) enum Choice {

@@ -1,9 +1,9 @@
 //! What works and could be faster.
 
-use ringseal::Builder;
+use ringseal::RuntimeBuilder;
 
-use super::advice::Problem;
 use super::findings::Findings;
+use super::problem::Problem;
 
 pub(super) fn on(findings: &Findings) -> Vec<Problem> {
     let hints = [
@@ -27,7 +27,7 @@ fn huge_pages(findings: &Findings) -> Option<Problem> {
 
 fn socket_buffers(findings: &Findings) -> Option<Problem> {
     // Less than a slot in flight makes every full submission wait for the peer.
-    let slot = Builder::DEFAULT_SLOT_SIZE as u64;
+    let slot = RuntimeBuilder::DEFAULT_SLOT_SIZE as u64;
     let buffers = &findings.tcp_buffers;
     let is_short = |limits: Option<[u64; 3]>| limits.is_some_and(|[_, _, most]| most < slot);
     (is_short(buffers.tcp_rmem) || is_short(buffers.tcp_wmem)).then(|| {
@@ -69,10 +69,15 @@ fn cipher(findings: &Findings) -> Option<Problem> {
             ["build with the feature: cargo build --release --features aws-lc-rs"],
         ));
     }
-    (in_use != "openssl" && findings.processors.has("avx512f")).then(|| {
+    let uses_it = ["avx512", "openssl"].contains(&in_use);
+    (!uses_it && findings.processors.has("avx512f")).then(|| {
         Problem::new(
             format!("{in_use} leaves AVX-512 unused, which OpenSSL uses for long messages"),
-            ["build with the feature: cargo build --release --features openssl"],
+            [
+                "build with the feature: cargo build --release --features openssl",
+                "or, where avx512ifma is there, with our own cipher, which nobody outside has \
+                 audited: cargo build --release --features avx512",
+            ],
         )
     })
 }

@@ -3,11 +3,12 @@
 use ringseal::Support;
 use serde_json::{Map, Value, json};
 
-use super::advice::{Advice, Problem};
+use super::advice::Advice;
 use super::choice::Choice;
 use super::ciphers::MESSAGE_SIZE;
 use super::findings::Findings;
 use super::locked_memory::LockedMemory;
+use super::problem::Problem;
 use crate::failure;
 
 pub(super) fn write(findings: &Findings, advice: &Advice) -> Value {

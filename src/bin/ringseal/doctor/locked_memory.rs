@@ -1,6 +1,6 @@
 //! `RLIMIT_MEMLOCK` against what the default pool and ring take.
 
-use ringseal::{Builder, Inspection};
+use ringseal::{Inspection, RuntimeBuilder};
 use rustix::process::{Resource, getrlimit};
 
 use super::kernel_files::{field, text};
@@ -20,7 +20,8 @@ pub(super) struct LockedMemory {
 
 impl LockedMemory {
     /// Bytes that the default slots lock.
-    pub(super) const ARENA: u64 = (Builder::DEFAULT_SLOTS * Builder::DEFAULT_SLOT_SIZE) as u64;
+    pub(super) const ARENA: u64 =
+        (RuntimeBuilder::DEFAULT_SLOTS * RuntimeBuilder::DEFAULT_SLOT_SIZE) as u64;
     /// Bytes that the default ring locks.
     pub(super) const RING: u64 = Inspection::DEFAULT_RING_SIZE as u64;
     /// Bytes that a default runtime locks.

@@ -11,6 +11,7 @@ mod huge_pages;
 mod json_report;
 mod kernel_files;
 mod locked_memory;
+mod problem;
 mod processors;
 mod restrictions;
 mod text_report;
@@ -21,17 +22,8 @@ use crate::args::DoctorArgs;
 use crate::failure::{self, Failure};
 use crate::stdio;
 use advice::Advice;
+use choice::Verdict;
 use findings::Findings;
-
-/// What there is in the end, by exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// io_uring with registered slots.
-    FastPath = 0,
-    /// Anything else that works.
-    Fallback = 1,
-    Nothing = 2,
-}
 
 pub(crate) fn run(args: &DoctorArgs) -> ExitCode {
     let findings = Findings::take(args.seconds);

@@ -4,11 +4,12 @@ use core::fmt::{Display, Write};
 
 use ringseal::Support;
 
-use super::advice::{Advice, Problem};
+use super::advice::Advice;
 use super::choice::Choice;
 use super::ciphers::MESSAGE_SIZE;
 use super::findings::Findings;
 use super::locked_memory::LockedMemory;
+use super::problem::Problem;
 use crate::failure;
 
 /// What to write for what the kernel does not tell.

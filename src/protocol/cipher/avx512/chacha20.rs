@@ -3,13 +3,20 @@
 //! A register holds the same word of the state for all sixteen blocks, a lane each, so that the
 //! rounds need no shuffles; at the end the words are sorted into blocks.
 
-use super::NONCES_AHEAD;
-use chacha20poly1305::aead::inout::InOutBuf;
-use core::arch::x86_64::{
-    __m512i, _mm512_add_epi32, _mm512_rol_epi32, _mm512_set1_epi32, _mm512_shuffle_i32x4,
+#![cfg_attr(
+    test,
+    allow(
+        clippy::redundant_closure,
+        reason = "what is compiled for instructions can be called but not passed"
+    )
+)]
+
+use super::instructions::{
+    _mm512_add_epi32, _mm512_rol_epi32, _mm512_set1_epi32, _mm512_shuffle_i32x4,
     _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
-    _mm512_xor_si512,
+    _mm512_xor_si512, Register,
 };
+use chacha20poly1305::aead::inout::InOutBuf;
 use zeroize::Zeroize;
 
 /// Bytes in a block.
@@ -18,9 +25,16 @@ pub(super) const BLOCK_LEN: usize = 64;
 /// Blocks that one pass makes.
 pub(super) const LANES: usize = 16;
 
-/// The same, as the block counter counts.
+/// How many nonces one pass over the lanes serves: each takes the block with its one-time key and
+/// the first block of its keystream.
+pub(super) const NONCES_AHEAD: usize = LANES / 2;
+
+/// [`LANES`], as the block counter counts.
 pub(super) const COUNTERS: u32 = 16;
 const _: () = assert!(COUNTERS as usize == LANES);
+
+/// Twenty rounds, ten times on columns and on diagonals.
+pub(super) const DOUBLE_ROUNDS: usize = 10;
 
 /// "expand 32-byte k", as words.
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
@@ -42,12 +56,17 @@ impl FirstBlocks {
 }
 
 impl Key {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
-        Self(words(key))
+    pub(super) const EMPTY: Self = Self([0; 8]);
+
+    /// Takes a key.
+    pub(super) fn set(&mut self, key: &[u8; 32]) {
+        for (word, bytes) in self.0.iter_mut().zip(key.as_chunks::<4>().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
     }
 
     /// The blocks with counters 0 and 1 of `nonce` and of those that follow it, as numbers.
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     pub(super) fn first_blocks(&self, nonce: u128, blocks: &mut FirstBlocks) {
         let mut tail: [Words; 4] = [[0; LANES]; 4];
         for index in 0..NONCES_AHEAD {
@@ -67,16 +86,16 @@ impl Key {
         }
     }
 
-    /// The sixteen blocks of `nonce` from `counter` on. Calls `meanwhile` ten times: what it does
-    /// finds its place beside the rounds, which leave the multipliers idle.
+    /// The sixteen blocks of `nonce` from `counter` on. Calls `meanwhile` once each double
+    /// round: what it does finds its place beside the rounds, which leave the multipliers idle.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     pub(super) fn keystream(
         &self,
         nonce: &[u8; 12],
         counter: u32,
         meanwhile: impl FnMut(),
-    ) -> [__m512i; LANES] {
+    ) -> [Register; LANES] {
         const LANE_NUMBERS: Words = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
         let counters = _mm512_add_epi32(from_words(LANE_NUMBERS), broadcast(counter));
         let [nonce_0, nonce_1, nonce_2] = words(nonce).map(|word| broadcast(word));
@@ -85,14 +104,14 @@ impl Key {
 
     /// The keystream for sixteen states that differ in their last four words.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
-    fn sixteen_blocks(&self, tail: Row, mut meanwhile: impl FnMut()) -> [__m512i; LANES] {
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
+    fn sixteen_blocks(&self, tail: Row, mut meanwhile: impl FnMut()) -> [Register; LANES] {
         let [c0, c1, c2, c3] = CONSTANTS.map(|word| broadcast(word));
         let [k0, k1, k2, k3, k4, k5, k6, k7] = self.0.map(|word| broadcast(word));
         let [t0, t1, t2, t3] = tail;
         let (mut a, mut b) = ([c0, c1, c2, c3], [k0, k1, k2, k3]);
         let (mut c, mut d) = ([k4, k5, k6, k7], [t0, t1, t2, t3]);
-        for _ in 0..10 {
+        for _ in 0..DOUBLE_ROUNDS {
             meanwhile();
             [a, b, c, d] = quarter_rounds(a, b, c, d);
             // Diagonals become columns, and columns again.
@@ -111,19 +130,19 @@ impl Key {
 }
 
 /// A row of the state, four words.
-type Row = [__m512i; 4];
+type Row = [Register; 4];
 
 /// Passes at most a block of bytes through a block of keystream.
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
 pub(super) fn apply_block(keystream: &[u8; BLOCK_LEN], buffer: InOutBuf<'_, '_, u8>) {
     apply_register(bytemuck::must_cast(*keystream), buffer);
 }
 
 /// Passes at most sixteen blocks of bytes through as many of keystream.
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
-pub(super) fn apply_blocks(keystream: [__m512i; LANES], mut buffer: InOutBuf<'_, '_, u8>) {
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
+pub(super) fn apply_blocks(keystream: [Register; LANES], mut buffer: InOutBuf<'_, '_, u8>) {
     for register in keystream {
         let len = buffer.len().min(BLOCK_LEN);
         let (block, rest) = buffer.split_at(len);
@@ -133,8 +152,8 @@ pub(super) fn apply_blocks(keystream: [__m512i; LANES], mut buffer: InOutBuf<'_,
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
-fn apply_register(keystream: __m512i, mut buffer: InOutBuf<'_, '_, u8>) {
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
+fn apply_register(keystream: Register, mut buffer: InOutBuf<'_, '_, u8>) {
     if let Some(input) = buffer.get_in().first_chunk::<BLOCK_LEN>() {
         let output = _mm512_xor_si512(bytemuck::must_cast(*input), keystream);
         buffer.get_out().copy_from_slice(&to_bytes(output));
@@ -147,7 +166,7 @@ fn apply_register(keystream: __m512i, mut buffer: InOutBuf<'_, '_, u8>) {
 /// Four quarter rounds, each on a column. They go step by step together, since each step waits
 /// for the one before it.
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
 fn quarter_rounds(mut a: Row, mut b: Row, mut c: Row, mut d: Row) -> [Row; 4] {
     a = sums(a, b);
     d = xor_and_rotate::<16>(d, a);
@@ -161,7 +180,7 @@ fn quarter_rounds(mut a: Row, mut b: Row, mut c: Row, mut d: Row) -> [Row; 4] {
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
 fn sums([a0, a1, a2, a3]: Row, [b0, b1, b2, b3]: Row) -> Row {
     [
         _mm512_add_epi32(a0, b0),
@@ -172,7 +191,7 @@ fn sums([a0, a1, a2, a3]: Row, [b0, b1, b2, b3]: Row) -> Row {
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
 fn xor_and_rotate<const BITS: i32>([a0, a1, a2, a3]: Row, [b0, b1, b2, b3]: Row) -> Row {
     [
         _mm512_rol_epi32::<BITS>(_mm512_xor_si512(a0, b0)),
@@ -195,8 +214,8 @@ fn turn<const FIRST: usize>(row: Row) -> Row {
 
 /// From a register a word to a register a block.
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
-fn transpose(rows: [Row; 4]) -> [__m512i; LANES] {
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
+fn transpose(rows: [Row; 4]) -> [Register; LANES] {
     // quads[g][b]: the words 4g to 4g + 3 of the blocks b, b + 4, b + 8 and b + 12.
     let mut quads = rows;
     for (quad, four) in quads.iter_mut().zip(rows) {
@@ -229,18 +248,18 @@ fn transpose(rows: [Row; 4]) -> [__m512i; LANES] {
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
-fn broadcast(word: u32) -> __m512i {
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
+fn broadcast(word: u32) -> Register {
     _mm512_set1_epi32(word.cast_signed())
 }
 
 #[inline]
-fn from_words(words: Words) -> __m512i {
+fn from_words(words: Words) -> Register {
     bytemuck::must_cast(words)
 }
 
 #[inline]
-fn to_bytes(register: __m512i) -> [u8; BLOCK_LEN] {
+fn to_bytes(register: Register) -> [u8; BLOCK_LEN] {
     bytemuck::must_cast(register)
 }
 

@@ -15,10 +15,10 @@
     reason = "limbs are the low bits of their products"
 )]
 
-use core::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
+use super::instructions::{
+    _mm512_add_epi64, _mm512_and_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
     _mm512_or_si512, _mm512_reduce_add_epi64, _mm512_set1_epi64, _mm512_setzero_si512,
-    _mm512_slli_epi64, _mm512_srli_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    _mm512_slli_epi64, _mm512_srli_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, Register,
 };
 
 const BLOCK_LEN: usize = 16;
@@ -59,7 +59,7 @@ impl Poly1305 {
     /// Takes bytes, one block after the other. What is no whole block at their end counts as one
     /// that ends with zeros.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     pub(super) fn absorb(&mut self, bytes: &[u8]) {
         let (blocks, rest) = bytes.as_chunks::<BLOCK_LEN>();
         for block in blocks {
@@ -74,14 +74,14 @@ impl Poly1305 {
 
     /// The tag, after the length of the associated data, none, and that of the ciphertext.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     pub(super) fn finish(mut self, length: u64) -> [u8; BLOCK_LEN] {
         self.absorb_block(u128::from(length) << 64);
         self.sum.to_bits().wrapping_add(self.s).to_le_bytes()
     }
 
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     fn absorb_block(&mut self, block: u128) {
         let block = Number::from_bits(block, ABOVE_BLOCK);
         self.sum = self.sum.add(block).multiply(self.r);
@@ -89,7 +89,7 @@ impl Poly1305 {
 
     /// Lanes that go on from here.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     pub(super) fn begin_lanes(&self) -> Lanes {
         // The sum so far goes the way of the first block.
         let first = |limb| in_lanes([limb, 0, 0, 0, 0, 0, 0, 0]);
@@ -103,7 +103,7 @@ impl Poly1305 {
 
     /// Goes on from what the lanes came to; they have taken a step at least.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     pub(super) fn end_lanes(&mut self, lanes: &Lanes) {
         self.sum = lanes.sums.multiply(&lanes.powers.each).sum();
     }
@@ -119,7 +119,7 @@ pub(super) struct Lanes {
 impl Lanes {
     /// Takes eight blocks.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     pub(super) fn absorb(&mut self, step: &Step) {
         if self.has_begun {
             self.sums = self.sums.multiply(&self.powers.eighth);
@@ -151,7 +151,8 @@ impl Number {
         Self([a0 + b0, a1 + b1, a2 + b2])
     }
 
-    /// Takes limbs below 2^50; gives limbs below 2^44, 2^44 + 2^15 and 2^42.
+    /// Takes limbs below 2^50 here and such as this gives there; gives limbs below 2^44,
+    /// 2^44 + 2^12 and 2^42.
     #[inline]
     fn multiply(self, other: Self) -> Self {
         let [a0, a1, a2] = self.0.map(u128::from);
@@ -172,15 +173,13 @@ impl Number {
     #[inline]
     fn to_bits(self) -> u128 {
         let [mut limb_0, mut limb_1, mut limb_2] = self.0;
-        // The second time brings all limbs into their bounds, or to 2^130 and a little more.
-        for _ in 0..2 {
-            limb_0 += (limb_2 >> 42) * 5;
-            limb_2 &= MASK_42;
-            limb_1 += limb_0 >> 44;
-            limb_0 &= MASK_44;
-            limb_2 += limb_1 >> 44;
-            limb_1 &= MASK_44;
-        }
+        // Brings the limbs into their bounds, the last one to 2^42 and a little more.
+        limb_0 += (limb_2 >> 42) * 5;
+        limb_2 &= MASK_42;
+        limb_1 += limb_0 >> 44;
+        limb_0 &= MASK_44;
+        limb_2 += limb_1 >> 44;
+        limb_1 &= MASK_44;
         // What has to be subtracted is 2^130 - 5, once if adding 5 reaches 2^130.
         let carry = (limb_1 + ((limb_0 + 5) >> 44)) >> 44;
         let reaches = (limb_2 + carry) >> 42;
@@ -198,7 +197,7 @@ struct Powers {
 }
 
 impl Powers {
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     fn new(r: Number) -> Self {
         let r2 = r.multiply(r);
         let [r3, r4] = [r2.multiply(r), r2.multiply(r2)];
@@ -212,14 +211,14 @@ impl Powers {
 
 /// A number a lane, to multiply by.
 struct Factor {
-    limbs: [__m512i; 3],
+    limbs: [Register; 3],
     /// The limbs from 2^44 and from 2^88 on, times 20.
-    folded: [__m512i; 2],
+    folded: [Register; 2],
 }
 
 impl Factor {
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     fn new(numbers: [Number; 8]) -> Self {
         let limb =
             |index: usize, times: u64| in_lanes(numbers.map(|Number(limbs)| limbs[index] * times));
@@ -232,13 +231,13 @@ impl Factor {
 
 /// A number a lane. The blocks of a step lie in the order 0, 4, 1, 5, 2, 6, 3, 7.
 #[derive(Clone, Copy)]
-struct Numbers([__m512i; 3]);
+struct Numbers([Register; 3]);
 
 impl Numbers {
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     fn from_step(step: &[u8; STEP_LEN]) -> Self {
-        let [first, last]: [__m512i; 2] = bytemuck::must_cast(*step);
+        let [first, last]: [Register; 2] = bytemuck::must_cast(*step);
         let low = _mm512_unpacklo_epi64(first, last);
         let high = _mm512_unpackhi_epi64(first, last);
         let mask = everywhere(MASK_44);
@@ -251,7 +250,7 @@ impl Numbers {
     }
 
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     fn add(self, other: Self) -> Self {
         let ([a0, a1, a2], [b0, b1, b2]) = (self.0, other.0);
         Self([
@@ -261,12 +260,14 @@ impl Numbers {
         ])
     }
 
-    /// Takes limbs below 2^49 and gives limbs below 2^45.
+    /// Takes limbs below 2^47 and gives limbs below 2^45. What it gives and a block together stay
+    /// below 2^46.
     ///
     /// A product of limbs has two parts: its lowest 52 bits, and the others, which weigh 2^52 or,
-    /// in units of the next limb, 2^8. Sums of three stay below 2^54 and 2^44.
+    /// in units of the next limb, 2^8. Sums of three stay below 2^54 and, since the limbs of
+    /// `factor` come from [`Number::multiply`], below 2^44.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     fn multiply(self, factor: &Factor) -> Self {
         let [a0, a1, a2] = self.0;
         let [b0, b1, b2] = factor.limbs;
@@ -295,7 +296,7 @@ impl Numbers {
 
     /// All lanes together; limbs below 2^48.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
+    #[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
     fn sum(self) -> Number {
         let [a0, a1, a2] = self.0;
         Number([
@@ -308,8 +309,8 @@ impl Numbers {
 
 /// The lower and the upper parts of three products, each added up.
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
-fn products(pairs: [(__m512i, __m512i); 3]) -> [__m512i; 2] {
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
+fn products(pairs: [(Register, Register); 3]) -> [Register; 2] {
     let mut low = _mm512_setzero_si512();
     let mut high = _mm512_setzero_si512();
     for (a, b) in pairs {
@@ -320,37 +321,24 @@ fn products(pairs: [(__m512i, __m512i); 3]) -> [__m512i; 2] {
 }
 
 #[inline]
-fn in_lanes(numbers: [u64; 8]) -> __m512i {
+fn in_lanes(numbers: [u64; 8]) -> Register {
     bytemuck::must_cast(numbers)
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
-fn everywhere(number: u64) -> __m512i {
+#[cfg_attr(not(test), target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2"))]
+fn everywhere(number: u64) -> Register {
     _mm512_set1_epi64(number.cast_signed())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{extreme_messages, extreme_one_time_keys, reference_tag};
     use super::*;
-    use crate::protocol::cipher::avx512::is_supported;
     use alloc::vec;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
-    use universal_hash::KeyInit;
-
-    /// By the `poly1305` crate.
-    fn reference(key: &[u8; 32], message: &[u8]) -> [u8; 16] {
-        let mut padded = message.to_vec();
-        padded.resize(message.len().next_multiple_of(BLOCK_LEN) + 8, 0);
-        padded.extend((message.len() as u64).to_le_bytes());
-        poly1305::Poly1305::new(key.into())
-            .compute_unpadded(&padded)
-            .into()
-    }
 
     /// One block after the other; the first `in_lanes` steps after `before` bytes in lanes.
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vl,bmi2")]
     fn tag(key: &[u8; 32], message: &[u8], before: usize, in_lanes: usize) -> [u8; 16] {
         let mut block = [0xee; 64];
         block[..32].copy_from_slice(key);
@@ -370,69 +358,23 @@ mod tests {
         authenticator.finish(message.len() as u64)
     }
 
-    #[allow(
-        unsafe_code,
-        reason = "code for instructions that not every processor has"
-    )]
     fn agrees(key: &[u8; 32], message: &[u8]) {
-        if !is_supported() {
-            return;
-        }
-        let expected = reference(key, message);
+        let expected = reference_tag(key, message);
         for before in [0, 16, 64] {
             for in_lanes in [0, 1, 2, usize::MAX] {
                 let before = before.min(message.len());
-                // SAFETY: the processor has the instructions, as was just asked.
-                let tag = unsafe { tag(key, message, before, in_lanes) };
+                let tag = tag(key, message, before, in_lanes);
                 assert_eq!(tag, expected, "{before} bytes, {in_lanes} steps");
             }
         }
     }
 
-    /// Blocks that bring sums to where limbs and the modulus end.
-    fn extreme_blocks() -> [u128; 8] {
-        let five_below = u128::MAX - 4;
-        [
-            0,
-            1,
-            u128::MAX,
-            five_below,
-            five_below + 1,
-            u128::MAX << 64,
-            u128::MAX >> 64,
-            1 << 127,
-        ]
-    }
-
-    fn extreme_keys() -> impl Iterator<Item = [u8; 32]> {
-        let clamped = 0x0fff_fffc_0fff_fffc_0fff_fffc_0fff_ffff_u128;
-        let r = [
-            0,
-            1,
-            2,
-            5,
-            clamped,
-            clamped >> 64,
-            clamped << 64,
-            1 << 123,
-            u128::MAX,
-        ];
-        r.into_iter().flat_map(|r| {
-            [0, 1, u128::MAX].map(|s: u128| bytemuck::must_cast([r.to_le_bytes(), s.to_le_bytes()]))
-        })
-    }
-
     #[test]
     fn extreme_keys_and_blocks_give_the_same_tags() {
-        for key in extreme_keys() {
-            for first in extreme_blocks() {
-                for second in extreme_blocks() {
-                    let blocks = [first, second].map(u128::to_le_bytes);
-                    for len in [0, 1, 2, 8, 9, 17, 40] {
-                        let message: Vec<u8> =
-                            blocks.iter().cycle().take(len).flatten().copied().collect();
-                        agrees(&key, &message);
-                    }
+        for key in extreme_one_time_keys() {
+            for blocks in [0, 1, 2, 8, 9, 17, 40] {
+                for message in extreme_messages(blocks) {
+                    agrees(&key, &message);
                 }
             }
         }
@@ -442,6 +384,52 @@ mod tests {
     fn all_lengths_give_the_same_tags() {
         for len in 0..700 {
             agrees(&[0xff; 32], &vec![0xff; len]);
+        }
+    }
+
+    /// The largest limbs that a product may have.
+    const LARGEST_PRODUCT: Number = Number([MASK_44, MASK_44 + (1 << 12), MASK_42]);
+
+    fn within(limbs: [u64; 3], bounds: [u64; 3]) -> bool {
+        limbs.iter().zip(bounds).all(|(limb, bound)| *limb < bound)
+    }
+
+    // Both ways of multiplying keep what their comments say, at the largest limbs they may be given,
+    // and agree there.
+    #[test]
+    fn products_keep_their_bounds() {
+        const LARGEST: u64 = (1 << 47) - 1;
+        let factor = LARGEST_PRODUCT;
+        for limbs in 0..8 {
+            let limb = |bit: u64| if limbs >> bit & 1 == 1 { LARGEST } else { 0 };
+            let number = Number([limb(0), limb(1), limb(2)]);
+            let product = number.multiply(factor);
+            assert!(within(product.0, [1 << 44, (1 << 44) + (1 << 12), 1 << 42]));
+            let lanes = Numbers(number.0.map(|limb| in_lanes([limb; 8])));
+            let products = lanes.multiply(&Factor::new([factor; 8]));
+            for lane in 0..8 {
+                let limbs = products.0.map(|limbs| {
+                    let limbs: [u64; 8] = bytemuck::must_cast(limbs);
+                    limbs[lane]
+                });
+                assert!(within(limbs, [1 << 45; 3]));
+                assert_eq!(Number(limbs).to_bits(), product.to_bits());
+            }
+        }
+        let larger = Number([(1 << 50) - 1; 3]).multiply(factor);
+        assert!(within(larger.0, [1 << 44, (1 << 44) + (1 << 12), 1 << 42]));
+    }
+
+    // Upper parts of products, three together, at the bound of what is multiplied.
+    #[test]
+    fn sums_of_three_stay_below_their_bounds() {
+        let Number([b0, b1, b2]) = LARGEST_PRODUCT;
+        let a = in_lanes([(1 << 47) - 1; 8]);
+        for factors in [[b0, b2 * 20, b1 * 20], [b1, b0, b2 * 20], [b2, b1, b0]] {
+            let pairs = factors.map(|factor| (a, in_lanes([factor; 8])));
+            let [low, high] = products(pairs);
+            let [low, high]: [[u64; 8]; 2] = [low, high].map(bytemuck::must_cast);
+            assert!(low[0] < 1 << 54 && high[0] < 1 << 44);
         }
     }
 
@@ -462,6 +450,14 @@ mod tests {
         );
         let twice = Number(modulus.map(|limb| limb * 2));
         assert_eq!(twice.to_bits(), 0);
+        // The largest limbs that are not carried: 2^55 - 1 times 1 + 2^44 + 2^88, which is
+        // 2^143 + 2^99 + 2^55 less the same without 2^55, and 2^143 is 5 * 2^13.
+        let largest = Number([(1 << 55) - 1; 3]);
+        let subtracted = (1_u128 << 88) + (1 << 44) + 1;
+        assert_eq!(
+            largest.to_bits(),
+            (5 << 13) + (1 << 99) + (1 << 55) - subtracted
+        );
     }
 
     proptest! {

@@ -1,0 +1,22 @@
+//! Starting a runtime, and saying so when it is not on io_uring.
+
+use std::sync::Once;
+
+use ringseal::{Runtime, RuntimeBuilder};
+
+use crate::failure::{self, Failure};
+
+/// Starts a runtime on this thread. The first of the process that falls back to epoll says why.
+pub fn start(builder: RuntimeBuilder) -> Result<Runtime, Failure> {
+    static SAID: Once = Once::new();
+    let runtime = builder.build()?;
+    if let Some(reason) = runtime.fallback_reason() {
+        SAID.call_once(|| {
+            failure::warn(&format!(
+                "warning: falling back to epoll, because {}; `ringseal doctor` tells more",
+                failure::chain(reason)
+            ));
+        });
+    }
+    Ok(runtime)
+}

@@ -1,0 +1,85 @@
+//! `dial --flood`: messages as fast as the peer takes them.
+
+use core::cell::Cell;
+use std::time::Instant;
+
+use ringseal::{Receiver, RecvError, Sender, spawn};
+
+use super::advice::{GONE, explain_recv, explain_send};
+use super::patience::wait;
+use crate::args::DialArgs;
+use crate::failure::Failure;
+use crate::report::Figures;
+use crate::standstill::still_for;
+
+/// The clock is looked at once in so many messages or bytes, whichever comes first.
+const CLOCK_MESSAGES: u64 = 64;
+const CLOCK_BYTES: u64 = 1024 * 1024;
+
+/// Sends for as long as it was asked to, and waits until the peer has ended too: then it has read
+/// everything.
+pub(super) async fn flood(
+    args: &DialArgs,
+    mut sender: Sender,
+    mut receiver: Receiver,
+) -> Result<Figures, Failure> {
+    let limit = wait(args);
+    let sent = Cell::new(0);
+    // What the peer sends has to go somewhere, or both ends come to a halt.
+    let mut drained = spawn(async move {
+        while receiver.recv().await?.is_some() {}
+        Ok::<_, RecvError>(())
+    });
+    let gave_up = |what: &str| {
+        Failure::new(format!(
+            "{} messages were sent, and then the peer {what} for {:?} (--wait sets the limit); \
+             whether it has read them is unknown",
+            sent.get(),
+            limit.unwrap_or_default()
+        ))
+    };
+    let start = Instant::now();
+    tokio::select! {
+        biased;
+        result = send_for(args, &mut sender, &sent) => result?,
+        end = &mut drained => {
+            end.map_err(explain_recv)?;
+            return Err(Failure::new(format!(
+                "the peer ended the connection after {} messages were sent; whether it has read \
+                 them is unknown; {GONE}",
+                sent.get()
+            )));
+        }
+        () = still_for(limit) => return Err(gave_up("read nothing")),
+    }
+    let elapsed = start.elapsed();
+    tokio::select! {
+        biased;
+        result = sender.close() => result.map_err(explain_send)?,
+        () = still_for(limit) => return Err(gave_up("read nothing")),
+    }
+    tokio::select! {
+        biased;
+        end = drained => end.map_err(explain_recv)?,
+        () = still_for(limit) => return Err(gave_up("did not end the connection")),
+    }
+    Ok(Figures {
+        messages: sent.get(),
+        bytes: sent.get() * u64::from(args.size),
+        elapsed,
+    })
+}
+
+/// Is done when the kernel has taken all.
+async fn send_for(args: &DialArgs, sender: &mut Sender, sent: &Cell<u64>) -> Result<(), Failure> {
+    let message = vec![0x5a; args.size as usize];
+    let chunk = (CLOCK_BYTES / u64::from(args.size).max(1)).clamp(1, CLOCK_MESSAGES);
+    let start = Instant::now();
+    while start.elapsed() < args.seconds {
+        for _ in 0..chunk {
+            sender.send(&message).await.map_err(explain_send)?;
+        }
+        sent.set(sent.get() + chunk);
+    }
+    sender.flush().await.map_err(explain_send)
+}

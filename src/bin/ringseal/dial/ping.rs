@@ -1,0 +1,66 @@
+//! `dial --ping`: one byte and its echo, again and again.
+
+use core::cell::RefCell;
+use std::time::Instant;
+
+use ringseal::{Receiver, Sender, timeout};
+
+use super::advice::{explain_recv, explain_send};
+use super::patience::{ECHO_WAIT, wait};
+use crate::args::DialArgs;
+use crate::failure::Failure;
+use crate::report::RoundTrips;
+use crate::standstill::still_for;
+
+/// Measures for as long as it was asked to.
+pub(super) async fn ping(
+    args: &DialArgs,
+    mut sender: Sender,
+    mut receiver: Receiver,
+) -> Result<RoundTrips, Failure> {
+    let times = RefCell::new(RoundTrips::new());
+    let limit = wait(args);
+    tokio::select! {
+        biased;
+        result = round_trips(args, &mut sender, &mut receiver, &times) => result?,
+        () = still_for(limit) => {
+            return Err(Failure::new(format!(
+                "no echo came within {:?} after {} round trips (--wait sets the limit); start \
+                 the listener with --mode echo and compare --wire on both ends",
+                limit.unwrap_or_default(),
+                times.borrow().count()
+            )));
+        }
+    }
+    // Courtesy: every byte has come back, so the figures are complete.
+    let _ = timeout(ECHO_WAIT, sender.close()).await;
+    let _ = timeout(ECHO_WAIT, receiver.recv()).await;
+    Ok(times.into_inner())
+}
+
+async fn round_trips(
+    args: &DialArgs,
+    sender: &mut Sender,
+    receiver: &mut Receiver,
+    times: &RefCell<RoundTrips>,
+) -> Result<(), Failure> {
+    let end = Instant::now() + args.seconds;
+    loop {
+        let start = Instant::now();
+        if start >= end {
+            return Ok(());
+        }
+        sender.send(&[0x5a]).await.map_err(explain_send)?;
+        let Some(echo) = receiver.recv().await.map_err(explain_recv)? else {
+            return Err(Failure::new(
+                "the peer ended the connection instead of echoing; compare --wire on both ends",
+            ));
+        };
+        times.borrow_mut().add(start.elapsed());
+        if echo[..] != [0x5a] {
+            return Err(Failure::new(
+                "the peer sent something else than the echo; start it with --mode echo",
+            ));
+        }
+    }
+}

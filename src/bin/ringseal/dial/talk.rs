@@ -1,0 +1,159 @@
+//! `dial` without a measurement: lines of standard input go to the peer, and what comes back is
+//! printed.
+//!
+//! It ends well when standard input has ended, everything is sent, and then the peer ends the
+//! connection too. Everything else may have lost something and is an error.
+
+use core::cell::Cell;
+use core::pin::pin;
+use core::time::Duration;
+
+use ringseal::{Receiver, Sender};
+use tokio::sync::watch;
+
+use super::advice::{explain_recv, explain_send};
+use super::patience::wait;
+use crate::args::DialArgs;
+use crate::failure::Failure;
+use crate::output::Lines;
+use crate::standstill::still_for;
+use crate::stdio::{self, Input};
+
+/// What both directions know of each other.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Lines sent.
+    sent: Cell<u64>,
+    /// Whether standard input has ended and everything is sent.
+    is_sent: watch::Sender<bool>,
+    /// Whether the peer has ended, so that nobody waits for more lines.
+    has_peer_ended: watch::Sender<bool>,
+}
+
+pub(super) async fn talk(
+    args: &DialArgs,
+    sender: Sender,
+    receiver: Receiver,
+    lines: Lines,
+) -> Result<(), Failure> {
+    let input = stdio::input(args.end.max_message_size)?;
+    tokio::select! {
+        biased;
+        result = converse(sender, receiver, input, &lines, wait(args)) => result,
+        () = lines.closed() => Err(Failure::OutputClosed),
+    }
+}
+
+async fn converse(
+    sender: Sender,
+    receiver: Receiver,
+    input: Input,
+    lines: &Lines,
+    limit: Option<Duration>,
+) -> Result<(), Failure> {
+    let progress = Progress::default();
+    let mut sending = pin!(send_lines(sender, input, &progress));
+    let mut printing = pin!(print_messages(receiver, lines, limit, &progress));
+    tokio::select! {
+        biased;
+        result = &mut sending => {
+            progress.is_sent.send_replace(true);
+            // What the peer has said is printed, whatever became of our lines.
+            let end = printing.await;
+            result.and(end)
+        }
+        result = &mut printing => {
+            result?;
+            progress.has_peer_ended.send_replace(true);
+            tokio::select! {
+                biased;
+                result = sending => result?,
+                () = still_for(limit) => {}
+            }
+            Err(Failure::new(format!(
+                "the peer ended the connection before standard input ended; {} lines were sent, \
+                 and whether it has read them is unknown; if that was at once, compare --wire on \
+                 both ends",
+                progress.sent.get()
+            )))
+        }
+    }
+}
+
+/// Is done when a flag is set.
+async fn set(flag: &watch::Sender<bool>) {
+    // Fails only without the sender, which is borrowed here.
+    let _ = flag.subscribe().wait_for(|is_set| *is_set).await;
+}
+
+/// Sends lines until there are no more, and then the end.
+async fn send_lines(
+    mut sender: Sender,
+    mut input: Input,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let mut result = Ok(());
+    let mut has_peer_ended = pin!(set(&progress.has_peer_ended));
+    let mut is_closed = false;
+    loop {
+        let item = tokio::select! {
+            biased;
+            () = &mut has_peer_ended, if !is_closed => {
+                // What has been read is sent, and nothing more is read.
+                input.close();
+                is_closed = true;
+                continue;
+            }
+            item = input.recv() => item,
+        };
+        match item {
+            Some(Ok(line)) => {
+                sender.send(&line).await.map_err(explain_send)?;
+                progress.sent.set(progress.sent.get() + 1);
+            }
+            Some(Err(error)) => result = Err(error),
+            None => break,
+        }
+    }
+    // Also after an error: the lines before it were sent.
+    sender.close().await.map_err(explain_send)?;
+    result
+}
+
+/// Prints messages until the peer ends. When everything is sent, and the peer then stands still
+/// for too long, that is an error.
+async fn print_messages(
+    mut receiver: Receiver,
+    lines: &Lines,
+    limit: Option<Duration>,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = receiver.recv() => message.map_err(explain_recv)?,
+            () = overdue(limit, progress) => {
+                return Err(Failure::new(format!(
+                    "{} lines were sent, and then the peer neither sent anything nor ended the \
+                     connection for {:?} (--wait sets the limit); whether it has read them is \
+                     unknown",
+                    progress.sent.get(),
+                    limit.unwrap_or_default()
+                )));
+            }
+        };
+        let Some(message) = message else {
+            return Ok(());
+        };
+        let line = lines.line(&message);
+        // No slot is held while standard output is waited for.
+        drop(message);
+        lines.print(line).await?;
+    }
+}
+
+/// Is done when everything is sent and the peer then stands still for as long as `limit`.
+async fn overdue(limit: Option<Duration>, progress: &Progress) {
+    set(&progress.is_sent).await;
+    still_for(limit).await;
+}

@@ -1,0 +1,77 @@
+//! Where a socket is bound or connects to.
+
+use core::fmt;
+use std::ffi::OsStr;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::net::SocketAddrUnix;
+
+/// The address of a stream socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Internet(SocketAddr),
+    Unix(UnixName),
+}
+
+impl Endpoint {
+    /// Whether it is an address of IPv6.
+    pub(crate) fn is_ipv6(&self) -> bool {
+        matches!(self, Self::Internet(SocketAddr::V6(_)))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internet(address) => address.fmt(formatter),
+            Self::Unix(name) => name.fmt(formatter),
+        }
+    }
+}
+
+/// The name of a Unix-domain socket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum UnixName {
+    /// In the file system, at most 107 bytes.
+    Path(PathBuf),
+    /// In Linux' abstract namespace, at most 107 bytes, without the leading zero byte.
+    Abstract(Vec<u8>),
+}
+
+impl UnixName {
+    /// # Errors
+    ///
+    /// `ENAMETOOLONG`, and `EINVAL` for a path with a zero byte.
+    pub(super) fn to_address(&self) -> io::Result<SocketAddrUnix> {
+        Ok(match self {
+            Self::Path(path) => SocketAddrUnix::new(path)?,
+            #[cfg(target_os = "linux")]
+            Self::Abstract(name) => SocketAddrUnix::new_abstract_name(name)?,
+            #[cfg(not(target_os = "linux"))]
+            Self::Abstract(_) => return Err(io::ErrorKind::Unsupported.into()),
+        })
+    }
+
+    /// Returns the name, if the socket has one.
+    pub(super) fn from_address(address: &SocketAddrUnix) -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        if let Some(name) = address.abstract_name().filter(|name| !name.is_empty()) {
+            return Some(Self::Abstract(name.to_vec()));
+        }
+        let path = address.path()?;
+        let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+        Some(Self::Path(path.to_owned()))
+    }
+}
+
+impl fmt::Display for UnixName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => write!(formatter, "unix:{}", path.display()),
+            Self::Abstract(name) => write!(formatter, "unix:@{}", name.escape_ascii()),
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The tasks of one thread, and the loop that runs them and turns the ring.
+
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Wake;
+use std::time::Instant;
+
+use async_task::{Builder, Runnable};
+use slab::Slab;
+
+use super::contain::Contained;
+use super::queue::Queue;
+use super::remote::Remote;
+use super::timer::{Sleep, Timers};
+
+thread_local! {
+    /// The executor that this thread is inside of.
+    static CURRENT: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
+}
+
+/// Tasks that run before the ring is looked at again.
+const TASKS_PER_TURN: usize = 64;
+/// Looks at the queue between two looks at the clock while polling.
+const LOOKS_PER_CLOCK: u32 = 16;
+
+/// Ready tasks, sleeping tasks, and the queue that wakes them.
+#[derive(Debug)]
+pub(super) struct Executor {
+    queue: Rc<Queue>,
+    ready: RefCell<VecDeque<Runnable>>,
+    /// All tasks that are not done, to be ended with the executor.
+    alive: RefCell<Slab<Waker>>,
+    timers: Rc<Timers>,
+    remote: Arc<Remote>,
+    /// Whether the ring watches the descriptor of `remote`.
+    watching: Cell<bool>,
+    busy_poll: Duration,
+}
+
+impl Executor {
+    pub(super) fn new(queue: Rc<Queue>, remote: Remote, busy_poll: Duration) -> Rc<Self> {
+        Rc::new(Self {
+            queue,
+            ready: RefCell::default(),
+            alive: RefCell::default(),
+            timers: Rc::default(),
+            remote: Arc::new(remote),
+            watching: Cell::new(false),
+            busy_poll,
+        })
+    }
+
+    /// Returns the executor that this thread is inside of.
+    pub(super) fn current() -> Option<Rc<Self>> {
+        CURRENT
+            .try_with(|current| current.borrow().clone())
+            .ok()
+            .flatten()
+    }
+
+    /// Whether this thread is inside no executor, and not ending.
+    pub(super) fn can_enter() -> bool {
+        CURRENT
+            .try_with(|current| current.borrow().is_none())
+            .unwrap_or(false)
+    }
+
+    fn enter(self: &Rc<Self>) -> Entered {
+        Entered {
+            previous: CURRENT.with(|current| current.replace(Some(Rc::clone(self)))),
+        }
+    }
+
+    /// Gives `use_it` the executor of `remote`, if this thread is inside it. A thread that is
+    /// ending is inside none.
+    fn with_current<R>(remote: &Arc<Remote>, use_it: impl FnOnce(&Self) -> R) -> Option<R> {
+        let look = |current: &RefCell<Option<Rc<Self>>>| {
+            let current = current.borrow();
+            let executor = current.as_ref()?;
+            Arc::ptr_eq(&executor.remote, remote).then(|| use_it(executor))
+        };
+        CURRENT.try_with(look).ok().flatten()
+    }
+
+    /// Makes a task ready, whichever thread says so.
+    fn schedule(remote: &Arc<Remote>, task: Runnable) {
+        let mut task = Some(task);
+        Self::with_current(remote, |executor| {
+            executor.ready.borrow_mut().extend(task.take());
+        });
+        if let Some(task) = task {
+            remote.push(task);
+        }
+    }
+
+    /// Starts a task.
+    pub(super) fn spawn<F>(self: &Rc<Self>, future: F) -> async_task::Task<Contained<F::Output>>
+    where
+        F: Future + 'static,
+    {
+        let mut alive = self.alive.borrow_mut();
+        let entry = alive.vacant_entry();
+        let registered = Registered {
+            executor: Rc::clone(self),
+            key: entry.key(),
+        };
+        let remote = Arc::clone(&self.remote);
+        let future = Contained::new(Box::pin(future));
+        let (task, handle) = Builder::new().propagate_panic(true).spawn_local(
+            move |()| async move {
+                let _registered = registered;
+                Contained::new(future.await)
+            },
+            move |task| Self::schedule(&remote, task),
+        );
+        entry.insert(task.waker());
+        drop(alive);
+        task.schedule();
+        handle
+    }
+
+    pub(super) fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::new(Rc::clone(&self.timers), duration)
+    }
+
+    /// Runs `future` and the tasks until it is done.
+    pub(super) fn block_on<F: Future>(self: &Rc<Self>, future: F) -> F::Output {
+        let _entered = self.enter();
+        let root = Arc::new(Root {
+            woken: AtomicBool::new(true),
+            remote: Arc::clone(&self.remote),
+        });
+        let waker = Waker::from(Arc::clone(&root));
+        let mut context = Context::from_waker(&waker);
+        let mut future = pin!(future);
+        loop {
+            if root.woken.swap(false, Ordering::AcqRel)
+                && let Poll::Ready(output) = future.as_mut().poll(&mut context)
+            {
+                return output;
+            }
+            self.run_ready();
+            // A task may have forked, and this be the child, which has no ring.
+            self.queue.status().expect_own_process();
+            let is_ready = || !self.ready.borrow().is_empty() || root.woken.load(Ordering::Acquire);
+            if is_ready() {
+                self.queue.enter_now();
+                self.process_events();
+            } else {
+                self.process_events();
+                if !is_ready() {
+                    self.wait();
+                }
+            }
+        }
+    }
+
+    fn run_ready(&self) {
+        for _ in 0..TASKS_PER_TURN {
+            let task = self.ready.borrow_mut().pop_front();
+            let Some(task) = task else { return };
+            task.run();
+        }
+    }
+
+    /// Processes completions, wake-ups and timers, without entering the kernel.
+    fn process_events(&self) {
+        // Without a ring nothing says that somebody has called.
+        if self.queue.reap() || self.queue.status().check().is_err() {
+            self.remote.clear();
+            self.watching.set(false);
+        }
+        if self.remote.is_pending() {
+            self.remote.take(&mut *self.ready.borrow_mut());
+        }
+        self.timers.fire(Instant::now);
+    }
+
+    /// Submits queued entries, and waits until something has happened.
+    fn wait(&self) {
+        if !self.watching.replace(true) {
+            self.queue.watch(self.remote.descriptor());
+        }
+        if !self.busy_poll.is_zero() {
+            self.queue.enter_now();
+            if self.poll_busily() {
+                self.queue.enter_now();
+                self.process_events();
+                return;
+            }
+        }
+        let timeout = self.timers.next(Instant::now);
+        if self.remote.park() {
+            self.queue.enter_and_wait(timeout, self.remote.descriptor());
+            self.remote.unpark();
+        }
+        self.process_events();
+    }
+
+    /// Looks for something to do for a bounded time; returns whether there is.
+    fn poll_busily(&self) -> bool {
+        let start = Instant::now();
+        let limit = match self.timers.next(|| start) {
+            Some(timeout) => timeout.min(self.busy_poll),
+            None => self.busy_poll,
+        };
+        loop {
+            for _ in 0..LOOKS_PER_CLOCK {
+                if self.queue.has_completions() || self.remote.is_pending() {
+                    return true;
+                }
+                core::hint::spin_loop();
+            }
+            if start.elapsed() >= limit {
+                return false;
+            }
+        }
+    }
+
+    /// Drops all tasks. None of them runs again, and later wake-ups go nowhere.
+    pub(super) fn end(self: &Rc<Self>) {
+        let _entered = self.enter();
+        loop {
+            let alive: Vec<Waker> = {
+                let alive = self.alive.borrow();
+                alive.iter().map(|(_, waker)| waker.clone()).collect()
+            };
+            if alive.is_empty() {
+                break;
+            }
+            for waker in alive {
+                waker.wake();
+            }
+            self.remote.take(&mut *self.ready.borrow_mut());
+            let ready = core::mem::take(&mut *self.ready.borrow_mut());
+            if ready.is_empty() {
+                // Another thread has woken what is left, and is about to hand it over.
+                std::thread::yield_now();
+            }
+            // Each may start others while it goes.
+            drop(ready);
+        }
+        drop(self.remote.close());
+    }
+}
+
+/// Makes an executor current until dropped, and then the one before it.
+struct Entered {
+    previous: Option<Rc<Executor>>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let _ = CURRENT.try_with(|current| current.replace(self.previous.take()));
+    }
+}
+
+/// A task's place in the list of those that are not done.
+struct Registered {
+    executor: Rc<Executor>,
+    key: usize,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let waker = self.executor.alive.borrow_mut().try_remove(self.key);
+        drop(waker);
+    }
+}
+
+/// Wakes the future that is blocked on.
+struct Root {
+    woken: AtomicBool,
+    remote: Arc<Remote>,
+}
+
+impl Wake for Root {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        if Executor::with_current(&self.remote, |_| ()).is_none() {
+            self.remote.notify();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Uring;
+    use super::*;
+    use crate::driver::DriverStatus;
+
+    struct Tells(Rc<Cell<bool>>);
+
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+
+    #[test]
+    fn a_task_that_another_thread_is_about_to_hand_over_goes_with_its_executor() {
+        let status = Rc::new(DriverStatus::new());
+        let ring = Uring::start(8, Duration::ZERO, &status).expect("io_uring");
+        let dropped = Rc::new(Cell::new(false));
+        let held = Tells(Rc::clone(&dropped));
+        let task = ring.executor.spawn(async move {
+            let _held = held;
+            core::future::pending::<()>().await;
+        });
+        task.detach();
+        // Woken, as the task sees it, and not in the mailbox yet.
+        let mut woken = Vec::new();
+        ring.executor.remote.take(&mut woken);
+        assert_eq!(woken.len(), 1);
+        let remote = Arc::clone(&ring.executor.remote);
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            for task in woken {
+                remote.push(task);
+            }
+        });
+        drop(ring);
+        assert!(dropped.get());
+        thread.join().expect("the thread");
+    }
+}

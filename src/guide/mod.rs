@@ -1,0 +1,18 @@
+//! How to do with this crate what servers have to do. Each page is an example that runs.
+//!
+//! * [`ways_of_use`]: bound to a thread or from any thread, over sockets or streams of your own,
+//!   in tests; with a ring or without.
+//! * [`shutdown`]: end without losing what was sent.
+//! * [`many_cores`]: more than one thread that serves.
+//! * [`wires`]: which of the two wires to take.
+//! * [`limits`]: what each end allows, the defaults, and what memory that comes to.
+//! * [`logging`]: what the crate logs by itself, and what it leaves to you.
+//! * [`metrics`]: counters, and how to hand them to a monitoring system.
+
+pub mod limits;
+pub mod logging;
+pub mod many_cores;
+pub mod metrics;
+pub mod shutdown;
+pub mod ways_of_use;
+pub mod wires;

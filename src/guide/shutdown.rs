@@ -1,0 +1,96 @@
+//! End without losing what was sent.
+//!
+//! Dropping is abrupt: a dropped connection loses what the kernel has not taken, and a dropped
+//! [`Runtime`](crate::Runtime) ends all of its connections at once. A server that ends well does
+//! this:
+//!
+//! 1. It stops accepting. Dropping the [`Listener`](crate::Listener) closes the port and gives up
+//!    handshakes that are not complete.
+//! 2. It tells its sessions. Each finishes what it has begun and calls
+//!    [`Sender::close`](crate::Sender::close), which returns when everything that was sent, and
+//!    behind it the end of the stream, is with the kernel. Then it receives until the peer has
+//!    ended too: a socket that is closed with unread data in it is reset, and the reset may
+//!    overtake what was sent.
+//! 3. It waits for the sessions, and after some time cuts off those that are left: a peer that does
+//!    not read would hold it up. A [`TaskGroup`](crate::TaskGroup) does both.
+//! 4. It leaves [`Runtime::block_on`](crate::Runtime::block_on) and drops the runtime, which ends
+//!    what is left and waits, 5 seconds at most, until the kernel holds none of its memory.
+//!
+//! A ring's thread has no reactor for signals. Catch them on another thread, with `tokio::signal`
+//! or the crate `signal-hook`, and send them over a channel; tokio's channels work everywhere.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use ringseal::{Admission, Config, Connection, Identity, Listener, Runtime, TaskGroup, dial};
+//! use tokio::sync::watch;
+//!
+//! /// Answers each message with its length, until the peer or the server ends.
+//! async fn session(connection: Connection, mut stopping: watch::Receiver<bool>) {
+//!     let (mut sender, mut receiver) = connection.split();
+//!     loop {
+//!         let received = tokio::select! {
+//!             received = receiver.recv() => received,
+//!             _ = stopping.wait_for(|stop| *stop) => break,
+//!         };
+//!         let Ok(Some(message)) = received else { break };
+//!         let length = message.len().to_string();
+//!         // A message holds its slot: give it back before waiting for anything.
+//!         drop(message);
+//!         if sender.send(length.as_bytes()).await.is_err() {
+//!             break;
+//!         }
+//!     }
+//!     if sender.close().await.is_ok() {
+//!         // What the peer still sends is not answered any more, but it has to be read.
+//!         while let Ok(Some(_)) = receiver.recv().await {}
+//!     }
+//! }
+//!
+//! async fn serve(mut listener: Listener, mut stopping: watch::Receiver<bool>) {
+//!     let sessions = TaskGroup::new();
+//!     loop {
+//!         let accepted = tokio::select! {
+//!             accepted = listener.accept() => accepted,
+//!             _ = stopping.wait_for(|stop| *stop) => break,
+//!         };
+//!         // An error is one client's; the next may be better.
+//!         let Ok(connection) = accepted else { continue };
+//!         let session = session(connection, stopping.clone());
+//!         sessions.spawn(session).expect("it is not drained yet");
+//!     }
+//!     drop(listener);
+//!     let cut = sessions.drain_within(Duration::from_secs(10)).await;
+//!     if cut > 0 {
+//!         eprintln!("{cut} peers did not end in time; their connections are cut");
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Config::new(Identity::from_seed(&[1; 32]), "guide");
+//! let client = Config::new(Identity::from_seed(&[2; 32]), "guide");
+//! let runtime = Runtime::builder().build()?;
+//! runtime.block_on(async {
+//!     let listener = Listener::bind("127.0.0.1:0", &server, Admission::any()).await?;
+//!     let address = listener.local_address();
+//!     let (stop, stopping) = watch::channel(false);
+//!     let serving = ringseal::spawn(serve(listener, stopping));
+//!
+//!     let (mut sender, mut receiver) = dial(address, server.public_key(), &client).await?.split();
+//!     sender.send(b"before the end").await?;
+//!     assert_eq!(&*receiver.recv().await?.expect("an answer"), b"14");
+//!     // As a thread that has caught SIGTERM would.
+//!     stop.send_replace(true);
+//!     assert!(receiver.recv().await?.is_none(), "the server ends first");
+//!     sender.close().await?;
+//!     serving.await;
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! With [`RingThreads`](crate::RingThreads) it is the same from any thread: drop the
+//! [`RemoteListener`](crate::RemoteListener), close each
+//! [`RemoteSender`](crate::RemoteSender::close), and then await
+//! [`RingThreads::shutdown`](crate::RingThreads::shutdown), which sends nothing that is still
+//! queued.

@@ -1,0 +1,58 @@
+//! Which of the two wires to take, and what each gives.
+//!
+//! | | [`Wire::Native`], the default | [`Wire::COMMONWARE`] |
+//! |---|---|---|
+//! | the other end may be | this crate | this crate, or `commonware-stream` 2026.10.0 |
+//! | small messages | share a record and its tag | one or two tags each |
+//! | cipher | AES-256-GCM or ChaCha20-Poly1305 | ChaCha20-Poly1305 |
+//! | recorded traffic stays secret while | X25519 or ML-KEM-768 holds | X25519 holds |
+//! | a dialer's identity is shown to | the listener that it dials | everybody on the way |
+//! | the end of a stream | is authenticated: a cut is an error | is not: mark your own |
+//! | a refusal | is told, with its reason | looks like a lost connection |
+//! | keys | are updated, by themselves once a gigabyte | never change |
+//! | a silent connection | is kept alive for a peer with an idle timeout | is closed by such a peer |
+//! | lengths of messages | can be hidden ([`Config::padding`]) | V1 encrypts them, V0 shows them |
+//! | clocks | do not matter | have to agree within seconds |
+//!
+//! Keep to the native wire where both ends are this crate. It is specified, with vectors, in
+//! `tests/vectors/NATIVE.md`; [`protocol::native`](crate::protocol::native) says what computes it
+//! and who keeps that. A listener may take both wires on one port, as when peers are moved from one
+//! to the other; a dialer speaks one, and no failure makes it try the other.
+//!
+//! A small message is copied once, into the record that it shares; [`Sender::reserve`] writes it
+//! there at once. Messages of more than 4096 bytes are sealed straight from where they are.
+//!
+//! ```
+//! use ringseal::protocol::record::layout::End;
+//! use ringseal::{Admission, Config, Identity, Listener, Runtime, Wire, dial};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let alice = Config::new(Identity::from_seed(&[1; 32]), "guide");
+//! let bob = Config::new(Identity::from_seed(&[2; 32]), "guide")
+//!     .wires([Wire::native(), Wire::COMMONWARE]);
+//! Runtime::builder().build()?.block_on(async {
+//!     let only_alice = Admission::allow_list([alice.public_key()]);
+//!     let mut listener = Listener::bind("127.0.0.1:0", &bob, only_alice).await?;
+//!     let address = listener.local_address();
+//!     let serving = ringseal::spawn(async move {
+//!         let connection = listener.accept().await.expect("alice is let in");
+//!         assert!(connection.wire().is_native());
+//!         let (_sender, mut receiver) = connection.split();
+//!         while let Some(message) = receiver.recv().await.expect("no cut") {
+//!             assert_eq!(&*message, b"hello");
+//!         }
+//!         receiver.end()
+//!     });
+//!     let mut connection = dial(address, bob.public_key(), &alice).await?;
+//!     connection.send(b"hello").await?;
+//!     connection.close().await?;
+//!     assert_eq!(serving.await, Some(End::Authenticated));
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! [`Config::padding`]: crate::Config::padding
+//! [`Sender::reserve`]: crate::Sender::reserve
+//! [`Wire::COMMONWARE`]: crate::Wire::COMMONWARE
+//! [`Wire::Native`]: crate::Wire::Native

@@ -1,0 +1,46 @@
+//! The messages that are here already, one after the other and without a hold for each.
+
+use super::message::Message;
+use super::receiver::Receiver;
+use crate::net::error::RecvError;
+
+/// The messages that one wait has brought, made by [`Receiver::recv_batch`]. Take them with
+/// [`next_message`](Self::next_message).
+///
+/// What is not taken is not lost: the receiver gives it later.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    receiver: &'a mut Receiver,
+    /// What was given last, unless it lies in a record that the receiver holds.
+    current: Option<Message>,
+    /// Whether `current` is still to be given.
+    is_first: bool,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(receiver: &'a mut Receiver, first: Message) -> Self {
+        Self {
+            receiver,
+            current: Some(first),
+            is_first: true,
+        }
+    }
+
+    /// Returns the next message, which can be used until the one behind it is asked for, or `None`
+    /// when there is to be a read first. Waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Receiver::recv`]. Messages given before are authentic.
+    #[inline]
+    pub fn next_message(&mut self) -> Result<Option<&[u8]>, RecvError> {
+        if !core::mem::replace(&mut self.is_first, false) {
+            self.current = None;
+            if let Some(range) = self.receiver.next_range()? {
+                return Ok(self.receiver.packed(range));
+            }
+            self.current = self.receiver.recv_buffered()?;
+        }
+        Ok(self.current.as_deref())
+    }
+}

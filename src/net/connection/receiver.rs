@@ -1,0 +1,748 @@
+//! The receiving half of a connection.
+
+use core::future::poll_fn;
+use core::ops::Range;
+use core::task::{Context, Poll, ready};
+use std::rc::Rc;
+
+use super::batch::Batch;
+use super::link::Link;
+use super::message::Message;
+use super::message_stream::MessageStream;
+use super::receiving::{Found, Memory, Read, Receiving, Shape, Wanted};
+use super::records::{Event, IncomingRecords};
+use crate::driver::Completion;
+use crate::memory::{Account, Buffer, Claim, Class, Request, View};
+use crate::net::error::RecvError;
+use crate::net::thread::shard::count;
+use crate::protocol::native::record::OpenError;
+use crate::protocol::record::layout::{End, Incoming};
+
+/// How many times what has come of a message in parts the block for it has. Parts are as long as what
+/// a slot holds, so that few steps lead to any length.
+const GROWTH: usize = 2;
+/// How much is done without a message that comes of it before others have a turn: one for a record,
+/// more for a read.
+const TURN: usize = 256;
+const READ: usize = 16;
+
+/// Opens messages in the slots that the kernel read them into.
+///
+/// ```text
+/// slot: | messages given out (views) | not opened yet         | room |
+///       0                            buffer starts here       filled
+/// ```
+///
+/// What is not opened yet stays in its slot until the next [`recv`](Self::recv). A receiver that is
+/// left alone, as well as a message that is kept, costs the other connections of the thread speed at
+/// most: where slots are short, they are read into heap blocks.
+///
+/// The socket is closed when both directions have ended, though the halves are kept: this one when
+/// [`recv`](Self::recv) has given `None` or an error, or it is dropped; the other one when
+/// [`Sender::close`](crate::Sender::close) is done, sending has failed, or it is dropped. An error of
+/// the socket ends both.
+#[derive(Debug)]
+pub struct Receiver {
+    records: IncomingRecords,
+    receiving: Receiving,
+    link: Rc<Link>,
+    /// The heap blocks that are read into, and those that messages given out are views of.
+    account: Account,
+    /// What is not opened yet, and the room behind it. In flight while a read is.
+    buffer: Option<Buffer>,
+    /// Messages of one record that are opened and not given out.
+    packed: Option<View>,
+    /// The message of which parts have come.
+    assembly: Option<Assembly>,
+    /// A part that was opened elsewhere, being padded, and is not in it yet.
+    part: Option<Part>,
+    /// What the end that was given out proves.
+    end: Option<End>,
+    /// Why the peer would like this end to end.
+    leaving: Option<u16>,
+    /// What was done since the last message, or since others had a turn.
+    idle_work: usize,
+}
+
+/// The parts of a message behind each other.
+#[derive(Debug)]
+struct Assembly {
+    block: Buffer,
+    length: usize,
+}
+
+impl Assembly {
+    /// Returns where the next part goes, which has `length` bytes, if there is room for it.
+    fn place(&mut self, length: usize) -> Option<&mut [u8]> {
+        self.block.get_mut(self.length..self.length + length)
+    }
+}
+
+#[derive(Debug)]
+struct Part {
+    view: View,
+    is_last: bool,
+}
+
+/// What has become of a part that was to be opened into its place.
+enum Placed {
+    /// The message is complete with it.
+    Message(Message),
+    /// It is there, and others follow.
+    Part,
+    /// There is no place for it yet.
+    Nowhere,
+}
+
+impl Receiver {
+    pub(crate) fn new(records: IncomingRecords, link: Rc<Link>) -> Self {
+        Self {
+            records,
+            receiving: Receiving::new(),
+            account: link.shard.pool.account(Class::Receive),
+            link,
+            buffer: None,
+            packed: None,
+            assembly: None,
+            part: None,
+            end: None,
+            leaving: None,
+            idle_work: 0,
+        }
+    }
+
+    pub(crate) fn link(&self) -> &Rc<Link> {
+        &self.link
+    }
+
+    /// Returns the next message, or `None` when the peer has ended its direction.
+    ///
+    /// On the commonware wire the end is not authenticated: whoever can cut the connection
+    /// between two records makes it look like one. Mark your own end if it matters.
+    /// [`end`](Self::end) tells which it was.
+    ///
+    /// All messages that one read brought are given without another system call.
+    ///
+    /// # Errors
+    ///
+    /// Final: every later call gives [`RecvError::Closed`]. Messages given before are authentic.
+    /// After [`RecvError::Record`] the peer sees a reset when both halves are dropped, so that it
+    /// knows; unless [`Sender::close`](crate::Sender::close) ends in order, or the transport has no
+    /// resets.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing; the next call carries on.
+    #[inline]
+    pub async fn recv(&mut self) -> Result<Option<Message>, RecvError> {
+        // Given up with the future, and with it the place in line.
+        let mut claim = None;
+        poll_fn(|context| self.poll_recv(context, &mut claim)).await
+    }
+
+    /// Waits for a message, and gives it together with all that are here then: one wake-up, and one
+    /// hold on the memory for all of them. `None` as for [`recv`](Self::recv).
+    ///
+    /// For those who count nanoseconds: on the native wire a small message costs no more than finding
+    /// where it ends.
+    ///
+    /// ```
+    /// # async fn take(receiver: &mut ringseal::Receiver) -> Result<usize, ringseal::RecvError> {
+    /// let mut bytes = 0;
+    /// while let Some(mut batch) = receiver.recv_batch().await? {
+    ///     while let Some(message) = batch.next_message()? {
+    ///         bytes += message.len();
+    ///     }
+    /// }
+    /// # Ok(bytes)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`recv`](Self::recv). Dropping the batch loses nothing either.
+    pub async fn recv_batch(&mut self) -> Result<Option<Batch<'_>>, RecvError> {
+        let first = self.recv().await?;
+        Ok(first.map(|first| Batch::new(self, first)))
+    }
+
+    /// Returns where the next message lies in the record that is opened, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    #[inline]
+    pub(crate) fn next_range(&mut self) -> Result<Option<Range<usize>>, RecvError> {
+        let Some(region) = &self.packed else {
+            return Ok(None);
+        };
+        match self.records.next_packed(region) {
+            Ok(Some(range)) => {
+                count(&self.link.shard.counters.messages_received, 1);
+                Ok(Some(range))
+            }
+            Ok(None) => {
+                self.packed = None;
+                Ok(None)
+            }
+            Err(error) => {
+                self.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the message that lies there in the record that is opened.
+    #[inline]
+    pub(crate) fn packed(&self, range: Range<usize>) -> Option<&[u8]> {
+        self.packed.as_ref()?.get(range)
+    }
+
+    /// Returns what the end of the peer's direction proves, once [`recv`](Self::recv) has given
+    /// `None`.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Gives the messages as a [`Stream`](futures_util::Stream).
+    pub fn into_stream(self) -> MessageStream {
+        MessageStream::new(self)
+    }
+
+    /// Does what [`recv`](Self::recv) does. `claim` keeps its place in line for memory, and is to be
+    /// dropped when nobody polls on.
+    #[inline]
+    pub(crate) fn poll_recv(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<Option<Message>, RecvError>> {
+        self.check()?;
+        let result = ready!(self.poll_next_message(context, claim));
+        if let Err(error) = &result {
+            self.fail(error);
+        }
+        Poll::Ready(result)
+    }
+
+    /// Returns the reason that the peer gave for asking this end to begin nothing new and then to
+    /// end, if it has: see [`Sender::announce_leaving`](crate::Sender::announce_leaving).
+    pub fn leaving(&self) -> Option<u16> {
+        self.leaving
+    }
+
+    /// Waits until the listener has accepted, where it says so.
+    pub(crate) async fn accepted(&mut self) -> Result<(), RecvError> {
+        let mut claim = None;
+        let accepted = poll_fn(|context| self.poll_accepted(context, &mut claim)).await;
+        accepted.inspect_err(|error| self.fail(error))
+    }
+
+    fn poll_accepted(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<(), RecvError>> {
+        while self.records.is_answer_due() {
+            if let Some(buffer) = &mut self.buffer
+                && let Found::Event { cut, event } =
+                    self.receiving.open(&mut self.records, buffer)?
+            {
+                drop(buffer.split_to(cut));
+                self.take_event(event)?;
+            } else if self.receiving.is_stream_over() {
+                self.finish()?;
+            } else {
+                ready!(self.poll_fill(context, claim))?;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Returns the next message that is here already, `None` when there is to be a read first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    #[inline]
+    pub(crate) fn recv_buffered(&mut self) -> Result<Option<Message>, RecvError> {
+        self.check()?;
+        let result = self.next_buffered();
+        if let Err(error) = &result {
+            self.fail(error);
+        }
+        result
+    }
+
+    /// Notes that nothing more is received.
+    #[cold]
+    fn fail(&mut self, error: &RecvError) {
+        self.receiving.fail();
+        self.buffer = None;
+        self.packed = None;
+        self.assembly = None;
+        self.part = None;
+        match error {
+            RecvError::Transport(error) if self.link.shard.is_running() => self.link.fail(error),
+            RecvError::Record(_) => self.link.refuse_peer(),
+            // The peer takes nothing more either.
+            RecvError::Refused { .. }
+            | RecvError::Aborted { .. }
+            | RecvError::NativeRecord(OpenError::Truncated) => {
+                let kind = std::io::ErrorKind::ConnectionAborted;
+                self.link
+                    .fail_with(std::io::Error::new(kind, error.to_string()));
+            }
+            RecvError::NativeRecord(error) => self.link.abort_peer(error.abort_reason()),
+            _ => self.link.receiver_left(),
+        }
+    }
+
+    #[inline]
+    fn check(&self) -> Result<(), RecvError> {
+        // The sender may have given the connection up.
+        if self.receiving.has_failed() || self.link.is_given_up() {
+            return Err(RecvError::Closed);
+        }
+        self.link().check_process().map_err(RecvError::Transport)
+    }
+
+    #[inline]
+    fn poll_next_message(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<Option<Message>, RecvError>> {
+        loop {
+            if let Some(message) = self.next_buffered()? {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            if self.idle_work >= TURN {
+                self.idle_work = 0;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if let Some(part) = &self.part {
+                ready!(self.poll_place(context, claim, part.view.len()))?;
+            } else if let Some(length) = self.part_ahead() {
+                // It would be open if there were a place for it.
+                ready!(self.poll_place(context, claim, length))?;
+            } else if self.receiving.is_stream_over() {
+                return Poll::Ready(self.finish());
+            } else {
+                ready!(self.poll_fill(context, claim))?;
+            }
+        }
+    }
+
+    /// Says how the peer's direction has ended.
+    #[cold]
+    fn finish(&mut self) -> Result<Option<Message>, RecvError> {
+        if self.end.is_none() {
+            self.end = Some(self.receiving.finish(&self.records)?);
+            self.buffer = None;
+            self.link.peer_ended();
+        }
+        Ok(None)
+    }
+
+    /// Opens the next message of the buffer, if it is all there.
+    #[inline]
+    fn next_buffered(&mut self) -> Result<Option<Message>, RecvError> {
+        if let Some(message) = self.next_packed()? {
+            return Ok(Some(message));
+        }
+        while self.idle_work < TURN {
+            self.idle_work += 1;
+            if self.part.is_some() {
+                match self.add_part() {
+                    Some(message) => return Ok(Some(message)),
+                    None if self.part.is_some() => return Ok(None),
+                    None => {}
+                }
+            }
+            if let Some(length) = self.part_ahead() {
+                match self.open_part(length)? {
+                    Placed::Message(message) => return Ok(Some(message)),
+                    Placed::Part => continue,
+                    Placed::Nowhere => return Ok(None),
+                }
+            }
+            let Some(buffer) = &mut self.buffer else {
+                return Ok(None);
+            };
+            match self.receiving.open(&mut self.records, buffer)? {
+                Found::Nothing => return Ok(None),
+                Found::Message { cut, plaintext } => {
+                    let view = buffer.split_to(cut).freeze().narrow(plaintext);
+                    return Ok(Some(self.give(view)));
+                }
+                Found::Packed { cut, region } => {
+                    self.packed = Some(buffer.split_to(cut).freeze().narrow(region));
+                    if let Some(message) = self.next_packed()? {
+                        return Ok(Some(message));
+                    }
+                }
+                Found::Part {
+                    cut,
+                    plaintext,
+                    last: is_last,
+                } => {
+                    let view = buffer.split_to(cut).freeze().narrow(plaintext);
+                    self.part = Some(Part { view, is_last });
+                }
+                Found::Header { cut } => drop(buffer.split_to(cut)),
+                Found::Event { cut, event } => {
+                    drop(buffer.split_to(cut));
+                    self.take_event(event)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the next message of the record that is opened, if there is one.
+    #[inline]
+    fn next_packed(&mut self) -> Result<Option<Message>, RecvError> {
+        let Some(region) = &self.packed else {
+            return Ok(None);
+        };
+        match self.records.next_packed(region)? {
+            Some(range) if range.end < region.len() => {
+                let view = region.clone().narrow(range);
+                Ok(Some(self.give(view)))
+            }
+            last => {
+                // The slot is for whoever has the last message alone.
+                let region = self.packed.take();
+                let view = region.zip(last).map(|(region, range)| region.narrow(range));
+                Ok(view.map(|view| self.give(view)))
+            }
+        }
+    }
+
+    /// Gives a message out.
+    #[inline]
+    fn give(&mut self, view: View) -> Message {
+        self.idle_work = 0;
+        let shard = &self.link.shard;
+        count(&shard.counters.messages_received, 1);
+        if self.receiving.filled() == 0 && !shard.pool.may_wait_holding_slot() {
+            // The next call may be far away, and others wait for slots.
+            self.buffer = None;
+        }
+        Message::new(view)
+    }
+
+    /// Returns the length of the part that comes next, if it can be opened into its place.
+    #[inline]
+    fn part_ahead(&self) -> Option<usize> {
+        let buffer = self.buffer.as_ref()?;
+        self.receiving.part_ahead(&self.records, buffer)
+    }
+
+    /// Opens the part that comes next, of `length` bytes, behind those before it.
+    fn open_part(&mut self, length: usize) -> Result<Placed, RecvError> {
+        let (Some(assembly), Some(buffer)) = (&mut self.assembly, &mut self.buffer) else {
+            return Ok(Placed::Nowhere);
+        };
+        let Some(place) = assembly.place(length) else {
+            return Ok(Placed::Nowhere);
+        };
+        let found = (self.receiving).open_into(&mut self.records, buffer, place)?;
+        let Found::Part { cut, last, .. } = found else {
+            return Ok(Placed::Nowhere);
+        };
+        drop(buffer.split_to(cut));
+        assembly.length += length;
+        if !last {
+            return Ok(Placed::Part);
+        }
+        Ok(self.complete().map_or(Placed::Part, Placed::Message))
+    }
+
+    /// Gives the message out of which the last part has come.
+    fn complete(&mut self) -> Option<Message> {
+        let Assembly { block, length } = self.assembly.take()?;
+        // Nobody knew how long it would be, and it may be kept.
+        let block = if length < block.len() / 4 * 3 {
+            block.shrink(length)
+        } else {
+            block
+        };
+        Some(self.give(block.freeze().narrow(0..length)))
+    }
+
+    /// Moves the part that has come behind those before it, if there is place for it. Returns the
+    /// message if it is complete with that.
+    fn add_part(&mut self) -> Option<Message> {
+        let part = self.part.as_ref()?;
+        let assembly = self.assembly.as_mut()?;
+        let length = part.view.len();
+        assembly.place(length)?.copy_from_slice(&part.view);
+        count(&self.link.shard.counters.moved_bytes, length);
+        assembly.length += length;
+        let is_last = part.is_last;
+        self.part = None;
+        if !is_last {
+            return None;
+        }
+        self.complete()
+    }
+
+    /// Gets a block for the message in parts that has room for `added` more bytes.
+    fn poll_place(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+        added: usize,
+    ) -> Poll<Result<(), RecvError>> {
+        let (length, replaces) = self.assembly.as_ref().map_or((0, 0), |assembly| {
+            (assembly.length, assembly.block.heap_bytes_if_sole())
+        });
+        // Never more than can come; and whoever has to wait, waits once for all of that.
+        let limit = self.records.message_limit();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let grown = (length + added).saturating_mul(GROWTH);
+        let request = Request {
+            bytes: grown.max(Account::BLOCK).min(limit).max(length + added),
+            replaces,
+            fits_slot: false,
+            shared_slot: None,
+        };
+        let whole = limit.max(length + added);
+        let mut block = ready!(self.poll_block(context, claim, request, whole))?;
+        *claim = None;
+        if let Some(assembly) = &self.assembly {
+            block[..length].copy_from_slice(&assembly.block[..length]);
+            count(&self.link.shard.counters.moved_bytes, length);
+        }
+        self.assembly = Some(Assembly { block, length });
+        Poll::Ready(Ok(()))
+    }
+
+    /// Does what the wire says beside messages.
+    #[cold]
+    fn take_event(&mut self, event: Event) -> Result<(), RecvError> {
+        match event {
+            Event::Ended => {
+                self.finish()?;
+            }
+            Event::Refused(reason) => return Err(RecvError::Refused { reason }),
+            Event::Aborted(reason) => return Err(RecvError::Aborted { reason }),
+            Event::Dropped => self.assembly = None,
+            Event::Leaving(reason) => self.leaving = Some(reason),
+            Event::Accepted
+            | Event::Updated
+            | Event::Alive
+            | Event::Ignored(_)
+            | Event::Padding => {}
+        }
+        Ok(())
+    }
+
+    /// Gets more bytes, or the end.
+    #[cold]
+    fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<(), RecvError>> {
+        if !self.receiving.is_waiting() {
+            ready!(self.poll_start(context, claim, false))?;
+        }
+        let completion = ready!(self.link.poll_read(context));
+        if self.receiving.completed() {
+            return Poll::Ready(self.take_in(completion));
+        }
+        match completion.result {
+            // Readable, or broken: the read says which.
+            Ok(_) => self.poll_start(context, claim, true),
+            Err(error) => Poll::Ready(Err(self.failure(error))),
+        }
+    }
+
+    /// Takes in what a read has brought.
+    fn take_in(&mut self, completion: Completion) -> Result<(), RecvError> {
+        if let Some(limit) = self.link.limit_behind(&completion.result) {
+            return Err(RecvError::TimedOut { limit });
+        }
+        let (count_read, buffer) = completion.into_parts().map_err(RecvError::Transport)?;
+        self.idle_work += READ;
+        self.link.tracker.reading.note();
+        self.receiving.came(count_read);
+        if count_read == 0 {
+            self.link.peer_ended();
+        } else {
+            count(&self.link.shard.counters.reads, 1);
+            self.buffer = Some(buffer);
+        }
+        Ok(())
+    }
+
+    /// Returns why a read has failed.
+    fn failure(&self, error: std::io::Error) -> RecvError {
+        match self.link.tracker.expired() {
+            Some(limit) => RecvError::TimedOut { limit },
+            None => RecvError::Transport(error),
+        }
+    }
+
+    /// Submits the next read, or a wait for something to read when slots are short.
+    fn poll_start(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+        is_readable: bool,
+    ) -> Poll<Result<(), RecvError>> {
+        self.check_link()?;
+        self.step_aside();
+        let is_readable = is_readable || claim.is_some();
+        let read = self
+            .receiving
+            .next_read(self.shape(), self.memory(), is_readable);
+        let filled = self.receiving.filled();
+        match (read, &mut self.buffer) {
+            (Read::Readable, _) => {
+                self.buffer = None;
+                self.link.tracker.begin_read(self.is_mid_message());
+                self.receiving.waits();
+                self.link.start_readable();
+                return Poll::Ready(Ok(()));
+            }
+            (Read::Front, Some(buffer)) => {
+                count(&self.link.shard.counters.moved_bytes, filled);
+                buffer.reclaim(filled);
+            }
+            // Both are about a buffer that there is.
+            (Read::Behind | Read::Front, _) => {}
+            (Read::Elsewhere(wanted), _) => {
+                if filled == 0 {
+                    self.buffer = None;
+                }
+                let block = ready!(self.poll_memory(context, claim, wanted))?;
+                self.move_to(block);
+            }
+        }
+        *claim = None;
+        self.check_link()?;
+        if let Some(buffer) = self.buffer.take() {
+            let range = filled..buffer.len();
+            self.link.tracker.begin_read(self.is_mid_message());
+            self.receiving.reads();
+            self.link.start_read(buffer, range);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether a part of a message has come: the rest must not be waited for without limit.
+    fn is_mid_message(&self) -> bool {
+        self.receiving.is_mid_record() || self.assembly.is_some()
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        self.buffer.as_ref().map(|buffer| Shape {
+            offset: buffer.offset(),
+            length: buffer.len(),
+            is_slot: buffer.is_slot(),
+            is_sole: buffer.is_sole_holder(),
+        })
+    }
+
+    fn memory(&self) -> Memory {
+        let pool = &self.link.shard.pool;
+        Memory {
+            slot_size: pool.slot_size(),
+            block_size: Account::BLOCK,
+            are_slots_short: !pool.may_wait_holding_slot(),
+        }
+    }
+
+    /// Whether there is a socket to read from.
+    fn check_link(&self) -> Result<(), RecvError> {
+        self.link.check_running().map_err(RecvError::Transport)?;
+        if self.link.socket().is_none() {
+            return Err(self.failure(self.link.failure()));
+        }
+        Ok(())
+    }
+
+    fn move_to(&mut self, mut block: Buffer) {
+        let filled = self.receiving.filled();
+        if let Some(buffer) = &self.buffer {
+            block[..filled].copy_from_slice(&buffer[..filled]);
+            count(&self.link.shard.counters.moved_bytes, filled);
+        }
+        self.buffer = Some(block);
+    }
+
+    /// Has the start of a record leave its slot if slots are short: a read for the rest may have to
+    /// wait for the peer. Also for who gives up receiving for long, when
+    /// [`recv_buffered`](Self::recv_buffered) has nothing more.
+    pub(crate) fn step_aside(&mut self) {
+        let Some(bytes) = self.receiving.steps_aside(self.shape(), self.memory()) else {
+            return;
+        };
+        // Without memory the slot is kept: nobody waits for it.
+        let grant = self.account.try_take(Request::new(bytes, false));
+        if let Some(Ok(block)) = grant.map(Buffer::heap) {
+            count(&self.link.shard.counters.large_blocks, 1);
+            self.move_to(block);
+        }
+    }
+
+    /// Takes memory to read into: a slot, or a heap block.
+    fn poll_memory(
+        &self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+        wanted: Wanted,
+    ) -> Poll<Result<Buffer, RecvError>> {
+        let pool = &self.link.shard.pool;
+        if wanted.fits_slot
+            && let Some(slot) = pool.try_acquire(Class::Receive)
+        {
+            return Poll::Ready(Ok(slot));
+        }
+        let buffer = self.buffer.as_ref();
+        let request = Request {
+            bytes: wanted.bytes,
+            replaces: buffer.map_or(0, Buffer::heap_bytes_if_sole),
+            fits_slot: wanted.fits_slot,
+            shared_slot: buffer.and_then(Buffer::slot),
+        };
+        self.poll_block(context, claim, request, wanted.whole)
+    }
+
+    /// Takes a heap block: as long as `request` says if there is memory for it now. Whoever waits, waits
+    /// for the `whole` bytes that are needed, and not again.
+    fn poll_block(
+        &self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+        mut request: Request,
+        whole: usize,
+    ) -> Poll<Result<Buffer, RecvError>> {
+        let grant = match self.account.try_take(request) {
+            Some(grant) => grant,
+            None => {
+                request.bytes = whole;
+                let waiting = claim.get_or_insert_with(|| Claim::new(&self.account));
+                ready!(waiting.poll(context, request))
+            }
+        };
+        count(&self.link.shard.counters.large_blocks, 1);
+        let length = request.bytes;
+        Poll::Ready(Buffer::heap(grant).map_err(|_| RecvError::OutOfMemory { length }))
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.link.receiver_left();
+    }
+}

@@ -1,0 +1,515 @@
+//! The sending half of a connection.
+
+use core::future::poll_fn;
+use core::ops::{Deref, DerefMut, Range};
+use core::task::{Context, Poll, ready};
+use std::rc::Rc;
+
+use super::loan::{Borrower, Loan};
+use super::message_sink::MessageSink;
+use super::outbox::{Outbox, OutboxError};
+use crate::memory::{Account, Buffer, Claim, Class, Grant, Request};
+use crate::net::error::SendError;
+use crate::net::thread::shard::{Shard, count};
+use crate::protocol::native;
+use crate::protocol::native::record::AbortReason;
+use crate::protocol::record::SealError;
+use crate::protocol::record::layout::{Draft, Place, Planned};
+
+/// Seals messages straight into submission buffers.
+///
+/// [`send`](Self::send) returns when the message is sealed; it leaves when the buffer is full or
+/// the thread has nothing else to run, whichever comes first. [`flush`](Self::flush) tells that
+/// the kernel has it. Errors of the socket surface on the next call.
+///
+/// Dropping the sender without [`close`](Self::close) sends what is sealed and then the end in the
+/// background, and tells nobody if that fails. When the receiver is gone as well, time is limited as
+/// [`Connection`](crate::Connection) says.
+#[derive(Debug)]
+pub struct Sender {
+    outbox: Rc<Outbox>,
+    /// What has become of the buffer that fills while a reservation is out. Still here at the next
+    /// call when the reservation was leaked, with the messages that were appended before it.
+    reserved: Option<Reserved>,
+    /// Messages that were sent since others had a turn because of it.
+    in_a_row: u32,
+}
+
+/// How many messages may be sent before other tasks have a turn, the writer among them. Shorter ones
+/// than 16 bytes would otherwise lie in their buffer until there are as many as it holds.
+const TURN: u32 = 16_384;
+
+/// Where the buffer of a reservation is.
+#[derive(Debug)]
+enum Reserved {
+    Here(Draft<Buffer>),
+    /// With a read, unless that was given up.
+    Lent(Rc<dyn Borrower>),
+}
+
+impl Reserved {
+    const fn draft(&self) -> Option<&Draft<Buffer>> {
+        match self {
+            Self::Here(draft) => Some(draft),
+            Self::Lent(_) => None,
+        }
+    }
+
+    const fn draft_mut(&mut self) -> Option<&mut Draft<Buffer>> {
+        match self {
+            Self::Here(draft) => Some(draft),
+            Self::Lent(_) => None,
+        }
+    }
+}
+
+impl Sender {
+    pub(crate) fn new(outbox: Rc<Outbox>) -> Self {
+        Self {
+            outbox,
+            reserved: None,
+            in_a_row: 0,
+        }
+    }
+
+    /// Returns the longest message that can be sent, in bytes.
+    pub fn max_message_size(&self) -> u64 {
+        self.outbox.message_limit()
+    }
+
+    /// Seals `message` from the caller's bytes into the current submission buffer.
+    ///
+    /// Waits when two buffers are full because the peer does not read, or when one is and the pool
+    /// has no slot for another. A message whose record is longer than a slot gets a heap block of
+    /// its own. So does one that finds neither a slot nor anything of its sender's on the way:
+    /// peers that do not read stop nobody else. Records of more than 32 KiB may then have to wait
+    /// for their turn, within
+    /// [`RuntimeBuilder::heap_budget`](crate::RuntimeBuilder::heap_budget). Once in 16 384 messages it
+    /// gives other tasks a turn.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLarge`] leaves the sender usable; every other error is final.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before it is done sends nothing; the sender stays usable.
+    #[inline]
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        let planned = self.outbox().plan(message.len())?;
+        if self.in_a_row == TURN {
+            poll_fn(|context| self.poll_turn(context)).await;
+        }
+        self.in_a_row += 1;
+        while !self.outbox.append(planned, message)? {
+            self.make_room(planned).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends `message` as [`send`](Self::send) does if that takes no waiting; returns whether it did.
+    /// If not, the peer does not keep up, or memory is short: [`send`](Self::send) waits for that.
+    ///
+    /// For those who count nanoseconds: a loop of this has no future to poll.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<bool, SendError> {
+        let planned = self.outbox().plan(message.len())?;
+        if self.outbox.append(planned, message)? {
+            return Ok(true);
+        }
+        Ok(self.try_make_room(planned)? && self.outbox.append(planned, message)?)
+    }
+
+    /// Gives room for a message of `length` bytes inside a submission buffer, zeroed, to be
+    /// written by the caller and then sent: no copy at all.
+    ///
+    /// Messages sent before wait for it, so don't hold it for long.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send), and [`SendError::TooLongInPlace`], which leaves the sender usable
+    /// as well.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`send`](Self::send). Dropping the reservation sends nothing either. Leaking it
+    /// (`core::mem::forget`) is dropping it with the next call. While a read that is given up still
+    /// has its buffer (see [`PlainReader::read_into`](crate::PlainReader::read_into)), the sender
+    /// waits for that.
+    pub async fn reserve(&mut self, length: usize) -> Result<Reservation<'_>, SendError> {
+        let planned = self.outbox().plan_in_place(length)?;
+        let (mut draft, place) = loop {
+            match self.outbox.reserve(planned)? {
+                Some(reserved) => break reserved,
+                None => self.make_room(planned).await?,
+            }
+        };
+        // Whoever had the slot before, its bytes are not for this caller.
+        draft.plaintext_mut(&place).fill(0);
+        self.reserved = Some(Reserved::Here(draft));
+        Ok(Reservation {
+            sender: self,
+            place: Some(place),
+        })
+    }
+
+    /// Sends the messages in order, after checking all of their sizes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); a batch with one message that is too large sends none.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends a part of the batch, whole messages from its start.
+    pub async fn send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<(), SendError> {
+        for message in messages {
+            self.outbox().plan(message.as_ref().len())?;
+        }
+        for message in messages {
+            self.send(message.as_ref()).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the kernel has taken all that was sent. Says nothing about the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Transport`], [`SendError::TimedOut`] and [`SendError::Closed`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn flush(&mut self) -> Result<(), SendError> {
+        Ok(self.outbox().flush().await?)
+    }
+
+    /// Has what is sent from here on sealed with new keys, and the old ones wiped; returns whether
+    /// the wire has that. The native one has (NATIVE section 4.3), and does so by itself once a
+    /// gigabyte. [`flush`](Self::flush) does not wait for it.
+    pub fn update_keys(&mut self) -> bool {
+        self.outbox().update()
+    }
+
+    /// Asks the peer to begin nothing new and then to end, because this end would like to. Returns
+    /// whether the wire has that: the native one has. The peer finds `reason`, which is the
+    /// application's, in [`Receiver::leaving`](crate::Receiver::leaving).
+    /// [`flush`](Self::flush) does not wait for it.
+    pub fn announce_leaving(&mut self, reason: u16) -> bool {
+        self.outbox().announce_leaving(reason)
+    }
+
+    /// Gives the connection up: nothing more is received, and what was sent before still leaves. On
+    /// the native wire the peer's error then is
+    /// [`RecvError::Aborted`](crate::RecvError::Aborted) with this reason, of which those from
+    /// [`AbortReason::FIRST_OF_APPLICATION`] on are yours. On the commonware wire the peer sees a
+    /// reset, where the transport has those.
+    pub fn abort(mut self, reason: AbortReason) {
+        let outbox = self.outbox();
+        let (link, can_abort) = (outbox.link(), outbox.can_abort());
+        link.give_up();
+        if can_abort {
+            link.abort_peer(reason);
+        } else {
+            link.refuse_peer();
+        }
+    }
+
+    /// Flushes, then tells the peer that no more messages follow.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future is dropping the sender.
+    pub async fn close(mut self) -> Result<(), SendError> {
+        Ok(self.outbox().close().await?)
+    }
+
+    /// Takes messages as a [`Sink`](futures_util::Sink).
+    pub fn into_sink<M: AsRef<[u8]>>(self) -> MessageSink<M> {
+        MessageSink::new(self)
+    }
+
+    /// Appends `message` if the buffer that fills has room for it now; returns whether it did.
+    #[inline]
+    pub(crate) fn try_append(&mut self, message: &[u8]) -> Result<bool, SendError> {
+        let planned = self.outbox().plan(message.len())?;
+        self.outbox.append(planned, message)
+    }
+
+    /// Gets another buffer to fill, with room for the message, if that takes no waiting.
+    #[cold]
+    fn try_make_room(&self, planned: Planned) -> Result<bool, SendError> {
+        if !self.outbox.has_place()? {
+            return Ok(false);
+        }
+        let pool = &self.outbox.link().shard.pool;
+        let length = planned.room();
+        let fits_slot = length <= pool.slot_size();
+        if fits_slot && let Some(slot) = pool.try_acquire(Class::Send) {
+            self.outbox.fill(slot);
+            return Ok(true);
+        }
+        // A block in the place of a slot is for those alone who have nothing on the way.
+        if fits_slot && !self.outbox.has_nothing_outbound() {
+            return Ok(false);
+        }
+        let request = Request::new(self.block_length(planned), fits_slot);
+        let Some(grant) = self.outbox.account().try_take(request) else {
+            return Ok(false);
+        };
+        self.fill_with_block(grant, length)?;
+        Ok(true)
+    }
+
+    /// Returns how long a heap block for the message is.
+    fn block_length(&self, planned: Planned) -> usize {
+        let slot_size = self.outbox.link().shard.pool.slot_size();
+        if planned.room() <= slot_size {
+            planned.room().max(Account::BLOCK.min(slot_size))
+        } else {
+            planned.room()
+        }
+    }
+
+    fn fill_with_block(&self, grant: Grant, length: usize) -> Result<(), SendError> {
+        count(&self.outbox.link().shard.counters.large_blocks, 1);
+        let block = Buffer::heap(grant).map_err(|_| SendError::OutOfMemory { length })?;
+        self.outbox.fill(block);
+        Ok(())
+    }
+
+    /// Does what [`send`](Self::send) does. `claim` keeps its place in line for memory, and is to be
+    /// dropped when nobody polls on.
+    pub(crate) fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+        message: &[u8],
+    ) -> Poll<Result<(), SendError>> {
+        let planned = self.outbox().plan(message.len())?;
+        if self.in_a_row == TURN {
+            ready!(self.poll_turn(context));
+        }
+        while !self.outbox.append(planned, message)? {
+            ready!(self.poll_room(context, claim, planned))?;
+        }
+        self.in_a_row += 1;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gives other tasks a turn, once.
+    #[cold]
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if core::mem::take(&mut self.in_a_row) < TURN {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Returns the outbox with all that was appended in it.
+    #[inline]
+    pub(crate) fn outbox(&mut self) -> &Outbox {
+        if self.reserved.is_some() {
+            self.put_reserved_back();
+        }
+        &self.outbox
+    }
+
+    #[cold]
+    fn put_reserved_back(&mut self) {
+        match self.reserved.take() {
+            Some(Reserved::Here(draft)) => self.outbox.put_back(draft),
+            Some(Reserved::Lent(borrower)) => borrower.give_up(&self.outbox),
+            None => {}
+        }
+    }
+
+    /// Has the full buffer written and another one fill that has room for the message.
+    #[cold]
+    async fn make_room(&self, planned: Planned) -> Result<(), SendError> {
+        // Given up with the future, and with it the place in line.
+        let mut claim = None;
+        poll_fn(|context| self.poll_room(context, &mut claim, planned)).await
+    }
+
+    fn poll_room(
+        &self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+        planned: Planned,
+    ) -> Poll<Result<(), SendError>> {
+        ready!(self.outbox.poll_vacancy(context)).inspect_err(|_| *claim = None)?;
+        let pool = &self.outbox.link().shard.pool;
+        let length = planned.room();
+        let fits_slot = length <= pool.slot_size();
+        if fits_slot {
+            if let Some(slot) = pool.try_acquire(Class::Send) {
+                *claim = None;
+                self.outbox.fill(slot);
+                return Poll::Ready(Ok(()));
+            }
+            // Peers that do not read may keep all slots for sending, but only stop their own
+            // senders.
+            ready!(self.outbox.poll_empty(context));
+        }
+        let request = Request::new(self.block_length(planned), fits_slot);
+        let waiting = claim.get_or_insert_with(|| Claim::new(self.outbox.account()));
+        let grant = ready!(waiting.poll(context, request));
+        *claim = None;
+        Poll::Ready(self.fill_with_block(grant, length))
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.outbox().leave();
+    }
+}
+
+/// What lets a reservation reach its buffer.
+const RESERVED: &str = "the buffer is the reservation's until it is used";
+
+/// Room for one message inside a submission buffer. Write the plaintext, then
+/// [`send`](Self::send) it.
+#[derive(Debug)]
+pub struct Reservation<'a> {
+    sender: &'a mut Sender,
+    /// Where the plaintext goes in the buffer. There until the message is sent.
+    place: Option<Place>,
+}
+
+impl Reservation<'_> {
+    /// Has the message end after `length` bytes, as [`Vec::truncate`] does: nothing happens if it
+    /// is no longer than that.
+    ///
+    /// What stays is not moved, but for one case: where the length before a message takes fewer
+    /// bytes for a shorter one, the message moves by the difference. That is so on the commonware
+    /// wire with CUPS V0, where messages of up to 111, 16 367 and 2 097 135 bytes have one, two and
+    /// three bytes of length, and with messages of the native wire that are
+    /// [packed](crate::protocol::native::record::SealOptions), which are small.
+    pub fn truncate(&mut self, length: usize) {
+        let reserved = self.sender.reserved.as_mut();
+        let draft = reserved.and_then(Reserved::draft_mut).expect(RESERVED);
+        let place = self.place.as_mut().expect(RESERVED);
+        self.sender.outbox.shorten(draft, place, length);
+    }
+
+    /// Sends the message from where it stands.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sender::send`], all final: the direction may have ended meanwhile.
+    pub fn send(mut self) -> Result<(), SendError> {
+        let place = self.place.take().expect(RESERVED);
+        let draft = self.take_draft();
+        self.sender.outbox.append_reserved(draft, place)
+    }
+
+    /// Returns the thread that the buffer belongs to.
+    pub(crate) fn shard(&self) -> &Rc<Shard> {
+        &self.sender.outbox.link().shard
+    }
+
+    /// Gives the buffer away for a read, with the range in it that stands for `range` of the
+    /// message. If this is dropped before it is [given back](Self::redeem), `borrower` is told.
+    pub(crate) fn lend(
+        &mut self,
+        range: Range<usize>,
+        borrower: Rc<dyn Borrower>,
+    ) -> (Buffer, Range<usize>, Loan) {
+        let place = self.place.as_ref().expect(RESERVED);
+        let start = place.plaintext().start;
+        let range = start + range.start..start + range.end;
+        assert!(range.end <= place.plaintext().end, "beyond the reservation");
+        let draft = self.take_draft();
+        self.sender.reserved = Some(Reserved::Lent(borrower));
+        let (buffer, loan) = Loan::new(&self.sender.outbox, draft);
+        (buffer, range, loan)
+    }
+
+    /// Takes the buffer back.
+    pub(crate) fn redeem(&mut self, loan: Loan, buffer: Buffer) {
+        debug_assert!(loan.is_from(&self.sender.outbox), "its own");
+        self.sender.reserved = Some(Reserved::Here(loan.redeem(buffer)));
+    }
+
+    fn take_draft(&mut self) -> Draft<Buffer> {
+        match self.sender.reserved.take() {
+            Some(Reserved::Here(draft)) => draft,
+            Some(Reserved::Lent(_)) | None => unreachable!("{RESERVED}"),
+        }
+    }
+}
+
+impl Deref for Reservation<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let reserved = self.sender.reserved.as_ref();
+        let draft = reserved.and_then(Reserved::draft).expect(RESERVED);
+        draft.plaintext(self.place.as_ref().expect(RESERVED))
+    }
+}
+
+impl DerefMut for Reservation<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let reserved = self.sender.reserved.as_mut();
+        let draft = reserved.and_then(Reserved::draft_mut).expect(RESERVED);
+        draft.plaintext_mut(self.place.as_ref().expect(RESERVED))
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.sender.put_reserved_back();
+    }
+}
+
+impl From<OutboxError> for SendError {
+    fn from(error: OutboxError) -> Self {
+        match error {
+            OutboxError::Closed => Self::Closed,
+            OutboxError::Failed(error) => Self::Transport(error),
+            OutboxError::TimedOut(limit) => Self::TimedOut { limit },
+        }
+    }
+}
+
+impl From<SealError> for SendError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::TooLarge { length, limit } => Self::TooLarge {
+                length,
+                limit: limit.into(),
+            },
+            SealError::Closed => Self::Closed,
+            _ => Self::SealFailed,
+        }
+    }
+}
+
+impl From<native::record::SealError> for SendError {
+    fn from(error: native::record::SealError) -> Self {
+        use native::record::SealError;
+
+        match error {
+            SealError::TooLarge { length, limit } => Self::TooLarge {
+                length: usize::try_from(length).unwrap_or(usize::MAX),
+                limit,
+            },
+            SealError::TooLongInPlace { length, limit } => Self::TooLongInPlace { length, limit },
+            SealError::Closed | SealError::Ended => Self::Closed,
+            _ => Self::SealFailed,
+        }
+    }
+}

@@ -1,0 +1,553 @@
+//! `ringseal-bench`, run as a person or a script would run it. What is checked is that figures
+//! fit together, never how good they are.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs one at a time: together they would want more locked memory than a user has by default.
+fn alone() -> MutexGuard<'static, ()> {
+    static RUNNING: Mutex<()> = Mutex::new(());
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A running `ringseal-bench`. Killed when dropped.
+struct Program {
+    child: Child,
+    output: Receiver<String>,
+    errors: Receiver<String>,
+}
+
+/// What is left of one that has ended.
+struct Ended {
+    status: ExitStatus,
+    output: Vec<String>,
+    errors: Vec<String>,
+}
+
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            if sender.send(line.unwrap()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+impl Program {
+    fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ringseal-bench"))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            output: lines(child.stdout.take().unwrap()),
+            errors: lines(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+
+    fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn wait(mut self) -> Ended {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the program does not end");
+            thread::sleep(Duration::from_millis(5));
+        };
+        Ended {
+            status,
+            output: self.output.iter().collect(),
+            errors: self.errors.iter().collect(),
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    fn expect_json(self) -> Value {
+        assert_eq!(self.status.code(), Some(0), "{:?}", self.errors);
+        let [line] = &self.output[..] else {
+            panic!("not one line: {:?}", self.output);
+        };
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    #[track_caller]
+    fn expect_failure(self, part: &str) {
+        assert_eq!(self.status.code(), Some(1), "{:?}", self.errors);
+        assert_eq!(self.output, [""; 0]);
+        assert!(self.errors.join("\n").contains(part), "{:?}", self.errors);
+    }
+
+    #[track_caller]
+    fn expect_usage_error(self, part: &str) {
+        assert_eq!(self.status.code(), Some(2), "{:?}", self.errors);
+        assert_eq!(self.output, [""; 0]);
+        assert!(self.errors.join("\n").contains(part), "{:?}", self.errors);
+    }
+}
+
+/// A short run with these arguments, in JSON.
+#[track_caller]
+fn measure(args: &[&str]) -> Value {
+    let short = ["--seconds", "0.3", "--warmup", "0.1", "--json"];
+    let figures = Program::start(&[args, &short].concat())
+        .wait()
+        .expect_json();
+    check(&figures);
+    figures
+}
+
+fn number(figures: &Value, name: &str) -> f64 {
+    figures[name]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{name} is no number: {figures}"))
+}
+
+fn count(figures: &Value, name: &str) -> u64 {
+    figures[name]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{name} is no count: {figures}"))
+}
+
+/// Figures of one run that have to fit together, whatever was measured.
+#[track_caller]
+fn check(figures: &Value) {
+    let (messages, bytes) = (count(figures, "messages"), count(figures, "bytes"));
+    assert!(messages > 0, "{figures}");
+    assert_eq!(bytes, messages * count(figures, "size_bytes"));
+    let close = |name: &str, expected: f64| {
+        let found = number(figures, name);
+        let difference = (found - expected).abs();
+        assert!(
+            difference <= expected.abs() * 1e-9,
+            "{name} is {found} and not {expected}"
+        );
+    };
+    let seconds = number(figures, "seconds");
+    assert!(seconds > 0.0, "{figures}");
+    close("messages_per_second", messages as f64 / seconds);
+    close("gigabytes_per_second", bytes as f64 / 1e9 / seconds);
+    let ends = [&figures["dialer"], &figures["listener"]];
+    let sum = |name: &str| ends.iter().map(|end| count(end, name)).sum::<u64>();
+    assert_eq!(messages, sum("messages_received"));
+    assert_eq!(bytes, sum("bytes_received"));
+    for (name, counter) in [
+        ("reads_per_message", "reads"),
+        ("writes_per_message", "writes"),
+        ("moved_bytes_per_message", "moved_bytes"),
+        ("heap_allocations_per_message", "heap_allocations"),
+        ("heap_bytes_per_message", "heap_bytes"),
+    ] {
+        close(name, sum(counter) as f64 / messages as f64);
+    }
+    assert_eq!(count(figures, "heap_allocations"), sum("heap_allocations"));
+    assert_eq!(count(figures, "moved_bytes"), sum("moved_bytes"));
+    let cpu = number(figures, "cpu_seconds");
+    assert!(cpu > 0.0, "{figures}");
+    if bytes > 0 {
+        close("cpu_seconds_per_gigabyte", cpu / (bytes as f64 / 1e9));
+        close(
+            "moved_bytes_share",
+            sum("moved_bytes") as f64 / bytes as f64,
+        );
+    } else {
+        assert_eq!(figures["cpu_seconds_per_gigabyte"], Value::Null);
+    }
+}
+
+#[test]
+fn each_direction_counts_where_messages_are_received() {
+    let _alone = alone();
+    for (direction, dialer_receives, listener_receives) in [
+        ("send", false, true),
+        ("receive", true, false),
+        ("both", true, true),
+        ("ping", true, true),
+    ] {
+        for size in ["0", "64", "16384"] {
+            let figures = measure(&["--direction", direction, "--size", size]);
+            assert_eq!(figures["direction"], direction);
+            assert_eq!(count(&figures, "size_bytes").to_string(), size);
+            assert_eq!(figures["processes"], 1);
+            assert_eq!(figures["interrupted"], false);
+            let received = |end: &str| count(&figures[end], "messages_received") > 0;
+            assert_eq!(received("dialer"), dialer_receives, "{figures}");
+            assert_eq!(received("listener"), listener_receives, "{figures}");
+        }
+    }
+}
+
+#[test]
+fn ping_tells_ordered_percentiles_and_nothing_else_does() {
+    let _alone = alone();
+    let figures = measure(&["--direction", "ping", "--size", "1", "--connections", "3"]);
+    let round_trips = count(&figures, "round_trips");
+    assert_eq!(round_trips, count(&figures["dialer"], "messages_received"));
+    let times = ["p50", "p90", "p99", "p99_9", "max"]
+        .map(|name| number(&figures, &format!("round_trip_{name}_us")));
+    assert!(times[0] > 0.0 && times.is_sorted(), "{times:?}");
+    let figures = measure(&["--direction", "send"]);
+    assert_eq!(figures["round_trips"], Value::Null);
+}
+
+#[test]
+fn streams_of_small_messages_allocate_nothing() {
+    let _alone = alone();
+    for more in [&[][..], &["--processes"], &["--batch", "64"]] {
+        let figures = measure(&[&["--size", "64"], more].concat());
+        let allocations = number(&figures, "heap_allocations_per_message");
+        assert!(allocations < 0.01, "{figures}");
+        assert_eq!(figures["dialer"]["large_blocks"], 0);
+    }
+}
+
+#[test]
+fn messages_beyond_a_slot_show_as_heap_blocks() {
+    let _alone = alone();
+    let figures = measure(&["--size", "100000", "--slot-size", "8192"]);
+    assert!(count(&figures["listener"], "large_blocks") > 0, "{figures}");
+    assert!(number(&figures, "heap_bytes_per_message") > 100_000.0);
+}
+
+#[test]
+fn messages_above_the_default_limit_raise_it() {
+    let _alone = alone();
+    let figures = measure(&["--size", "1500000"]);
+    assert_eq!(figures["size_bytes"], 1_500_000);
+}
+
+#[test]
+fn settings_are_used_and_told() {
+    let _alone = alone();
+    let figures = measure(&[
+        "--slots",
+        "13",
+        "--slot-size",
+        "65537",
+        "--ring-entries",
+        "100",
+        "--wire",
+        "v0,v0",
+        "--batch",
+        "7",
+        "--no-pin",
+    ]);
+    let page = rustix::param::page_size() as u64;
+    for end in ["dialer", "listener"] {
+        assert_eq!(figures[end]["slots"], 13);
+        assert_eq!(
+            count(&figures[end], "slot_size_bytes"),
+            65_537_u64.next_multiple_of(page)
+        );
+        assert_eq!(figures[end]["ring_entries"], 128);
+        assert_eq!(figures[end]["core"], Value::Null);
+    }
+    assert_eq!(figures["wire"], "commonware:v0,v0");
+    assert_eq!(figures["batch_messages"], 7);
+}
+
+#[test]
+fn many_connections_all_have_slots() {
+    let _alone = alone();
+    let figures = measure(&["--connections", "40", "--direction", "both", "--size", "64"]);
+    assert_eq!(figures["connections"], 40);
+    assert!(count(&figures["dialer"], "slots") >= 160, "{figures}");
+}
+
+#[test]
+fn too_few_slots_are_warned_of() {
+    let _alone = alone();
+    let args = ["--connections", "2", "--slots", "9", "--seconds", "0.1"];
+    let ended = Program::start(&args).wait();
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+    let [line] = &ended.errors[..] else {
+        panic!("not one line: {:?}", ended.errors);
+    };
+    assert!(
+        line.contains("9 slots") && line.contains("10 are"),
+        "{line}"
+    );
+}
+
+/// The processes whose parent this is.
+fn children(parent: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap() {
+        let name = entry.unwrap().file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if status_field(id, "PPid:").is_some_and(|id| id == parent.to_string()) {
+            found.push(id);
+        }
+    }
+    found
+}
+
+/// The first word of a line of a process's status; `None` once the process is gone.
+fn status_field(id: u32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(field))?;
+    line.split_whitespace().nth(1).map(str::to_owned)
+}
+
+/// Whether it runs. One that nobody has waited for yet does not.
+fn is_running(id: u32) -> bool {
+    status_field(id, "State:").is_some_and(|state| state != "Z" && state != "X")
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A run of two processes that does not end by itself, measuring, and the listener's id.
+fn start_processes() -> (Program, u32) {
+    let program = Program::start(&[
+        "--processes",
+        "--seconds",
+        "600",
+        "--warmup",
+        "0",
+        "--interval",
+        "0.05",
+        "--json",
+    ]);
+    program.errors.recv_timeout(PATIENCE).expect("progress");
+    let children = children(program.id());
+    let [listener] = children[..] else {
+        panic!("not one child: {children:?}");
+    };
+    (program, listener)
+}
+
+#[test]
+fn listener_as_a_process_measures_and_ends_with_the_run() {
+    let _alone = alone();
+    let figures = measure(&["--processes"]);
+    assert_eq!(figures["processes"], 2);
+    let of = |end: &str| number(&figures[end], "process_cpu_seconds");
+    let sum = of("dialer") + of("listener");
+    assert!((number(&figures, "cpu_seconds") - sum).abs() < 1e-6);
+
+    let (program, listener) = start_processes();
+    program.signal(Signal::TERM);
+    let figures = program.wait().expect_json();
+    assert_eq!(figures["interrupted"], true);
+    // Waited for, so not even its entry is left.
+    assert_eq!(status_field(listener, "State:"), None);
+}
+
+#[test]
+fn listener_as_a_process_does_not_outlive_a_killed_parent() {
+    let _alone = alone();
+    let (program, listener) = start_processes();
+    program.signal(Signal::KILL);
+    program.wait();
+    wait_until("the listener stays", || !is_running(listener));
+}
+
+#[test]
+fn dialer_sees_when_the_listener_is_killed() {
+    let _alone = alone();
+    let (program, listener) = start_processes();
+    let id = Pid::from_raw(i32::try_from(listener).unwrap()).unwrap();
+    kill_process(id, Signal::KILL).unwrap();
+    let ended = program.wait();
+    assert_eq!(ended.status.code(), Some(1), "{:?}", ended.errors);
+    assert_eq!(ended.output, [""; 0]);
+    assert_eq!(status_field(listener, "State:"), None);
+}
+
+#[test]
+fn interrupt_ends_a_run_early_and_figures_are_told() {
+    let _alone = alone();
+    for direction in ["send", "ping"] {
+        let program = Program::start(&[
+            "--direction",
+            direction,
+            "--seconds",
+            "600",
+            "--interval",
+            "0.05",
+            "--json",
+        ]);
+        let line = program.errors.recv_timeout(PATIENCE).expect("progress");
+        assert!(line.contains("messages/s"), "{line}");
+        program.signal(Signal::INT);
+        let figures = program.wait().expect_json();
+        check(&figures);
+        assert_eq!(figures["interrupted"], true);
+        assert!(number(&figures, "seconds") < 600.0);
+    }
+}
+
+#[test]
+fn interrupt_before_anything_was_measured_says_so() {
+    let _alone = alone();
+    let program = Program::start(&["--processes", "--warmup", "600"]);
+    wait_until("no listener", || !children(program.id()).is_empty());
+    let [listener] = children(program.id())[..] else {
+        panic!("not one child");
+    };
+    // The handler is there once the dialer has a thread of its own.
+    let tasks = format!("/proc/{}/task", program.id());
+    let has_dialer = || {
+        fs::read_dir(&tasks).unwrap().any(|task| {
+            let name = fs::read_to_string(task.unwrap().path().join("comm"));
+            name.is_ok_and(|name| name.trim() == "dialer")
+        })
+    };
+    wait_until("no dialer", has_dialer);
+    wait_until("no handler", || {
+        let caught = status_field(program.id(), "SigCgt:").unwrap();
+        let caught = u64::from_str_radix(&caught, 16).unwrap();
+        let bits = [Signal::INT, Signal::TERM].map(|signal| 1 << (signal.as_raw() - 1));
+        bits.iter().all(|bit: &u64| caught & bit != 0)
+    });
+    program.signal(Signal::INT);
+    program.wait().expect_failure("nothing was measured");
+    assert_eq!(status_field(listener, "State:"), None);
+}
+
+#[test]
+fn words_tell_all_parts_and_progress_only_on_request() {
+    let _alone = alone();
+    let short = ["--seconds", "0.3", "--warmup", "0.1"];
+    let ended = Program::start(&[&short[..], &["--direction", "ping"]].concat()).wait();
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(ended.errors, [""; 0]);
+    let text = ended.output.join("\n");
+    for part in [
+        "GB/s",
+        "messages/s",
+        "p50",
+        "p99.9",
+        "per GB",
+        "allocations",
+        "moved",
+        "reads",
+        "slots of",
+        "ring of",
+        "wire native:",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    let ended = Program::start(&[&short[..], &["--interval", "0.1"]].concat()).wait();
+    assert!(!ended.errors.is_empty());
+    for line in &ended.errors {
+        assert!(
+            line.contains("GB/s") && line.contains("messages/s"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn listener_alone_serves_one_dialer_after_the_other() {
+    let _alone = alone();
+    let listener = Program::start(&["--listen", "127.0.0.1:0", "--seed", "one"]);
+    let line = listener.output.recv_timeout(PATIENCE).expect("an address");
+    let address = line.strip_prefix("listening on ").expect("an address");
+    for direction in ["send", "receive", "ping"] {
+        let connect = ["--connect", address, "--seed", "one"];
+        let figures = measure(&[&connect[..], &["--direction", direction]].concat());
+        assert_eq!(figures["processes"], 2);
+    }
+    let refused = |more: &[&str], part: &str| {
+        let connect = ["--connect", address, "--seconds", "0.3"];
+        Program::start(&[&connect[..], more].concat())
+            .wait()
+            .expect_failure(part);
+    };
+    refused(&["--seed", "two"], "--seed");
+    refused(&["--seed", "one", "--connections", "2"], "--connections 2");
+    refused(&["--seed", "one", "--size", "2000000"], "--size 2000000");
+    refused(&["--seed", "one", "--wire", "v1,v0"], "--wire");
+    measure(&["--connect", address, "--seed", "one"]);
+    listener.signal(Signal::INT);
+    let ended = listener.wait();
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+}
+
+#[test]
+fn cores_that_do_not_exist_are_refused_with_what_to_do() {
+    let _alone = alone();
+    for cores in ["1023,0", "0,1023", "1023,1023"] {
+        for more in [&[][..], &["--processes"]] {
+            let args = [&["--pin", cores, "--seconds", "0.1"], more].concat();
+            Program::start(&args).wait().expect_failure("--no-pin");
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let refused = |args: &[&str], part: &str| Program::start(args).wait().expect_usage_error(part);
+    refused(&["--size", "4294967290"], "4294967279");
+    refused(&["--size=-1"], "--size");
+    refused(&["--seconds", "0"], "above 0");
+    refused(&["--seconds", "NaN"], "above 0");
+    refused(&["--warmup", "inf"], "from 0");
+    refused(&["--interval", "0"], "above 0");
+    refused(&["--direction", "up"], "ping");
+    refused(&["--connections", "0"], "1..=1000");
+    refused(&["--connections", "1001"], "1..=1000");
+    refused(&["--batch", "0"], "--batch");
+    refused(&["--batch", "2", "--direction", "ping"], "--batch");
+    refused(&["--wire", "v2,v1"], "v0 or v1");
+    refused(&["--pin", "0"], "two cores");
+    refused(&["--pin", "0,1", "--no-pin"], "cannot be used with");
+    refused(&["--slots", "3"], "--slots");
+    refused(&["--slot-size", "1"], "--slot-size");
+    refused(&["--slots", "1000000"], "1 GiB");
+    refused(&["--ring-entries", "0"], "--ring-entries");
+    refused(&["--connect", "127.0.0.1:1"], "--seed");
+    refused(&["--listen", "127.0.0.1:0"], "--seed");
+    refused(&["--listen", "127.0.0.1:0", "--seed", ""], "--seed");
+    refused(&["--seed", "x"], "--listen");
+    refused(
+        &["--listen", "127.0.0.1:0", "--seed", "x", "--processes"],
+        "cannot be used with",
+    );
+    refused(&["--listen", "nowhere", "--seed", "x"], "host and port");
+    refused(&["--supervised", "--listen", "0.0.0.0:0"], "loopback");
+}

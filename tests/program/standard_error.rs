@@ -1,0 +1,175 @@
+//! What happens to standard error when nobody reads it, and what strangers can make of it.
+
+use std::io::{self, BufRead, BufReader, PipeReader, Write};
+use std::net::TcpStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::harness::{Pair, Program, full_pipe, number_before, stop, text};
+
+/// More than any pipe holds in log lines.
+const STRANGERS: usize = 1500;
+
+/// What a browser or a scan sends.
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: example\r\n\r\n";
+
+/// An address that is known before anybody listens on it.
+fn unix_name(pair: &Pair) -> String {
+    format!("unix:@{}", pair.bob.public)
+}
+
+/// Returns when the listener has seen all of them.
+fn strangers_then_an_honest_peer(pair: &Pair) {
+    let name = SocketAddr::from_abstract_name(&pair.bob.public).expect("a name");
+    for _ in 0..STRANGERS {
+        let mut client = UnixStream::connect_addr(&name).expect("connect");
+        client.write_all(REQUEST).expect("send");
+    }
+    let mut dialer = pair.dial(&unix_name(pair), &[]);
+    dialer.type_line("still served");
+    assert_eq!(dialer.next_line(), "still served");
+    dialer.end_input();
+    dialer.wait().expect_success();
+}
+
+/// All lines that were written to a pipe whose writers have gone, without the filling.
+fn rest(pipe: PipeReader) -> Vec<String> {
+    let lines = BufReader::new(pipe).lines().map(|line| line.expect("text"));
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+// HAZARDS F2.
+#[test]
+fn a_listener_serves_and_ends_while_nobody_reads_its_standard_error() {
+    let pair = Pair::new();
+    let (reader, writer) = full_pipe();
+    let mut args = vec!["listen", "127.0.0.1:0", "--identity", text(&pair.bob.file)];
+    args.extend(["--namespace", "test", "--allow-any", "--mode", "echo"]);
+    let listener = Program::start_with(&args, |command| {
+        command.stderr(writer);
+    });
+    let first = listener.next_line();
+    let address = first.strip_prefix("listening on ").expect("an address");
+    for _ in 0..STRANGERS {
+        let mut client = TcpStream::connect(address).expect("connect");
+        client.write_all(REQUEST).expect("send");
+    }
+    let mut dialer = pair.dial(address, &[]);
+    dialer.type_line("still served");
+    assert_eq!(dialer.next_line(), "still served");
+    dialer.end_input();
+    dialer.wait().expect_success();
+    listener.signal(Signal::TERM);
+    assert_eq!(listener.wait().status.code(), Some(0));
+    drop(reader);
+}
+
+// HAZARDS F2: each failure is printed or counted, and few are printed.
+#[test]
+fn failures_of_strangers_are_limited_and_none_goes_uncounted() {
+    let pair = Pair::new();
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let listener = pair.listen_with(&unix_name(&pair), &["--mode", "echo"], |command| {
+        command.stderr(writer);
+    });
+    strangers_then_an_honest_peer(&pair);
+    let lines = thread::spawn(move || rest(reader));
+    listener.signal(Signal::TERM);
+    assert_eq!(listener.wait().status.code(), Some(0));
+    let lines = lines.join().expect("lines");
+    let printed = lines
+        .iter()
+        .filter(|line| line.contains(" failed: "))
+        .count();
+    let left_out: usize = lines
+        .iter()
+        .filter_map(|line| number_before(line, " more lines about peers"))
+        .sum();
+    assert_eq!(printed + left_out, STRANGERS, "{lines:?}");
+    assert!((10..STRANGERS / 2).contains(&printed), "{printed}");
+}
+
+// HAZARDS F2: the last line is no reason to stay.
+#[test]
+fn a_failing_command_ends_while_nobody_reads_its_standard_error() {
+    let pair = Pair::new();
+    let key = text(&pair.alice.file);
+    let end = ["--identity", key, "--namespace", "test"];
+    let missing = ["--identity", "/nowhere", "--namespace", "test"];
+    let dial = ["dial", "127.0.0.1:1", "--peer", &pair.bob.public];
+    let listen = ["listen", "127.0.0.1:0", "--allow-any"];
+    for args in [
+        [&dial[..], &end].concat(),
+        [&listen[..], &missing].concat(),
+        vec!["pubkey", "/nowhere"],
+        vec!["health", "127.0.0.1:1"],
+    ] {
+        let (reader, writer) = full_pipe();
+        let ended = Program::start_with(&args, |command| {
+            command.stderr(writer);
+        })
+        .wait();
+        assert_eq!(ended.status.code(), Some(1), "{args:?}");
+        drop(reader);
+    }
+}
+
+// HAZARDS F2: lines that found no room are counted, and the count is printed.
+#[test]
+fn log_lines_without_room_are_counted() {
+    let pair = Pair::new();
+    let (reader, writer) = full_pipe();
+    let listener = pair.listen_with(&unix_name(&pair), &["--mode", "echo"], |command| {
+        command.env("RUST_LOG", "debug").stderr(writer);
+    });
+    strangers_then_an_honest_peer(&pair);
+    let lines = thread::spawn(move || rest(reader));
+    assert_eq!(stop(listener).status.code(), Some(0));
+    let lines = lines.join().expect("lines");
+    let dropped = lines
+        .iter()
+        .find_map(|line| number_before(line, " log lines were dropped"));
+    assert!(dropped.is_some_and(|count| count > 0), "{lines:?}");
+}
+
+#[test]
+fn events_are_printed_on_request_and_a_filter_that_is_none_says_so() {
+    let pair = Pair::new();
+    let (listener, address) = pair.listen(&["--mode", "echo"]);
+    let dial = |filter: &str| {
+        let mut dialer = pair.dial_with(&address, &[], |command| {
+            command.env("RUST_LOG", filter);
+        });
+        dialer.end_input();
+        let ended = dialer.wait();
+        assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+        ended.errors
+    };
+    for quiet in ["", "warn", "other=trace"] {
+        assert_eq!(dial(quiet), [""; 0], "{quiet}");
+    }
+    for (filter, parts) in [
+        ("ringseal=info", [" INFO ringseal", "connected to"]),
+        (
+            "ringseal=loud",
+            ["ringseal: RUST_LOG is `ringseal=loud`", "`ringseal=debug`"],
+        ),
+        ("[[", ["ringseal: RUST_LOG is `[[`", "`ringseal=debug`"]),
+        (
+            "a=b=c",
+            ["ringseal: RUST_LOG is `a=b=c`", "`ringseal=debug`"],
+        ),
+    ] {
+        let lines = dial(filter);
+        let [line] = &lines[..] else {
+            panic!("not one line: {lines:?}");
+        };
+        for part in parts {
+            assert!(line.contains(part), "`{part}` is not in: {line}");
+        }
+    }
+    stop(listener).expect_success();
+}

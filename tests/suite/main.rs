@@ -1,0 +1,42 @@
+//! What has to hold on every driver and transport, each test on each pair of them. Meant to run
+//! under AddressSanitizer as well: `.ci/run` does.
+
+mod adapters;
+mod addresses;
+mod admission;
+mod allocations;
+#[path = "../black_hole/mod.rs"]
+mod black_hole;
+mod child;
+mod connection;
+mod ending;
+mod errors;
+mod executor;
+mod foreign_wakers;
+mod fork;
+mod heap;
+mod held_messages;
+mod incoming;
+mod keep_alive;
+mod limits;
+mod listener;
+mod native;
+mod overload;
+mod peers;
+mod plain;
+mod pressure;
+mod restart;
+mod ring_failure;
+#[path = "../seccomp/mod.rs"]
+mod seccomp;
+mod setting;
+mod shared_ports;
+mod signals;
+mod stopped;
+mod task_group;
+mod teardown;
+mod time_limits;
+mod transport;
+mod unix;
+mod uring;
+mod wakers;

@@ -1,0 +1,579 @@
+//! The native wire over real sockets: packed and long messages, how it ends, who is let in.
+
+use std::num::NonZeroU32;
+use std::pin::pin;
+use std::time::Duration;
+
+use super::peers::{config, key, pair, pair_with, pattern, relay, run};
+use super::setting::transport;
+use super::transport::{Transport, somewhere};
+use ringseal::protocol::native::record::{AbortReason, OpenError, RefuseReason};
+use ringseal::protocol::native::{ExportError, Suite, Suites};
+use ringseal::protocol::record::layout::End;
+use ringseal::{
+    Address, Admission, AttemptError, Config, Connection, DialError, Listener, RecvError,
+    SendError, TimeLimit, Wire, dial,
+};
+
+fn commonware(seed: u8) -> Config {
+    config(seed).wire(Wire::COMMONWARE)
+}
+
+/// Sends messages of these lengths each way and expects them.
+async fn exchange(pair: &mut (Connection, Connection), lengths: &[usize]) {
+    let (dialer, listener) = pair;
+    for (salt, &length) in lengths.iter().enumerate() {
+        dialer.send(&pattern(length, salt)).await.expect("send");
+        let message = listener.recv().await.expect("recv").expect("a message");
+        assert!(*message == *pattern(length, salt), "{length} bytes");
+        listener.send(&message).await.expect("send");
+        let message = dialer.recv().await.expect("recv").expect("a message");
+        assert!(*message == *pattern(length, salt), "{length} bytes");
+    }
+}
+
+fn messages_of_every_length_arrive_with_both_suites() {
+    for suite in Suite::ALL {
+        run(async move {
+            let wire = Wire::Native { suite };
+            let mut pair = pair_with(&config(1).wire(wire), &config(2)).await;
+            assert_eq!((pair.0.wire(), pair.1.wire()), (wire, wire));
+            let lengths = [
+                0, 1, 127, 128, 4095, 4096, 4097, 16_384, 65_536, 300_000, 1_048_576, 5,
+            ];
+            exchange(&mut pair, &lengths).await;
+        });
+    }
+}
+
+fn small_messages_share_records_and_each_is_whole() {
+    run(async {
+        let (mut dialer, mut listener) = pair().await;
+        let lengths = [0, 1, 64, 200, 3000, 5000, 17];
+        for round in 0..40 {
+            for (salt, length) in lengths.into_iter().enumerate() {
+                dialer
+                    .send(&pattern(length, salt + round))
+                    .await
+                    .expect("send");
+            }
+            for (salt, length) in lengths.into_iter().enumerate() {
+                let message = listener.recv().await.expect("recv").expect("a message");
+                assert!(*message == *pattern(length, salt + round));
+            }
+        }
+        let (mut sender, _receiver) = dialer.split();
+        for length in [0, 10, 4096, 100_000] {
+            let mut place = sender.reserve(length).await.expect("room");
+            place.copy_from_slice(&pattern(length, 3));
+            place.send().expect("send");
+            let message = listener.recv().await.expect("recv").expect("a message");
+            assert!(*message == *pattern(length, 3));
+        }
+        // Not used, it sends nothing, and holds up nothing.
+        drop(sender.reserve(100).await.expect("room"));
+        sender.flush().await.expect("nothing to wait for");
+        sender.send(b"next").await.expect("send");
+        let message = listener.recv().await.expect("recv").expect("a message");
+        assert_eq!(&*message, b"next");
+    });
+}
+
+fn what_can_not_be_sent_is_refused_and_the_sender_goes_on() {
+    run(async {
+        // The listener takes less than the dialer.
+        let small = config(2).max_message_size(1000);
+        let mut pair = pair_with(&config(1), &small).await;
+        let refused = pair.0.send(&[0; 1001]).await;
+        let (length, limit) = (1001, 1000);
+        assert!(
+            matches!(refused, Err(SendError::TooLarge { length: l, limit: m }) if (l, m) == (length, limit)),
+            "{refused:?}"
+        );
+        let (mut sender, _receiver) = pair.1.split();
+        let refused = sender.reserve(600_000).await.err();
+        assert!(
+            matches!(refused, Some(SendError::TooLongInPlace { .. })),
+            "{refused:?}"
+        );
+        sender
+            .send(&[7; 600_000])
+            .await
+            .expect("in several records");
+        let message = pair.0.recv().await.expect("recv").expect("a message");
+        assert_eq!(*message, [7; 600_000]);
+        pair.0.send(&[1; 1000]).await.expect("send");
+    });
+}
+
+// HAZARDS R6: only the authenticated end is one.
+fn an_end_is_authenticated_and_each_direction_has_its_own() {
+    run(async {
+        let (dialer, listener) = pair().await;
+        let (mut sender, mut receiver) = dialer.split();
+        let (mut other_sender, mut other_receiver) = listener.split();
+        sender.send(b"last").await.expect("send");
+        sender.close().await.expect("close");
+        let message = other_receiver
+            .recv()
+            .await
+            .expect("recv")
+            .expect("a message");
+        assert_eq!(&*message, b"last");
+        assert_eq!(other_receiver.end(), None);
+        assert!(other_receiver.recv().await.expect("an end").is_none());
+        assert_eq!(other_receiver.end(), Some(End::Authenticated));
+        assert!(other_receiver.recv().await.expect("still").is_none());
+        // The other direction goes on.
+        other_sender.send(b"answer").await.expect("send");
+        let message = receiver.recv().await.expect("recv").expect("a message");
+        assert_eq!(&*message, b"answer");
+        drop(other_sender);
+        assert!(receiver.recv().await.expect("an end").is_none());
+        assert_eq!(receiver.end(), Some(End::Authenticated));
+    });
+}
+
+async fn accept(listener: &mut Listener) -> Connection {
+    listener.accept().await.expect("accept")
+}
+
+/// Connects through a relay that lets through what `change` says.
+async fn relayed(
+    change: impl FnMut(usize, &mut [u8]) -> usize + Send + 'static,
+) -> (Connection, Connection) {
+    let mut listener = bind(&config(2)).await;
+    let address = relay(listener.local_address(), change);
+    let (dialing, listening) = (config(1), &mut listener);
+    let (dialed, accepted) =
+        futures_util::join!(dial(address, key(2), &dialing), accept(listening));
+    (dialed.expect("dial"), accepted)
+}
+
+async fn bind(config: &Config) -> Listener {
+    Listener::bind(somewhere(), config, Admission::any())
+        .await
+        .expect("bind")
+}
+
+/// Bytes of hello and proof.
+const HANDSHAKE: usize = 1237 + 164;
+
+// HAZARDS R6.
+fn a_cut_anywhere_is_no_end() {
+    // Between two records, and within one.
+    for cut in [HANDSHAKE + 4 + 6 + 16, HANDSHAKE + 30] {
+        run(async move {
+            let (mut dialer, mut listener) =
+                relayed(move |offset, chunk| chunk.len().min(cut.saturating_sub(offset))).await;
+            dialer.send(b"first").await.expect("send");
+            dialer.flush().await.expect("flush");
+            ringseal::sleep(Duration::from_millis(20)).await;
+            // The relay may be gone.
+            let _ = dialer.send(b"second").await;
+            let _ = dialer.flush().await;
+            let message = listener.recv().await.expect("recv").expect("a message");
+            assert_eq!(&*message, b"first");
+            let cut = listener.recv().await;
+            assert!(
+                matches!(cut, Err(RecvError::NativeRecord(OpenError::Truncated))),
+                "{cut:?}"
+            );
+        });
+    }
+}
+
+// HAZARDS R1.
+fn a_changed_record_ends_both_directions_and_the_peer_is_told() {
+    run(async {
+        let (mut dialer, mut listener) = relayed(|offset, chunk| {
+            if let Some(byte) = (HANDSHAKE + 10)
+                .checked_sub(offset)
+                .and_then(|index| chunk.get_mut(index))
+            {
+                *byte ^= 1;
+            }
+            chunk.len()
+        })
+        .await;
+        dialer.send(b"changed").await.expect("send");
+        let refused = listener.recv().await;
+        assert!(
+            matches!(refused, Err(RecvError::NativeRecord(OpenError::Tag))),
+            "{refused:?}"
+        );
+        let told = dialer.recv().await;
+        assert!(
+            matches!(
+                told,
+                Err(RecvError::Aborted {
+                    reason: AbortReason::PROTOCOL
+                })
+            ),
+            "{told:?}"
+        );
+        assert!(matches!(listener.recv().await, Err(RecvError::Closed)));
+    });
+}
+
+fn who_is_not_admitted_is_told_so() {
+    run(async {
+        let only_three = Admission::allow_list([key(3)]);
+        let mut listener = Listener::bind(somewhere(), &config(2), only_three)
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        let (alice, carol) = (config(1), config(3));
+        let (refused, seen) =
+            futures_util::join!(dial(address.clone(), key(2), &alice), listener.accept());
+        let told = RefuseReason::NOT_ADMITTED;
+        assert!(
+            matches!(&refused, Err(DialError::Attempt(AttemptError::Refused { reason })) if *reason == told),
+            "{refused:?}"
+        );
+        let reason = seen.expect_err("nobody is let in").reason;
+        assert!(
+            matches!(&reason, AttemptError::NotAdmitted { peer } if *peer == key(1)),
+            "{reason:?}"
+        );
+        // Who does not wait for it hears of it from the first receive, whatever was sent.
+        let early = config(1).await_accept(false);
+        let (dialed, seen) =
+            futures_util::join!(dial(address.clone(), key(2), &early), listener.accept());
+        assert!(seen.is_err());
+        let mut connection = dialed.expect("before the answer");
+        connection.send(b"for nobody").await.expect("sealed");
+        let told = connection.recv().await;
+        assert!(
+            matches!(
+                told,
+                Err(RecvError::Refused {
+                    reason: RefuseReason::NOT_ADMITTED
+                })
+            ),
+            "{told:?}"
+        );
+        // The sender hears of it as well, at once or when it waits for what it has appended.
+        let sent = match connection.send(b"more").await {
+            Ok(()) => connection.flush().await,
+            refused => refused,
+        };
+        let told = sent.map_err(|error| error.to_string());
+        assert!(
+            matches!(&told, Err(text) if text.contains("not admitted")),
+            "{told:?}"
+        );
+        let (dialed, accepted) =
+            futures_util::join!(dial(address, key(2), &carol), listener.accept());
+        exchange(
+            &mut (dialed.expect("dial"), accepted.expect("accept")),
+            &[5],
+        )
+        .await;
+    });
+}
+
+fn both_wires_share_a_port_and_are_told_apart() {
+    run(async {
+        let both = config(2).wires([Wire::native(), Wire::COMMONWARE]);
+        let mut listener = bind(&both).await;
+        let address = listener.local_address();
+        for wire in [Wire::COMMONWARE, Wire::native(), Wire::COMMONWARE] {
+            let dialing = config(1).wire(wire);
+            let (dialed, accepted) =
+                futures_util::join!(dial(address.clone(), key(2), &dialing), listener.accept());
+            let accepted = accepted.expect("accept");
+            assert_eq!(accepted.wire(), wire);
+            exchange(&mut (dialed.expect("dial"), accepted), &[0, 100, 20_000]).await;
+        }
+    });
+}
+
+fn a_wire_that_is_not_switched_on_is_refused() {
+    run(async {
+        for (dialing, listening) in [
+            (Wire::native(), Wire::COMMONWARE),
+            (Wire::COMMONWARE, Wire::native()),
+        ] {
+            let mut listener = bind(&config(2).wire(listening)).await;
+            let address: Address = listener.local_address();
+            let dialing = config(1).wire(dialing);
+            let (dialed, accepted) =
+                futures_util::join!(dial(address, key(2), &dialing), listener.accept());
+            let (dialed, accepted) = (dialed.err(), accepted.err());
+            assert!(
+                matches!(
+                    dialed,
+                    Some(DialError::Attempt(AttemptError::UnexpectedEnd))
+                ),
+                "{dialed:?}"
+            );
+            let reason = accepted.expect("refused").reason;
+            assert!(
+                matches!(
+                    reason,
+                    AttemptError::Handshake(_) | AttemptError::NativeHandshake(_)
+                ),
+                "{reason:?}"
+            );
+        }
+    });
+}
+
+fn a_suite_that_is_not_switched_on_is_refused() {
+    run(async {
+        let only_aes = Suites::none().and(Suite::Aes256Gcm);
+        let mut listener = bind(&config(2).suites(only_aes)).await;
+        let address = listener.local_address();
+        let [aes, chacha] = Suite::ALL.map(|suite| config(1).wire(Wire::Native { suite }));
+        let (dialed, accepted) =
+            futures_util::join!(dial(address.clone(), key(2), &chacha), listener.accept());
+        assert!(dialed.is_err());
+        let reason = accepted.expect_err("refused").reason;
+        assert!(reason.to_string().contains("suite"), "{reason}");
+        let (dialed, accepted) =
+            futures_util::join!(dial(address, key(2), &aes), listener.accept());
+        exchange(
+            &mut (dialed.expect("dial"), accepted.expect("accept")),
+            &[5],
+        )
+        .await;
+    });
+}
+
+// HAZARDS H9: who asks for another listener gets no byte.
+fn a_hello_for_another_key_or_namespace_is_refused() {
+    run(async {
+        let mut listener = bind(&config(2)).await;
+        let address = listener.local_address();
+        let other_namespace =
+            Config::new(super::peers::identity(1), "another").wire(Wire::native());
+        for (peer, dialing) in [(key(4), config(1)), (key(2), other_namespace)] {
+            let (dialed, accepted) =
+                futures_util::join!(dial(address.clone(), peer, &dialing), listener.accept());
+            assert!(matches!(
+                dialed.err(),
+                Some(DialError::Attempt(AttemptError::UnexpectedEnd))
+            ));
+            let reason = accepted.expect_err("refused").reason;
+            assert!(reason.to_string().contains("namespace"), "{reason}");
+        }
+    });
+}
+
+fn keys_are_updated_under_load_in_both_directions() {
+    run(async {
+        let (dialer, listener) = pair().await;
+        let ends = [dialer, listener].map(|connection| async {
+            let (mut sender, mut receiver) = connection.split();
+            let sending = async {
+                for index in 0..500 {
+                    if index % 7 == 0 {
+                        assert!(sender.update_keys());
+                    }
+                    sender
+                        .send(&pattern(index * 13 % 9000, index))
+                        .await
+                        .expect("send");
+                }
+                sender.close().await.expect("close");
+            };
+            let receiving = async {
+                for index in 0..500 {
+                    let message = receiver.recv().await.expect("recv").expect("a message");
+                    assert!(*message == *pattern(index * 13 % 9000, index));
+                }
+                assert!(receiver.recv().await.expect("an end").is_none());
+            };
+            futures_util::join!(sending, receiving);
+        });
+        let [first, second] = ends;
+        futures_util::join!(first, second);
+    });
+}
+
+fn a_peer_that_leaves_is_heard_of() {
+    run(async {
+        let (dialer, listener) = pair().await;
+        let (mut sender, _receiver) = listener.split();
+        let (mut answers, mut receiver) = dialer.split();
+        sender.send(b"until then").await.expect("send");
+        assert!(sender.announce_leaving(7));
+        assert!(receiver.recv().await.expect("recv").is_some());
+        assert_eq!(
+            receiver.leaving(),
+            None,
+            "it is said behind what was sent before"
+        );
+        sender.send(b"and").await.expect("send");
+        assert!(receiver.recv().await.expect("recv").is_some());
+        assert_eq!(receiver.leaving(), Some(7));
+        answers.send(b"answer").await.expect("still");
+    });
+}
+
+// HAZARDS R8: the peer's idle time is kept to without any traffic of the application's.
+fn an_idle_connection_is_kept_alive_for_a_peer_that_would_give_up() {
+    run(async {
+        let idle = Duration::from_millis(300);
+        let (mut dialer, mut listener) = pair_with(&config(1), &config(2).idle_timeout(idle)).await;
+        // Nothing comes but what keeps it alive.
+        let silent = ringseal::timeout(5 * idle, listener.recv()).await;
+        assert!(silent.is_none(), "{silent:?}");
+        dialer.send(b"there").await.expect("send");
+        assert!(listener.recv().await.expect("recv").is_some());
+        // The other wire can't.
+        let (_dialer, mut listener) =
+            pair_with(&commonware(1), &commonware(2).idle_timeout(idle)).await;
+        let ended = listener.recv().await;
+        assert!(
+            matches!(
+                ended,
+                Err(RecvError::TimedOut {
+                    limit: TimeLimit::Idle
+                })
+            ),
+            "{ended:?}"
+        );
+    });
+}
+
+fn both_ends_export_the_same_and_other_connections_do_not() {
+    run(async {
+        let export = |connection: &Connection, context: &[u8]| {
+            let mut bytes = [0; 32];
+            let exported = connection.channel_binding("test", context, &mut bytes);
+            exported.map(|()| bytes)
+        };
+        let (dialer, listener) = pair().await;
+        let ours = export(&dialer, b"context").expect("exported");
+        assert_eq!(export(&listener, b"context"), Ok(ours));
+        assert_ne!(export(&listener, b"other"), Ok(ours));
+        let (other, _peer) = pair().await;
+        assert_ne!(export(&other, b"context"), Ok(ours));
+        let (other, _peer) = pair_with(&commonware(1), &commonware(2)).await;
+        assert_eq!(export(&other, b"context"), Err(ExportError::NoExporter));
+    });
+}
+
+fn padded_messages_arrive() {
+    run(async {
+        let padding = NonZeroU32::new(256);
+        let mut pair = pair_with(&config(1).padding(padding), &config(2)).await;
+        exchange(&mut pair, &[0, 1, 255, 256, 5000, 300_000]).await;
+    });
+}
+
+fn batches_hold_all_that_is_here_and_lose_nothing() {
+    for wire in [Wire::native(), Wire::COMMONWARE] {
+        run(async move {
+            let (dialer, listener) = pair_with(&config(1).wire(wire), &config(2).wire(wire)).await;
+            let sending = async {
+                let (mut sender, _receiver) = dialer.split();
+                for index in 0..3000_usize {
+                    let message = pattern(index % 700, index);
+                    if !sender.try_send(&message).expect("send") {
+                        sender.send(&message).await.expect("send");
+                    }
+                }
+                sender.close().await.expect("close");
+            };
+            let receiving = async {
+                let (_sender, mut receiver) = listener.split();
+                let (mut received, mut batches) = (0_usize, 0_usize);
+                while let Some(mut batch) = receiver.recv_batch().await.expect("recv") {
+                    batches += 1;
+                    // Not all of them each time: the rest comes with the next.
+                    for _ in 0..200 {
+                        let Some(message) = batch.next_message().expect("recv") else {
+                            break;
+                        };
+                        assert!(*message == *pattern(received % 700, received));
+                        received += 1;
+                    }
+                    // One by one is the same.
+                    if batches % 3 == 0
+                        && let Some(message) = receiver.recv().await.expect("recv")
+                    {
+                        assert!(*message == *pattern(received % 700, received));
+                        received += 1;
+                    }
+                }
+                assert_eq!(received, 3000);
+                assert!(batches < 1500, "{batches} batches");
+            };
+            futures_util::join!(sending, receiving);
+        });
+    }
+}
+
+// HAZARDS B1, B2: nothing is lost or doubled, wherever futures are dropped.
+fn futures_may_be_dropped_anywhere() {
+    run(async {
+        let (mut dialer, mut listener) = pair().await;
+        let mut expected = 0;
+        for index in 0..2000_usize {
+            let length = index * 37 % 6000;
+            dialer.send(&pattern(length, index)).await.expect("send");
+            loop {
+                let mut receiving = pin!(listener.recv());
+                let polled = match index % 3 {
+                    0 => futures_util::poll!(receiving.as_mut()),
+                    _ => std::task::Poll::Ready(receiving.await),
+                };
+                let std::task::Poll::Ready(received) = polled else {
+                    break;
+                };
+                let message = received.expect("recv").expect("a message");
+                assert!(*message == *pattern(expected * 37 % 6000, expected));
+                expected += 1;
+                if expected > index {
+                    break;
+                }
+            }
+        }
+    });
+}
+
+fn a_peer_that_says_nothing_of_worth_does_not_hold_up_the_thread() {
+    // In memory there is no time between two reads.
+    if transport() == Transport::Memory {
+        return;
+    }
+    run(async {
+        let (dialer, mut listener) = pair().await;
+        let (mut sender, _receiver) = dialer.split();
+        for _ in 0..3000 {
+            assert!(sender.update_keys());
+            sender.send(b"x").await.expect("send");
+        }
+        sender.close().await.expect("close");
+        let mut count = 0;
+        while listener.recv().await.expect("recv").is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 3000);
+    });
+}
+
+crate::on_every_transport! {
+    messages_of_every_length_arrive_with_both_suites,
+    small_messages_share_records_and_each_is_whole,
+    what_can_not_be_sent_is_refused_and_the_sender_goes_on,
+    an_end_is_authenticated_and_each_direction_has_its_own,
+    a_cut_anywhere_is_no_end,
+    a_changed_record_ends_both_directions_and_the_peer_is_told,
+    who_is_not_admitted_is_told_so,
+    both_wires_share_a_port_and_are_told_apart,
+    a_wire_that_is_not_switched_on_is_refused,
+    a_suite_that_is_not_switched_on_is_refused,
+    a_hello_for_another_key_or_namespace_is_refused,
+    keys_are_updated_under_load_in_both_directions,
+    a_peer_that_leaves_is_heard_of,
+    an_idle_connection_is_kept_alive_for_a_peer_that_would_give_up,
+    both_ends_export_the_same_and_other_connections_do_not,
+    padded_messages_arrive,
+    batches_hold_all_that_is_here_and_lose_nothing,
+    futures_may_be_dropped_anywhere,
+    a_peer_that_says_nothing_of_worth_does_not_hold_up_the_thread,
+}
