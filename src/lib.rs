@@ -145,10 +145,11 @@ pub use handle::{
 };
 pub use net::{
     AcceptError, Address, Admission, AttemptError, Batch, BindError, Config, Connection, DialError,
-    Incoming, ListenError, Listener, Message, MessageSink, MessageStream, PeerCredentials, Phase,
-    PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter, Receiver,
-    RecvError, Reservation, Runtime, RuntimeBuilder, SendError, Sender, SocketListener, Statistics,
-    TaskGroup, TaskGroupClosed, TimeLimit, UnixSocket, accept_over, dial, dial_over,
+    Incoming, ListenError, Listener, Message, MessageReader, MessageSink, MessageStream,
+    MessageWriter, PeerCredentials, Phase, PlainConnectError, PlainReader, PlainSocket,
+    PlainSocketError, PlainWriter, Receiver, RecvError, Reservation, Runtime, RuntimeBuilder,
+    SendError, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed, TimeLimit,
+    UnixSocket, accept_over, dial, dial_over,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};

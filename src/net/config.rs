@@ -33,6 +33,7 @@ pub struct Config {
     suites: Suites,
     awaits_accept: bool,
     max_message_size: u32,
+    max_streamed_size: u64,
     handshake_deadline: Duration,
     first_message_timeout: Duration,
     max_handshakes: usize,
@@ -68,6 +69,7 @@ impl Config {
             suites: Suites::default(),
             awaits_accept: true,
             max_message_size: Self::DEFAULT_MAX_MESSAGE_SIZE,
+            max_streamed_size: 0,
             handshake_deadline: Self::DEFAULT_HANDSHAKE_DEADLINE,
             first_message_timeout: Self::DEFAULT_FIRST_MESSAGE_TIMEOUT,
             max_handshakes: Self::DEFAULT_MAX_HANDSHAKES,
@@ -151,6 +153,16 @@ impl Config {
             "the wire carries messages of at most {MAX_MESSAGE_SIZE} bytes"
         );
         self.max_message_size = bytes;
+        self
+    }
+
+    /// Sets the longest message in bytes that [`Receiver::recv_stream`](crate::Receiver::recv_stream)
+    /// takes on the native wire, where that is more than [`max_message_size`](Self::max_message_size).
+    /// The peer is told the greater of both. [`Receiver::recv`](crate::Receiver::recv) still puts no
+    /// longer ones together; what comes whole in one record it gives whatever its length.
+    #[must_use]
+    pub fn max_streamed_size(mut self, bytes: u64) -> Self {
+        self.max_streamed_size = bytes;
         self
     }
 
@@ -296,8 +308,9 @@ impl Config {
         let record_limit = u32::try_from(fitting)
             .unwrap_or(u32::MAX)
             .clamp(Settings::MIN_RECORD_LIMIT, Settings::MAX_RECORD_LIMIT);
-        let mut settings = Settings::new(record_limit, self.max_message_size.into())
-            .expect("within the limits, see above");
+        let message_limit = self.max_streamed_size.max(self.max_message_size.into());
+        let mut settings =
+            Settings::new(record_limit, message_limit).expect("within the limits, see above");
         if let Some(idle) = self.time_limits.idle {
             settings = settings.idle(idle);
         }

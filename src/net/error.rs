@@ -237,6 +237,11 @@ pub enum SendError {
         /// Bytes of the record.
         length: usize,
     },
+    /// The wire has no messages in parts. The sender can be used.
+    #[error(
+        "the commonware wire has no messages in parts; use Sender::send, or Wire::native on both ends"
+    )]
+    NoParts,
     /// Sealing failed: the nonce counter is used up.
     #[error("the message could not be sealed; the key is used up, open a new connection")]
     SealFailed,
@@ -273,7 +278,8 @@ pub enum SendError {
     Transport(#[source] io::Error),
 }
 
-/// Why there is no next message. Final: every later call says [`Closed`](Self::Closed).
+/// Why there is no next message. Final but for [`MessageGivenUp`](Self::MessageGivenUp): every later
+/// call says [`Closed`](Self::Closed).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
@@ -286,6 +292,10 @@ pub enum RecvError {
     /// The receiver failed before.
     #[error("the receiver is closed by an earlier failure; open a new connection")]
     Closed,
+    /// The peer has given up the message that was being taken in parts. The receiver can be used. Only
+    /// [`MessageReader::next_part`](crate::MessageReader::next_part) says it.
+    #[error("the peer has given up the message in the middle of it")]
+    MessageGivenUp,
     /// What arrived is not an acceptable record of the native wire.
     #[error(transparent)]
     NativeRecord(#[from] OpenError),
@@ -309,6 +319,15 @@ pub enum RecvError {
     TimedOut {
         /// Which limit.
         limit: TimeLimit,
+    },
+    /// The message is longer than what is put together of parts.
+    #[error(
+        "a message in parts is longer than {limit} bytes; raise Config::max_message_size, or take it \
+         with Receiver::recv_stream"
+    )]
+    TooLong {
+        /// The limit in bytes.
+        limit: usize,
     },
     /// The socket failed. Messages given before are authentic.
     #[error("the socket failed while receiving: {0}")]

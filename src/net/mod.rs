@@ -24,8 +24,10 @@ pub use config::Config;
 pub use connection::Connection;
 pub use connection::batch::Batch;
 pub use connection::message::Message;
+pub use connection::message_reader::MessageReader;
 pub use connection::message_sink::MessageSink;
 pub use connection::message_stream::MessageStream;
+pub use connection::message_writer::MessageWriter;
 pub use connection::receiver::Receiver;
 pub use connection::sender::{Reservation, Sender};
 pub use error::{

@@ -28,8 +28,10 @@ pub(crate) mod loan;
 #[cfg(test)]
 mod machines;
 pub(crate) mod message;
+pub(crate) mod message_reader;
 pub(crate) mod message_sink;
 pub(crate) mod message_stream;
+pub(crate) mod message_writer;
 pub(crate) mod outbox;
 pub(crate) mod receiver;
 pub(crate) mod receiving;
@@ -93,13 +95,14 @@ impl Connection {
         about: About,
         outgoing: OutgoingRecords,
         incoming: IncomingRecords,
+        message_limit: usize,
     ) -> Self {
         link.establish();
         let outbox = Rc::new(Outbox::new(Rc::clone(&link), outgoing));
         drop(driver::spawn(Rc::clone(&outbox).write()));
         Self {
             sender: Sender::new(outbox),
-            receiver: Receiver::new(incoming, link),
+            receiver: Receiver::new(incoming, link, message_limit),
             about,
         }
     }

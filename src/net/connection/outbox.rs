@@ -143,6 +143,40 @@ impl Outbox {
         Ok(has_room)
     }
 
+    /// Plans the next part of a message that leaves in parts, at most `rest` bytes and no longer than
+    /// a slot holds; `None` on a wire without parts.
+    pub(crate) fn plan_part(&self, rest: usize) -> Option<Planned> {
+        let room = self.link.shard.pool.slot_size();
+        self.state.borrow().records.plan_part(rest, room)
+    }
+
+    /// Puts the next part of a message into the buffer that fills, and has it written; returns whether
+    /// there was room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Self::append), and that the message gets too large.
+    pub(crate) fn append_part(&self, part: &[u8], is_last: bool) -> Result<bool, SendError> {
+        self.link.check_process().map_err(SendError::Transport)?;
+        let has_room = self.with_open(|sending, records| {
+            sending.append_with(records, |records, draft| {
+                records.append_part(draft, part, is_last)
+            })
+        })?;
+        if has_room && is_last {
+            self.appended();
+        } else if has_room {
+            self.idle_writer.wake();
+        }
+        Ok(has_room)
+    }
+
+    /// Has the peer told that the message which has begun to leave in parts is given up, if one has.
+    pub(crate) fn drop_message(&self) {
+        self.state.borrow_mut().records.drop_message();
+        self.idle_writer.wake();
+    }
+
     /// Takes the buffer that fills out, with a place for a message in it, if it has room. It is to
     /// be [put back](Self::put_back).
     ///

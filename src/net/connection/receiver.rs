@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::batch::Batch;
 use super::link::Link;
 use super::message::Message;
+use super::message_reader::MessageReader;
 use super::message_stream::MessageStream;
 use super::receiving::{Found, Memory, Read, Receiving, Shape, Wanted};
 use super::records::{Event, IncomingRecords};
@@ -15,7 +16,7 @@ use crate::driver::Completion;
 use crate::memory::{Account, Buffer, Claim, Class, Request, View};
 use crate::net::error::RecvError;
 use crate::net::thread::shard::count;
-use crate::protocol::native::record::OpenError;
+use crate::protocol::native::record::{AbortReason, OpenError};
 use crate::protocol::record::layout::{End, Incoming};
 
 /// How many times what has come of a message in parts the block for it has. Parts are as long as what
@@ -44,6 +45,8 @@ const READ: usize = 16;
 #[derive(Debug)]
 pub struct Receiver {
     records: IncomingRecords,
+    /// How long a message may get that is put together of parts, in bytes.
+    message_limit: usize,
     receiving: Receiving,
     link: Rc<Link>,
     /// The heap blocks that are read into, and those that messages given out are views of.
@@ -54,8 +57,10 @@ pub struct Receiver {
     packed: Option<View>,
     /// The message of which parts have come.
     assembly: Option<Assembly>,
-    /// A part that was opened elsewhere, being padded, and is not in it yet.
+    /// A part that was opened in its slot: being padded, or because it is given out as it is.
     part: Option<Part>,
+    /// What becomes of the parts of the message that comes.
+    parts: Parts,
     /// What the end that was given out proves.
     end: Option<End>,
     /// Why the peer would like this end to end.
@@ -84,6 +89,36 @@ struct Part {
     is_last: bool,
 }
 
+/// What becomes of the parts of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parts {
+    /// They are put together.
+    Assembled,
+    /// They are given out as they come, those of the message that comes next.
+    GivenOut,
+    /// So they were, and the message is not complete.
+    BeingGivenOut,
+    /// The peer gave up a message of which parts were given out.
+    GivenUp,
+    /// Nobody wants the rest of them.
+    Skipped,
+}
+
+impl Parts {
+    /// Whether parts of a message have come that are not in an assembly.
+    const fn is_mid_message(self) -> bool {
+        matches!(self, Self::BeingGivenOut | Self::Skipped)
+    }
+}
+
+/// A piece of a message that is taken in parts.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) bytes: Message,
+    /// Whether the message is complete with it.
+    pub(crate) is_last: bool,
+}
+
 /// What has become of a part that was to be opened into its place.
 enum Placed {
     /// The message is complete with it.
@@ -95,9 +130,10 @@ enum Placed {
 }
 
 impl Receiver {
-    pub(crate) fn new(records: IncomingRecords, link: Rc<Link>) -> Self {
+    pub(crate) fn new(records: IncomingRecords, link: Rc<Link>, message_limit: usize) -> Self {
         Self {
             records,
+            message_limit,
             receiving: Receiving::new(),
             account: link.shard.pool.account(Class::Receive),
             link,
@@ -105,6 +141,7 @@ impl Receiver {
             packed: None,
             assembly: None,
             part: None,
+            parts: Parts::Assembled,
             end: None,
             leaving: None,
             idle_work: 0,
@@ -170,6 +207,136 @@ impl Receiver {
         Ok(first.map(|first| Batch::new(self, first)))
     }
 
+    /// Waits for the next message and gives it in parts as they come, without putting them together:
+    /// a message of any length that [`Config::max_streamed_size`](crate::Config::max_streamed_size)
+    /// allows takes no more memory than a slot. `None` as for [`recv`](Self::recv).
+    ///
+    /// Any message can be taken so, on both wires; how many parts it has is the sender's choice, and
+    /// none of those that are not streamed has more than a few.
+    ///
+    /// ```
+    /// # async fn take(receiver: &mut ringseal::Receiver) -> Result<u64, ringseal::RecvError> {
+    /// let mut bytes = 0;
+    /// if let Some(mut message) = receiver.recv_stream().await? {
+    ///     while let Some(part) = message.next_part().await? {
+    ///         bytes += part.len() as u64;
+    ///     }
+    /// }
+    /// # Ok(bytes)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`recv`](Self::recv). With the reader, what it has not given of the message is dropped:
+    /// the next call skips the rest, and waits for it.
+    pub async fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>, RecvError> {
+        self.check()?;
+        self.skip_rest();
+        loop {
+            match self.next_piece().await {
+                Ok(None) => return Ok(None),
+                Ok(Some(first)) => return Ok(Some(MessageReader::new(self, first))),
+                // Nobody has seen anything of it.
+                Err(RecvError::MessageGivenUp) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for the next part of the message that is taken in parts, or of the next one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv), and [`RecvError::MessageGivenUp`], which is not final.
+    pub(super) async fn next_piece(&mut self) -> Result<Option<Piece>, RecvError> {
+        let mut claim = None;
+        poll_fn(|context| self.poll_piece(context, &mut claim)).await
+    }
+
+    fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<Option<Piece>, RecvError>> {
+        self.check()?;
+        let result = ready!(self.poll_next_piece(context, claim));
+        match &result {
+            Ok(_) | Err(RecvError::MessageGivenUp) => {}
+            Err(error) => self.fail(error),
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_next_piece(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<Option<Piece>, RecvError>> {
+        if self.parts == Parts::Assembled {
+            self.parts = Parts::GivenOut;
+        }
+        loop {
+            if let Some(piece) = self.next_piece_buffered()? {
+                return Poll::Ready(Ok(Some(piece)));
+            }
+            if self.parts == Parts::GivenUp {
+                self.parts = Parts::Assembled;
+                return Poll::Ready(Err(RecvError::MessageGivenUp));
+            }
+            if ready!(self.poll_more(context, claim))? {
+                return Poll::Ready(self.finish().map(|_| None));
+            }
+        }
+    }
+
+    /// Returns the next part that is here.
+    fn next_piece_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
+        // Parts that came before somebody asked for them.
+        if let Some(Assembly { block, length }) = self.assembly.take() {
+            self.parts = Parts::BeingGivenOut;
+            let view = block.freeze().narrow(0..length);
+            return Ok(Some(self.give_part(view, false)));
+        }
+        if let Some(message) = self.next_buffered()? {
+            self.parts = Parts::Assembled;
+            return Ok(Some(Piece {
+                bytes: message,
+                is_last: true,
+            }));
+        }
+        if self.parts == Parts::Skipped {
+            return Ok(None);
+        }
+        let Some(Part { view, is_last }) = self.part.take() else {
+            return Ok(None);
+        };
+        self.parts = if is_last {
+            Parts::Assembled
+        } else {
+            Parts::BeingGivenOut
+        };
+        Ok(Some(self.give_part(view, is_last)))
+    }
+
+    fn give_part(&mut self, view: View, is_last: bool) -> Piece {
+        let bytes = self.give(view, is_last);
+        Piece { bytes, is_last }
+    }
+
+    /// Whoever took a message in parts is gone: what still comes of it is for nobody.
+    fn skip_rest(&mut self) {
+        self.parts = match self.parts {
+            Parts::BeingGivenOut => Parts::Skipped,
+            Parts::GivenOut | Parts::GivenUp => Parts::Assembled,
+            other => other,
+        };
+    }
+
     /// Returns where the next message lies in the record that is opened, if there is one.
     ///
     /// # Errors
@@ -222,6 +389,7 @@ impl Receiver {
         claim: &mut Option<Claim>,
     ) -> Poll<Result<Option<Message>, RecvError>> {
         self.check()?;
+        self.skip_rest();
         let result = ready!(self.poll_next_message(context, claim));
         if let Err(error) = &result {
             self.fail(error);
@@ -271,6 +439,7 @@ impl Receiver {
     #[inline]
     pub(crate) fn recv_buffered(&mut self) -> Result<Option<Message>, RecvError> {
         self.check()?;
+        self.skip_rest();
         let result = self.next_buffered();
         if let Err(error) = &result {
             self.fail(error);
@@ -298,6 +467,7 @@ impl Receiver {
                     .fail_with(std::io::Error::new(kind, error.to_string()));
             }
             RecvError::NativeRecord(error) => self.link.abort_peer(error.abort_reason()),
+            RecvError::TooLong { .. } => self.link.abort_peer(AbortReason::TOO_LARGE),
             _ => self.link.receiver_left(),
         }
     }
@@ -321,22 +491,39 @@ impl Receiver {
             if let Some(message) = self.next_buffered()? {
                 return Poll::Ready(Ok(Some(message)));
             }
-            if self.idle_work >= TURN {
-                self.idle_work = 0;
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if let Some(part) = &self.part {
-                ready!(self.poll_place(context, claim, part.view.len()))?;
-            } else if let Some(length) = self.part_ahead() {
+            let length = match &self.part {
+                Some(part) => Some(part.view.len()),
                 // It would be open if there were a place for it.
+                None => self.part_ahead(),
+            };
+            if let Some(length) = length
+                && self.idle_work < TURN
+            {
                 ready!(self.poll_place(context, claim, length))?;
-            } else if self.receiving.is_stream_over() {
+            } else if ready!(self.poll_more(context, claim))? {
                 return Poll::Ready(self.finish());
-            } else {
-                ready!(self.poll_fill(context, claim))?;
             }
         }
+    }
+
+    /// Gets more to open, where nothing that is here can be, or gives others a turn; returns whether
+    /// nothing more comes.
+    #[inline]
+    fn poll_more(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<bool, RecvError>> {
+        if self.idle_work >= TURN {
+            self.idle_work = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.receiving.is_stream_over() {
+            return Poll::Ready(Ok(true));
+        }
+        ready!(self.poll_fill(context, claim))?;
+        Poll::Ready(Ok(false))
     }
 
     /// Says how the peer's direction has ended.
@@ -358,12 +545,24 @@ impl Receiver {
         }
         while self.idle_work < TURN {
             self.idle_work += 1;
-            if self.part.is_some() {
-                match self.add_part() {
-                    Some(message) => return Ok(Some(message)),
-                    None if self.part.is_some() => return Ok(None),
-                    None => {}
+            if let Some(part) = &self.part {
+                match self.parts {
+                    Parts::Skipped => {
+                        if part.is_last {
+                            self.parts = Parts::Assembled;
+                        }
+                        self.part = None;
+                    }
+                    Parts::Assembled => match self.add_part() {
+                        Some(message) => return Ok(Some(message)),
+                        None if self.part.is_some() => return Ok(None),
+                        None => {}
+                    },
+                    _ => return Ok(None),
                 }
+            }
+            if self.parts == Parts::GivenUp {
+                return Ok(None);
             }
             if let Some(length) = self.part_ahead() {
                 match self.open_part(length)? {
@@ -379,7 +578,7 @@ impl Receiver {
                 Found::Nothing => return Ok(None),
                 Found::Message { cut, plaintext } => {
                     let view = buffer.split_to(cut).freeze().narrow(plaintext);
-                    return Ok(Some(self.give(view)));
+                    return Ok(Some(self.give(view, true)));
                 }
                 Found::Packed { cut, region } => {
                     self.packed = Some(buffer.split_to(cut).freeze().narrow(region));
@@ -414,23 +613,23 @@ impl Receiver {
         match self.records.next_packed(region)? {
             Some(range) if range.end < region.len() => {
                 let view = region.clone().narrow(range);
-                Ok(Some(self.give(view)))
+                Ok(Some(self.give(view, true)))
             }
             last => {
                 // The slot is for whoever has the last message alone.
                 let region = self.packed.take();
                 let view = region.zip(last).map(|(region, range)| region.narrow(range));
-                Ok(view.map(|view| self.give(view)))
+                Ok(view.map(|view| self.give(view, true)))
             }
         }
     }
 
-    /// Gives a message out.
+    /// Gives a message out, or a part of one.
     #[inline]
-    fn give(&mut self, view: View) -> Message {
+    fn give(&mut self, view: View, completes: bool) -> Message {
         self.idle_work = 0;
         let shard = &self.link.shard;
-        count(&shard.counters.messages_received, 1);
+        count(&shard.counters.messages_received, usize::from(completes));
         if self.receiving.filled() == 0 && !shard.pool.may_wait_holding_slot() {
             // The next call may be far away, and others wait for slots.
             self.buffer = None;
@@ -441,6 +640,9 @@ impl Receiver {
     /// Returns the length of the part that comes next, if it can be opened into its place.
     #[inline]
     fn part_ahead(&self) -> Option<usize> {
+        if self.parts != Parts::Assembled {
+            return None;
+        }
         let buffer = self.buffer.as_ref()?;
         self.receiving.part_ahead(&self.records, buffer)
     }
@@ -474,7 +676,7 @@ impl Receiver {
         } else {
             block
         };
-        Some(self.give(block.freeze().narrow(0..length)))
+        Some(self.give(block.freeze().narrow(0..length), true))
     }
 
     /// Moves the part that has come behind those before it, if there is place for it. Returns the
@@ -505,8 +707,10 @@ impl Receiver {
             (assembly.length, assembly.block.heap_bytes_if_sole())
         });
         // Never more than can come; and whoever has to wait, waits once for all of that.
-        let limit = self.records.message_limit();
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let limit = self.message_limit;
+        if length + added > limit {
+            return Poll::Ready(Err(RecvError::TooLong { limit }));
+        }
         let grown = (length + added).saturating_mul(GROWTH);
         let request = Request {
             bytes: grown.max(Account::BLOCK).min(limit).max(length + added),
@@ -534,7 +738,14 @@ impl Receiver {
             }
             Event::Refused(reason) => return Err(RecvError::Refused { reason }),
             Event::Aborted(reason) => return Err(RecvError::Aborted { reason }),
-            Event::Dropped => self.assembly = None,
+            Event::Dropped => {
+                self.assembly = None;
+                self.parts = match self.parts {
+                    Parts::BeingGivenOut => Parts::GivenUp,
+                    Parts::Skipped => Parts::Assembled,
+                    other => other,
+                };
+            }
             Event::Leaving(reason) => self.leaving = Some(reason),
             Event::Accepted
             | Event::Updated
@@ -641,7 +852,7 @@ impl Receiver {
 
     /// Whether a part of a message has come: the rest must not be waited for without limit.
     fn is_mid_message(&self) -> bool {
-        self.receiving.is_mid_record() || self.assembly.is_some()
+        self.receiving.is_mid_record() || self.assembly.is_some() || self.parts.is_mid_message()
     }
 
     fn shape(&self) -> Option<Shape> {

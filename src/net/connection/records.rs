@@ -24,6 +24,8 @@ pub(crate) enum OutgoingRecords {
 #[derive(Debug)]
 pub(crate) struct NativeOutgoing {
     sealer: native::Sealer,
+    /// Whether the message that has begun to leave in parts is given up.
+    drops: bool,
     updates: bool,
     alive: bool,
     leaving: Option<u16>,
@@ -36,6 +38,7 @@ impl NativeOutgoing {
     pub(crate) const fn new(sealer: native::Sealer) -> Self {
         Self {
             sealer,
+            drops: false,
             updates: false,
             alive: false,
             leaving: None,
@@ -49,7 +52,7 @@ impl NativeOutgoing {
     }
 
     const fn has_something_to_say(&self) -> bool {
-        self.updates || self.alive || self.leaving.is_some() || self.last.is_some()
+        self.drops || self.updates || self.alive || self.leaving.is_some() || self.last.is_some()
     }
 
     /// Seals what is due, in an order that any peer takes: nothing behind the last frame.
@@ -57,6 +60,10 @@ impl NativeOutgoing {
         &mut self,
         draft: &mut Draft<B>,
     ) -> Result<(), native::SealError> {
+        if self.drops {
+            self.sealer.control(draft, native::Frame::Drop)?;
+            self.drops = false;
+        }
         if self.updates {
             self.sealer.update(draft)?;
             self.updates = false;
@@ -153,6 +160,50 @@ impl OutgoingRecords {
             }
         }
         Ok(planned)
+    }
+
+    /// Plans the next part of a message that leaves in parts, at most `rest` bytes and as long as
+    /// `room` bytes allow; `None` on a wire without parts.
+    pub(crate) fn plan_part(&self, rest: usize, room: usize) -> Option<Planned> {
+        match self {
+            Self::Commonware(_) => None,
+            Self::Native(native) => {
+                let sealer = &native.sealer;
+                // With a step of padding that no slot holds, a heap block has to.
+                let longest = match sealer.part_within(room) {
+                    0 => sealer.part_limit(),
+                    longest => longest,
+                };
+                Some(sealer.plan_part(longest.min(rest)))
+            }
+        }
+    }
+
+    /// Appends the next part of a message that leaves in parts. Only the last one may be empty.
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Outgoing::append). Not for a wire without parts, where nothing is done.
+    pub(crate) fn append_part<B: DerefMut<Target = [u8]>>(
+        &mut self,
+        draft: &mut Draft<B>,
+        part: &[u8],
+        is_last: bool,
+    ) -> Result<(), AppendError> {
+        match self {
+            Self::Commonware(_) => Ok(()),
+            Self::Native(native) => {
+                let sealed = native.sealer.part(draft, part, is_last);
+                sealed.map_err(AppendError::Native)
+            }
+        }
+    }
+
+    /// Has the peer told that the message which has begun to leave in parts is given up, if one has.
+    pub(crate) fn drop_message(&mut self) {
+        if let Self::Native(native) = self {
+            native.drops = native.sealer.is_mid_message();
+        }
     }
 
     /// Whether [`abort`](Self::abort) says something.
@@ -262,7 +313,7 @@ impl Outgoing for OutgoingRecords {
     fn due(&self) -> usize {
         match self {
             Self::Commonware(_) => 0,
-            Self::Native(native) if native.is_due() => native::Sealer::CONTROL_ROOM * 4,
+            Self::Native(native) if native.is_due() => native::Sealer::CONTROL_ROOM * 5,
             Self::Native(_) => 0,
         }
     }
@@ -297,14 +348,6 @@ impl IncomingRecords {
         match self {
             Self::Commonware(_) => false,
             Self::Native(opener) => opener.is_answer_due(),
-        }
-    }
-
-    /// Returns the longest message in bytes.
-    pub(crate) fn message_limit(&self) -> u64 {
-        match self {
-            Self::Commonware(opener) => opener.max_message_size().into(),
-            Self::Native(opener) => opener.message_limit(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::loan::{Borrower, Loan};
 use super::message_sink::MessageSink;
+use super::message_writer::MessageWriter;
 use super::outbox::{Outbox, OutboxError};
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request};
 use crate::net::error::SendError;
@@ -31,6 +32,9 @@ pub struct Sender {
     /// What has become of the buffer that fills while a reservation is out. Still here at the next
     /// call when the reservation was leaked, with the messages that were appended before it.
     reserved: Option<Reserved>,
+    /// Whether a message has begun to leave in parts. Still set at the next call when its writer was
+    /// dropped, or leaked.
+    is_streaming: bool,
     /// Messages that were sent since others had a turn because of it.
     in_a_row: u32,
 }
@@ -68,6 +72,7 @@ impl Sender {
         Self {
             outbox,
             reserved: None,
+            is_streaming: false,
             in_a_row: 0,
         }
     }
@@ -174,6 +179,32 @@ impl Sender {
             self.send(message.as_ref()).await?;
         }
         Ok(())
+    }
+
+    /// Begins a message of any length that leaves in parts while it is written, in a few slots: within
+    /// the limit that the peer has told, and otherwise without one. Of the native wire only.
+    ///
+    /// The peer takes it with [`Receiver::recv_stream`](crate::Receiver::recv_stream), or with
+    /// [`recv`](crate::Receiver::recv) if it is no longer than that takes.
+    ///
+    /// ```
+    /// # async fn copy(sender: &mut ringseal::Sender, file: &[u8]) -> Result<(), ringseal::SendError> {
+    /// let mut message = sender.send_stream()?;
+    /// for piece in file.chunks(65_536) {
+    ///     message.write(piece).await?;
+    /// }
+    /// message.finish().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NoParts`] on the commonware wire.
+    pub fn send_stream(&mut self) -> Result<MessageWriter<'_>, SendError> {
+        if self.outbox().plan_part(0).is_none() {
+            return Err(SendError::NoParts);
+        }
+        Ok(MessageWriter::new(self))
     }
 
     /// Waits until the kernel has taken all that was sent. Says nothing about the peer.
@@ -322,7 +353,47 @@ impl Sender {
         if self.reserved.is_some() {
             self.put_reserved_back();
         }
+        self.give_message_up();
         &self.outbox
+    }
+
+    /// Gives the message up that has begun to leave in parts, if there is one.
+    pub(super) fn give_message_up(&mut self) {
+        if self.is_streaming {
+            self.drop_message();
+        }
+    }
+
+    /// Tells the peer that the message which has begun to leave in parts is given up.
+    #[cold]
+    fn drop_message(&mut self) {
+        self.is_streaming = false;
+        self.outbox.drop_message();
+    }
+
+    /// Appends the next part of a message, as much of `rest` as goes into one record; returns how much
+    /// that was.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub(super) async fn append_part(
+        &mut self,
+        rest: &[u8],
+        is_last: bool,
+    ) -> Result<usize, SendError> {
+        let planned = self.outbox.plan_part(rest.len());
+        let planned = planned.ok_or(SendError::NoParts)?;
+        let part = &rest[..planned.length()];
+        if self.in_a_row == TURN {
+            poll_fn(|context| self.poll_turn(context)).await;
+        }
+        self.in_a_row += 1;
+        while !self.outbox.append_part(part, is_last)? {
+            self.make_room(planned).await?;
+        }
+        self.is_streaming = !is_last;
+        Ok(part.len())
     }
 
     #[cold]

@@ -169,13 +169,29 @@ impl<B: DerefMut<Target = [u8]>> Sending<B> {
         planned: Planned,
         message: &[u8],
     ) -> Result<bool, R::Error> {
+        self.append_with(records, |records, draft| {
+            records.append(draft, planned, message)
+        })
+    }
+
+    /// Does what `append` does to the buffer that fills; returns whether there was room.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    #[inline]
+    pub(crate) fn append_with<R: Outgoing>(
+        &mut self,
+        records: &mut R,
+        append: impl FnOnce(&mut R, &mut Draft<B>) -> Result<(), R::Error>,
+    ) -> Result<bool, R::Error> {
         if records.due() > 0 && !self.append_due(records)? {
             return Ok(false);
         }
         let Some(draft) = self.filling.draft() else {
             return Ok(false);
         };
-        match records.append(draft, planned, message) {
+        match append(records, draft) {
             Ok(()) => Ok(true),
             Err(error) if error.is_no_room() => Ok(false),
             Err(error) => Err(error),

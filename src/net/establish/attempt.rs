@@ -169,7 +169,7 @@ async fn dial_native(
         reader.expect_consumed(consumed);
         if let Some(session) = session {
             write(&link, &mut output).await?;
-            let established = native(session);
+            let established = native(session, config);
             let idle = established.peer_idle;
             let mut connection = connect(Rc::clone(&link), who, established);
             if config.awaits_accept() {
@@ -342,7 +342,12 @@ impl Client<'_> {
                         address: self.address,
                         peer,
                     };
-                    return establish(self.link, who, &self.listening.config, native(session));
+                    return establish(
+                        self.link,
+                        who,
+                        &self.listening.config,
+                        native(session, &self.listening.config),
+                    );
                 }
             }
             if !output.is_empty() {
@@ -362,6 +367,8 @@ struct Established {
     exporter: Option<Exporter>,
     /// After how long without a byte the peer gives up.
     peer_idle: Option<Duration>,
+    /// How long a message may get that is put together of parts, in bytes.
+    message_limit: usize,
 }
 
 fn commonware(
@@ -379,10 +386,11 @@ fn commonware(
         incoming: IncomingRecords::Commonware(opener),
         exporter: None,
         peer_idle: None,
+        message_limit: longest(config),
     }
 }
 
-fn native(session: native::handshake::Session) -> Established {
+fn native(session: native::handshake::Session, config: &Config) -> Established {
     let wire = Wire::Native {
         suite: session.suite(),
     };
@@ -394,7 +402,12 @@ fn native(session: native::handshake::Session) -> Established {
         incoming: IncomingRecords::Native(Box::new(opener)),
         exporter: Some(exporter),
         peer_idle,
+        message_limit: longest(config),
     }
+}
+
+fn longest(config: &Config) -> usize {
+    usize::try_from(config.message_limit()).unwrap_or(usize::MAX)
 }
 
 fn establish(
@@ -428,7 +441,8 @@ fn connect(link: Rc<Link>, who: Who, established: Established) -> Connection {
         wire: established.wire,
         exporter: established.exporter,
     };
-    Connection::new(link, about, established.outgoing, established.incoming)
+    let (outgoing, incoming) = (established.outgoing, established.incoming);
+    Connection::new(link, about, outgoing, incoming, established.message_limit)
 }
 
 /// Says that an answer which begins with `input` is one of another protocol.

@@ -79,6 +79,18 @@ impl Sealer {
         UPDATE_LEN + OVERHEAD + self.bodies.body_len(length)
     }
 
+    /// Returns the longest part, in bytes, that fits for certain into an empty draft of `room` bytes.
+    #[must_use]
+    pub fn part_within(&self, room: usize) -> usize {
+        let room = room.saturating_sub(UPDATE_LEN);
+        self.bodies.content_within(room).unwrap_or(0)
+    }
+
+    /// Plans a part of `length` bytes, which is within the limit.
+    pub(crate) fn plan_part(&self, length: usize) -> Planned {
+        Planned::new(length, self.part_room(length), false)
+    }
+
     /// How long an empty draft must be, in bytes, for any control frame to fit for certain.
     pub const CONTROL_ROOM: usize = UPDATE_LEN + OVERHEAD + MAX_FRAME_LEN;
 
