@@ -95,6 +95,8 @@
 //! # Features
 //!
 //! * `aws-lc-rs` (default): AWS-LC seals and agrees on keys. Without it everything is Rust.
+//! * `ring-crypto` (default): ring seals AES-256-GCM on processors where it is the fastest; see
+//!   [`Library`](protocol::native::Library).
 //! * `avx512`: seals with code of our own on x86-64 processors that have AVX-512 and its integer
 //!   multiplication. **Nobody outside this project has audited it.** Its tests run everywhere, on
 //!   a model of the instructions.
@@ -144,12 +146,12 @@ pub use handle::{
     RingHandle, RingThreads, RunError,
 };
 pub use net::{
-    AcceptError, Address, Admission, AttemptError, Batch, BindError, Config, Connection, DialError,
-    Incoming, ListenError, Listener, Message, MessageReader, MessageSink, MessageStream,
+    AcceptError, Address, Admission, Applicant, AttemptError, Batch, BindError, Config, Connection,
+    DialError, Incoming, ListenError, Listener, Message, MessageReader, MessageSink, MessageStream,
     MessageWriter, PeerCredentials, Phase, PlainConnectError, PlainReader, PlainSocket,
-    PlainSocketError, PlainWriter, Receiver, RecvError, Reservation, Runtime, RuntimeBuilder,
-    SendError, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed, TimeLimit,
-    UnixSocket, accept_over, dial, dial_over,
+    PlainSocketError, PlainWriter, Received, Receiver, RecvError, Reservation, Runtime,
+    RuntimeBuilder, SendError, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed,
+    TimeLimit, UnixSocket, accept_over, dial, dial_over,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};

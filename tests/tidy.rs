@@ -59,16 +59,21 @@ const CIRCLES: [(&[&str], &str); 4] = [
         "a pool gives out slots, and a slot goes back to its pool when it is dropped",
     ),
     (
-        &["net/connection/message_sink.rs", "net/connection/sender.rs"],
-        "`Sender::into_sink` makes the adapter that holds the sender",
+        &[
+            "net/connection/message_sink.rs",
+            "net/connection/message_writer.rs",
+            "net/connection/sender.rs",
+        ],
+        "`Sender::into_sink` and `send_stream` make what holds the sender",
     ),
     (
         &[
             "net/connection/batch.rs",
+            "net/connection/message_reader.rs",
             "net/connection/message_stream.rs",
             "net/connection/receiver.rs",
         ],
-        "`Receiver::into_stream` and `recv_batch` make what holds the receiver",
+        "`Receiver::into_stream`, `recv_batch` and `recv_stream` make what holds the receiver",
     ),
     (
         &[

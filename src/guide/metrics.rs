@@ -17,6 +17,10 @@
 //! | `refused` | strangers come: `Admission::filter` or `Incoming::refuse` turned them away before a handshake |
 //! | `registered`, `backend` | not counters: whether this thread got the fast path |
 //!
+//! One figure of the system's needs care: before Linux 6.15 the kernel counts every wait in a ring as
+//! one for storage, and `io.pressure` (PSI) rises by it. A thread that has nothing to do waits outside
+//! its ring there, so an idle server shows none; a busy one may show some, and it means nothing.
+//!
 //! ```
 //! use std::fmt::Write;
 //!

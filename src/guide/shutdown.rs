@@ -1,12 +1,15 @@
 //! End without losing what was sent.
 //!
-//! Dropping is abrupt: a dropped connection loses what the kernel has not taken, and a dropped
-//! [`Runtime`](crate::Runtime) ends all of its connections at once. A server that ends well does
-//! this:
+//! What was sent on a connection that is dropped still goes out, but nobody is told whether it did,
+//! and a dropped [`Runtime`](crate::Runtime) ends all of its connections at once. A server that ends
+//! well does this:
 //!
 //! 1. It stops accepting. Dropping the [`Listener`](crate::Listener) closes the port and gives up
 //!    handshakes that are not complete.
-//! 2. It tells its sessions. Each finishes what it has begun and calls
+//! 2. It tells its sessions. Each may first ask its peer to begin nothing new and to end, by
+//!    [`Sender::announce_leaving`](crate::Sender::announce_leaving) on the native wire, which the peer
+//!    hears of in [`Receiver::recv_event`](crate::Receiver::recv_event). It finishes what it has begun
+//!    and calls
 //!    [`Sender::close`](crate::Sender::close), which returns when everything that was sent, and
 //!    behind it the end of the stream, is with the kernel. Then it receives until the peer has
 //!    ended too: a socket that is closed with unread data in it is reset, and the reset may

@@ -12,6 +12,8 @@
 //! | keys | are updated, by themselves once a gigabyte | never change |
 //! | a silent connection | is kept alive for a peer with an idle timeout | is closed by such a peer |
 //! | lengths of messages | can be hidden ([`Config::padding`]) | V1 encrypts them, V0 shows them |
+//! | a message of any length | can be [streamed](#messages-of-any-length) | no |
+//! | a server that wants to end | can [say so](crate::Sender::announce_leaving) | no |
 //! | clocks | do not matter | have to agree within seconds |
 //!
 //! Keep to the native wire where both ends are this crate. It is specified, with vectors, in
@@ -21,6 +23,29 @@
 //!
 //! A small message is copied once, into the record that it shares; [`Sender::reserve`] writes it
 //! there at once. Messages of more than 4096 bytes are sealed straight from where they are.
+//!
+//! # Messages of any length
+//!
+//! [`Sender::send_stream`] sends a message while it is written, in parts, and [`Receiver::recv_stream`]
+//! takes one as its parts come: a file, say, in the memory of a few slots at each end. Only one message
+//! of a direction is on its way at a time. How long such a message may get, the receiver says with
+//! [`Config::max_streamed_size`].
+//!
+//! # What the native wire does not give
+//!
+//! * It hides neither that two hosts talk, nor when, nor how much.
+//! * No resumption and no early data: each connection pays a handshake.
+//! * Whoever knows the listener's public key and the namespace learns that it listens there, and can
+//!   have it compute an answer; nobody else gets a byte.
+//! * A recorded hello can be played again: it gets an answer that is of no use without the dialer's
+//!   keys.
+//! * A listener's identity that leaks lets others pose as the listener from then on. What was recorded
+//!   before stays closed.
+//! * Identities are ed25519: a quantum computer that exists while peers shake hands can pose as one.
+//!   ML-KEM-768 is there for what is recorded now and opened later.
+//! * Key updates go forward only: who has the keys of a connection has those that follow.
+//!
+//! # Both at work
 //!
 //! ```
 //! use ringseal::protocol::record::layout::End;
@@ -52,7 +77,10 @@
 //! # }
 //! ```
 //!
+//! [`Config::max_streamed_size`]: crate::Config::max_streamed_size
 //! [`Config::padding`]: crate::Config::padding
+//! [`Receiver::recv_stream`]: crate::Receiver::recv_stream
 //! [`Sender::reserve`]: crate::Sender::reserve
+//! [`Sender::send_stream`]: crate::Sender::send_stream
 //! [`Wire::COMMONWARE`]: crate::Wire::COMMONWARE
 //! [`Wire::Native`]: crate::Wire::Native

@@ -105,8 +105,8 @@ pub enum AttemptError {
     /// The peer closed or reset the connection. A peer that refuses us does the same.
     #[error(
         "the peer closed the connection during the handshake; it may not admit this identity, or \
-         the peer key given to dial is not that of the listener; else compare namespace, SAKE \
-         version and clock on both ends"
+         the peer key given to dial is not that of the listener; else compare the namespace and the \
+         wire on both ends, and for the commonware wire the clocks"
     )]
     UnexpectedEnd,
 }

@@ -28,14 +28,14 @@ pub use connection::message_reader::MessageReader;
 pub use connection::message_sink::MessageSink;
 pub use connection::message_stream::MessageStream;
 pub use connection::message_writer::MessageWriter;
-pub use connection::receiver::Receiver;
+pub use connection::receiver::{Received, Receiver};
 pub use connection::sender::{Reservation, Sender};
 pub use error::{
     AcceptError, AttemptError, BindError, DialError, ListenError, Phase, RecvError, SendError,
 };
 pub use establish::address::Address;
-pub use establish::admission::Admission;
 pub(crate) use establish::admission::CurrentAdmission;
+pub use establish::admission::{Admission, Applicant};
 pub use establish::dial::{accept_over, dial, dial_over};
 pub use establish::incoming::Incoming;
 pub use establish::listener::Listener;

@@ -25,6 +25,7 @@ mod overload;
 mod peers;
 mod plain;
 mod pressure;
+mod replay;
 mod restart;
 mod ring_failure;
 #[path = "../seccomp/mod.rs"]
@@ -33,6 +34,7 @@ mod setting;
 mod shared_ports;
 mod signals;
 mod stopped;
+mod streamed;
 mod task_group;
 mod teardown;
 mod time_limits;

@@ -1,17 +1,27 @@
 //! The native wire over real sockets: packed and long messages, how it ends, who is let in.
 
+use std::cell::Cell;
+use std::future::{pending, poll_fn, ready};
+use std::io::{Read, Write};
 use std::num::NonZeroU32;
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use super::peers::{config, key, pair, pair_with, pattern, relay, run};
+use super::peers::{config, identity, key, pair, pair_with, pattern, relay, run};
 use super::setting::transport;
-use super::transport::{Transport, somewhere};
-use ringseal::protocol::native::record::{AbortReason, OpenError, RefuseReason};
-use ringseal::protocol::native::{ExportError, Suite, Suites};
-use ringseal::protocol::record::layout::End;
+use super::transport::{RawStream, Transport, somewhere};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use ringseal::protocol::native::handshake::{Dialer, Parameters};
+use ringseal::protocol::native::record::{
+    AbortReason, Frame, OpenError, Opener, RefuseReason, Sealer,
+};
+use ringseal::protocol::native::{ExportError, Settings, Suite, Suites};
+use ringseal::protocol::record::layout::{Draft, End, Incoming, Outgoing, Step};
 use ringseal::{
-    Address, Admission, AttemptError, Config, Connection, DialError, Listener, RecvError,
+    Address, Admission, AttemptError, Config, Connection, DialError, Listener, Received, RecvError,
     SendError, TimeLimit, Wire, dial,
 };
 
@@ -346,8 +356,7 @@ fn a_hello_for_another_key_or_namespace_is_refused() {
     run(async {
         let mut listener = bind(&config(2)).await;
         let address = listener.local_address();
-        let other_namespace =
-            Config::new(super::peers::identity(1), "another").wire(Wire::native());
+        let other_namespace = Config::new(identity(1), "another").wire(Wire::native());
         for (peer, dialing) in [(key(4), config(1)), (key(2), other_namespace)] {
             let (dialed, accepted) =
                 futures_util::join!(dial(address.clone(), peer, &dialing), listener.accept());
@@ -519,9 +528,9 @@ fn futures_may_be_dropped_anywhere() {
                 let mut receiving = pin!(listener.recv());
                 let polled = match index % 3 {
                     0 => futures_util::poll!(receiving.as_mut()),
-                    _ => std::task::Poll::Ready(receiving.await),
+                    _ => Poll::Ready(receiving.await),
                 };
-                let std::task::Poll::Ready(received) = polled else {
+                let Poll::Ready(received) = polled else {
                     break;
                 };
                 let message = received.expect("recv").expect("a message");
@@ -556,6 +565,373 @@ fn a_peer_that_says_nothing_of_worth_does_not_hold_up_the_thread() {
     });
 }
 
+// A dialer that goes away before it is admitted has not ended in order.
+fn a_dial_that_is_dropped_while_it_awaits_acceptance_is_no_end() {
+    run(async {
+        let (decide, decided) = tokio::sync::watch::channel(false);
+        let admission = Admission::check_async(move |_| {
+            let mut decided = decided.clone();
+            async move { decided.wait_for(|decided| *decided).await.is_ok() }
+        });
+        let mut listener = Listener::bind(somewhere(), &config(2), admission)
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        let dialing = config(1);
+        let dialed = ringseal::timeout(Duration::from_millis(100), async {
+            futures_util::join!(dial(address, key(2), &dialing), listener.accept())
+        });
+        assert!(dialed.await.is_none(), "nobody has decided");
+        decide.send(true).expect("somebody waits");
+        let mut accepted = listener.accept().await.expect("accept");
+        let ended = accepted.recv().await;
+        assert!(
+            matches!(
+                ended,
+                Err(RecvError::Aborted {
+                    reason: AbortReason::UNSPECIFIED
+                })
+            ),
+            "{ended:?}"
+        );
+    });
+}
+
+/// Admits nobody, ever.
+fn undecided() -> Admission {
+    Admission::check_async(|_| pending())
+}
+
+fn who_waits_to_be_admitted_is_told_why_that_ends() {
+    run(async {
+        let told = |dialed: Result<Connection, DialError>| match dialed {
+            Err(DialError::Attempt(AttemptError::Refused { reason })) => reason,
+            other => panic!("{other:?}"),
+        };
+        let dialing = config(1);
+        // The check takes longer than there is time for.
+        let hasty = config(2).handshake_deadline(Duration::from_millis(200));
+        let mut listener = Listener::bind(somewhere(), &hasty, undecided())
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        let (dialed, seen) =
+            futures_util::join!(dial(address, key(2), &dialing), listener.accept());
+        assert_eq!(told(dialed), RefuseReason::TOO_BUSY);
+        let reason = seen.expect_err("nobody is let in").reason;
+        assert!(
+            matches!(reason, AttemptError::Deadline { .. }),
+            "{reason:?}"
+        );
+        // The listener ends meanwhile.
+        let mut listener = Listener::bind(somewhere(), &config(2), undecided())
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        let listening = async {
+            let pause = Duration::from_millis(100);
+            assert!(ringseal::timeout(pause, listener.accept()).await.is_none());
+            drop(listener);
+        };
+        let (dialed, ()) = futures_util::join!(dial(address, key(2), &dialing), listening);
+        assert_eq!(told(dialed), RefuseReason::SHUTTING_DOWN);
+    });
+}
+
+fn admission_learns_what_a_client_speaks() {
+    run(async {
+        let (seen, asked) = std::sync::mpsc::channel();
+        let admission = Admission::check_applicant(move |applicant| {
+            let admitted = applicant.wire.is_native();
+            seen.send(applicant).expect("somebody listens");
+            ready(admitted)
+        });
+        let both = config(2).wires([Wire::native(), Wire::COMMONWARE]);
+        let mut listener = Listener::bind(somewhere(), &both, admission)
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        let suites = Suite::ALL.map(|suite| Wire::Native { suite });
+        for wire in suites.into_iter().chain([Wire::COMMONWARE]) {
+            let dialing = config(1).wire(wire);
+            let (dialed, accepted) =
+                futures_util::join!(dial(address.clone(), key(2), &dialing), listener.accept());
+            assert_eq!(accepted.is_ok(), wire.is_native(), "{wire:?}");
+            assert_eq!(dialed.is_ok(), wire.is_native(), "{wire:?}");
+            let applicant = asked.try_recv().expect("asked once");
+            assert_eq!((applicant.wire, applicant.key), (wire, key(1)));
+            if let Ok(accepted) = accepted {
+                assert_eq!(accepted.peer_address(), &applicant.address);
+                assert_eq!(accepted.wire(), wire);
+            }
+        }
+    });
+}
+
+fn who_waits_for_messages_can_hear_that_the_peer_leaves() {
+    run(async {
+        let (dialer, listener) = pair().await;
+        let (mut sender, _receiver) = listener.split();
+        let (_answers, mut receiver) = dialer.split();
+        let leaving = async {
+            ringseal::sleep(Duration::from_millis(20)).await;
+            assert!(sender.announce_leaving(7));
+        };
+        let (received, ()) = futures_util::join!(receiver.recv_event(), leaving);
+        assert!(
+            matches!(received, Ok(Some(Received::Leaving(7)))),
+            "{received:?}"
+        );
+        sender.send(b"the last").await.expect("send");
+        let received = receiver.recv_event().await;
+        assert!(
+            matches!(&received, Ok(Some(Received::Message(message))) if **message == *b"the last"),
+            "{received:?}"
+        );
+        drop(sender);
+        assert!(receiver.recv_event().await.expect("an end").is_none());
+    });
+}
+
+// 60 000 empty messages come in one record.
+fn a_record_full_of_empty_messages_leaves_others_their_turns() {
+    const COUNT: usize = 60_000;
+    run(async {
+        for by_batch in [false, true] {
+            let (dialer, listener) = pair().await;
+            let (mut sender, _receiver) = dialer.split();
+            for _ in 0..COUNT {
+                assert!(sender.try_send(b"").expect("send"), "they fit one slot");
+            }
+            sender.close().await.expect("close");
+            let (_sender, mut receiver) = listener.split();
+            let (received, turns) = (Cell::new(0), Cell::new(0));
+            let receiving = async {
+                if by_batch {
+                    while let Some(mut batch) = receiver.recv_batch().await.expect("recv") {
+                        while batch.next_message().expect("recv").is_some() {
+                            received.set(received.get() + 1);
+                        }
+                    }
+                } else {
+                    while receiver.recv().await.expect("recv").is_some() {
+                        received.set(received.get() + 1);
+                    }
+                }
+            };
+            // Sees how many have come since its last turn.
+            let other = poll_fn(|context| {
+                if received.get() == COUNT {
+                    return Poll::Ready(());
+                }
+                turns.set(turns.get() + usize::from(received.get() > 0));
+                context.waker().wake_by_ref();
+                Poll::Pending
+            });
+            futures_util::join!(receiving, other);
+            assert_eq!(received.get(), COUNT);
+            assert!(turns.get() >= COUNT / 16_384, "{} turns", turns.get());
+        }
+    });
+}
+
+/// A dialer by hand: what it sends is up to the test.
+struct ByHand {
+    stream: RawStream,
+    sealer: Sealer,
+    opener: Opener,
+}
+
+impl ByHand {
+    /// Shakes hands as the identity with seed 1, and sends `behind` together with the proof.
+    fn dial(address: Address, behind: impl FnOnce(&mut Sealer) -> Vec<u8>) -> Self {
+        let mut stream = RawStream::connect(address);
+        let settings = Settings::new(65_536, 1 << 20).expect("within the limits");
+        let parameters = Parameters::new(b"ringseal tests", settings);
+        let mut random = UnwrapErr(SysRng);
+        let mut output = Vec::new();
+        let mut dialer = Dialer::new(
+            &Arc::new(identity(1)),
+            key(2),
+            Suite::Aes256Gcm,
+            &parameters,
+            &mut random,
+            &mut output,
+        )
+        .expect("a sound key");
+        loop {
+            stream.write_all(&output).expect("write");
+            output.clear();
+            let mut input = vec![0; dialer.wanted()];
+            stream.read_exact(&mut input).expect("read");
+            let (_, session) = dialer.receive(&input, &mut output).expect("a sound answer");
+            if let Some(session) = session {
+                let (mut sealer, opener, _) = session.split();
+                output.extend(behind(&mut sealer));
+                stream.write_all(&output).expect("write");
+                return Self {
+                    stream,
+                    sealer,
+                    opener,
+                };
+            }
+        }
+    }
+
+    /// Reads until a message comes, and returns it.
+    fn recv(&mut self) -> Vec<u8> {
+        let mut input = Vec::new();
+        loop {
+            match self.opener.open(&mut input).expect("a sound record") {
+                Step::Incomplete { needed, .. } => {
+                    let start = input.len();
+                    input.resize(needed, 0);
+                    self.stream.read_exact(&mut input[start..]).expect("read");
+                }
+                Step::Packed { region, .. } => {
+                    let region = input[region].to_vec();
+                    let range = self.opener.next_packed(&region).expect("sound");
+                    return region[range.expect("a message")].to_vec();
+                }
+                Step::Event { .. } => input.clear(),
+                step => panic!("{step:?}"),
+            }
+        }
+    }
+}
+
+/// Returns `count` records that `seal` makes, behind each other.
+fn records(
+    sealer: &mut Sealer,
+    count: usize,
+    mut seal: impl FnMut(&mut Sealer, &mut Draft<Vec<u8>>, usize),
+) -> Vec<u8> {
+    let mut all = Vec::new();
+    for index in 0..count {
+        let mut draft = Draft::new(vec![0; 1000]);
+        seal(sealer, &mut draft, index);
+        sealer.finish(&mut draft).expect("room");
+        all.extend_from_slice(draft.sealed());
+    }
+    all
+}
+
+/// Seals a message into a record of its own.
+fn seal_message(sealer: &mut Sealer, draft: &mut Draft<Vec<u8>>, message: &[u8]) {
+    let planned = sealer.plan(message.len()).expect("a short message");
+    sealer.append(draft, planned, message).expect("room");
+}
+
+// Of everything that is no message 20 000 come in a row; what others on the thread do goes on.
+fn floods_of_what_is_no_message_hold_up_nobody() {
+    run(async {
+        let mut listener = bind(&config(2)).await;
+        let address = listener.local_address();
+        let flooding = super::setting::spawn(move || {
+            let mut peer = ByHand::dial(address, |_| Vec::new());
+            const COUNT: usize = 20_000;
+            let sealer = &mut peer.sealer;
+            let mut flood = records(sealer, COUNT, |sealer, draft, _| {
+                sealer.control(draft, Frame::Alive).expect("room");
+            });
+            flood.extend(records(sealer, COUNT, |sealer, draft, index| {
+                let reason = u16::try_from(index).expect("few");
+                sealer.control(draft, Frame::Leaving(reason)).expect("room");
+            }));
+            flood.extend(records(sealer, COUNT, |sealer, draft, _| {
+                sealer.part(draft, b"p", false).expect("room");
+            }));
+            flood.extend(records(sealer, 1, |sealer, draft, _| {
+                sealer.part(draft, b"", true).expect("room");
+            }));
+            peer.stream.write_all(&flood).expect("write");
+            assert_eq!(peer.recv(), b"there");
+        });
+        let mut connection = listener.accept().await.expect("accept");
+        let turns = Cell::new(0);
+        let receiving = async {
+            let message = connection.recv().await.expect("recv").expect("a message");
+            assert_eq!(*message, [b'p'; 20_000]);
+        };
+        let other = poll_fn::<(), _>(|context| {
+            turns.set(turns.get() + 1);
+            context.waker().wake_by_ref();
+            Poll::Pending
+        });
+        tokio::select! {
+            () = receiving => {}
+            () = other => {}
+        }
+        assert!(turns.get() >= 60_000 / 256, "{} turns", turns.get());
+        connection.send(b"there").await.expect("send");
+        connection.flush().await.expect("flush");
+        flooding.join().expect("the peer");
+    });
+}
+
+// What comes before the answer stays in the socket: it takes no memory, and nobody gets it unless the
+// sender is admitted.
+fn records_before_admission_are_for_nobody_until_then() {
+    run(async {
+        let (decide, decided) = tokio::sync::watch::channel(None);
+        let admission = Admission::check_async(move |_| {
+            let mut decided = decided.clone();
+            async move {
+                let decision = decided.wait_for(Option::is_some).await;
+                decision.expect("somebody decides").expect("decided")
+            }
+        });
+        let mut listener = Listener::bind(somewhere(), &config(2), admission)
+            .await
+            .expect("bind");
+        for is_admitted in [true, false] {
+            decide.send_replace(None);
+            let address = listener.local_address();
+            let (sent, has_sent) = std::sync::mpsc::channel();
+            let flooding = super::setting::spawn(move || {
+                let mut peer = ByHand::dial(address, |sealer| {
+                    records(sealer, 300, |sealer, draft, _| {
+                        seal_message(sealer, draft, &[5; 100]);
+                    })
+                });
+                sent.send(()).expect("somebody waits");
+                // The answer, or the end.
+                let mut answer = [0; 100];
+                let count = peer.stream.read(&mut answer).unwrap_or(0);
+                (peer, count)
+            });
+            let accepting = async {
+                let (accepted, most) =
+                    super::allocations::most_bytes_during(listener.accept()).await;
+                (accepted, most)
+            };
+            let deciding = async {
+                while has_sent.try_recv().is_err() {
+                    ringseal::sleep(Duration::from_millis(1)).await;
+                }
+                ringseal::sleep(Duration::from_millis(20)).await;
+                decide.send_replace(Some(is_admitted));
+            };
+            let ((accepted, most), ()) = futures_util::join!(accepting, deciding);
+            assert!(most < 300_000, "{most} bytes were allocated");
+            match accepted {
+                Ok(mut connection) => {
+                    assert!(is_admitted);
+                    for _ in 0..300 {
+                        let message = connection.recv().await.expect("recv");
+                        assert_eq!(*message.expect("a message"), [5; 100]);
+                    }
+                }
+                Err(error) => {
+                    assert!(!is_admitted, "{error}");
+                }
+            }
+            let (_peer, count) = flooding.join().expect("the peer");
+            assert!(count > 0, "an answer, whatever it says");
+        }
+    });
+}
+
 crate::on_every_transport! {
     messages_of_every_length_arrive_with_both_suites,
     small_messages_share_records_and_each_is_whole,
@@ -576,4 +952,11 @@ crate::on_every_transport! {
     batches_hold_all_that_is_here_and_lose_nothing,
     futures_may_be_dropped_anywhere,
     a_peer_that_says_nothing_of_worth_does_not_hold_up_the_thread,
+    a_dial_that_is_dropped_while_it_awaits_acceptance_is_no_end,
+    who_waits_to_be_admitted_is_told_why_that_ends,
+    admission_learns_what_a_client_speaks,
+    who_waits_for_messages_can_hear_that_the_peer_leaves,
+    a_record_full_of_empty_messages_leaves_others_their_turns,
+    floods_of_what_is_no_message_hold_up_nobody,
+    records_before_admission_are_for_nobody_until_then,
 }

@@ -27,7 +27,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Returns the next message, which can be used until the one behind it is asked for, or `None`
-    /// when there is to be a read first. Waits for nothing.
+    /// when there is to be a read first, or others are to have a turn. Waits for nothing.
     ///
     /// # Errors
     ///

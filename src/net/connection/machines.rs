@@ -6,18 +6,20 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::receiving::{Found, Memory, Read, Receiving, Shape};
+use super::records::{IncomingRecords, NativeOutgoing, OutgoingRecords};
 use super::sending::{Next, Progress, Sending};
+use crate::protocol::native::Suite;
+use crate::protocol::native::record as native;
 use crate::protocol::record::layout::{Incoming, Outgoing, Planned};
 use crate::protocol::record::one_tag::OneTag;
 use crate::protocol::record::{CupsVersion, pair};
-
-/// Bytes in a buffer that is filled; one that is read into has half as many.
-const BUFFER: usize = 300;
 
 /// The sending end: the machine, and the buffer that is out.
 struct Source<R> {
     machine: Sending<Vec<u8>>,
     records: R,
+    /// Bytes in a buffer that is filled; one that is read into has half as many.
+    buffer: usize,
     out: Option<(Vec<u8>, core::ops::Range<usize>)>,
     has_ended: bool,
 }
@@ -35,7 +37,7 @@ where
         if !self.machine.make_place(&mut self.records).unwrap() {
             return false;
         }
-        self.machine.fill(vec![0; BUFFER.max(planned.room())]);
+        self.machine.fill(vec![0; self.buffer.max(planned.room())]);
         assert!(self.append(planned, message), "a fresh buffer has room");
         true
     }
@@ -61,6 +63,7 @@ where
                 self.machine.ended();
                 self.has_ended = true;
             }
+            Next::Room(bytes) => self.machine.fill(vec![0; bytes]),
             Next::Messages | Next::Over => {}
             other => panic!("{other:?}"),
         }
@@ -76,6 +79,8 @@ struct Sink<R> {
     offset: usize,
     /// Whether a message that was given out still lies in the block.
     is_shared: bool,
+    /// The parts of a message that is not complete.
+    parts: Vec<u8>,
     received: Vec<Vec<u8>>,
     has_ended: bool,
 }
@@ -162,8 +167,19 @@ where
                 self.is_shared = true;
                 cut
             }
+            Found::Part {
+                cut,
+                plaintext,
+                last,
+            } => {
+                self.parts.extend_from_slice(&buffer[plaintext]);
+                if last {
+                    self.received.push(core::mem::take(&mut self.parts));
+                }
+                cut
+            }
+            Found::Event { cut, .. } => cut,
             Found::Header { cut } => cut,
-            other => panic!("{other:?}"),
         };
         self.offset += cut;
         true
@@ -172,6 +188,9 @@ where
 
 fn check<O: Outgoing, I: Incoming>(
     records: (O, I),
+    buffer: usize,
+    // What the application asks the wire for beside messages.
+    ask: impl Fn(&mut O),
     messages: &[Vec<u8>],
     steps: &[(u8, usize)],
 ) -> Result<(), TestCaseError>
@@ -183,6 +202,7 @@ where
     let mut source = Source {
         machine: Sending::new(),
         records: records.0,
+        buffer,
         out: None,
         has_ended: false,
     };
@@ -192,6 +212,7 @@ where
         block: Vec::new(),
         offset: 0,
         is_shared: false,
+        parts: Vec::new(),
         received: Vec::new(),
         has_ended: false,
     };
@@ -199,7 +220,7 @@ where
     let mut waiting = messages.iter();
     let mut next = waiting.next();
     // At last everything gets its turn.
-    let rest = (0..10_000).map(|turn: usize| (u8::try_from(turn % 3).unwrap(), 1000));
+    let rest = (0..10_000).map(|turn: usize| (u8::try_from(turn % 3).unwrap(), buffer * 3));
     for (kind, count) in steps.iter().copied().chain(rest) {
         match kind {
             0 => match next {
@@ -210,13 +231,14 @@ where
             1 => source.write(count, &mut network),
             2 => {
                 let memory = Memory {
-                    slot_size: BUFFER / 2,
-                    block_size: 40,
+                    slot_size: buffer / 2,
+                    block_size: buffer / 8,
                     are_slots_short: count % 3 == 0,
                 };
                 let is_over = source.has_ended && network.is_empty();
                 sink.turn(count, memory, &mut network, is_over);
             }
+            3 => ask(&mut source.records),
             // Whoever has the messages drops them.
             _ => sink.is_shared = false,
         }
@@ -234,13 +256,43 @@ proptest! {
     #[test]
     fn what_is_sent_comes_out(
         lengths in prop::collection::vec(0..200_usize, 0..30),
-        steps in prop::collection::vec((0..4_u8, 0..400_usize), 0..300),
+        steps in prop::collection::vec((0..5_u8, 0..400_usize), 0..300),
     ) {
         let message = |(index, length): (usize, &usize)| vec![index.to_le_bytes()[0]; *length];
         let messages: Vec<Vec<u8>> = lengths.iter().enumerate().map(message).collect();
-        check((OneTag::new(), OneTag::new()), &messages, &steps)?;
+        check((OneTag::new(), OneTag::new()), 300, |_| (), &messages, &steps)?;
         for version in [CupsVersion::V0, CupsVersion::V1] {
-            check(pair(version, 1000), &messages, &steps)?;
+            check(pair(version, 1000), 300, |_| (), &messages, &steps)?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    // Long messages take several records there, and the wire has things of its own to say.
+    #[test]
+    fn what_is_sent_on_the_native_wire_comes_out(
+        lengths in prop::collection::vec(
+            prop_oneof![0..200_usize, 4000..4200_usize, 10_000..60_000_usize],
+            0..12,
+        ),
+        steps in prop::collection::vec((0..5_u8, 0..30_000_usize), 0..200),
+    ) {
+        let message = |(index, length): (usize, &usize)| vec![index.to_le_bytes()[0]; *length];
+        let messages: Vec<Vec<u8>> = lengths.iter().enumerate().map(message).collect();
+        for suite in Suite::ALL {
+            let (sealer, opener) = native::pair(suite);
+            let records = (
+                OutgoingRecords::Native(Box::new(NativeOutgoing::new(sealer))),
+                IncomingRecords::Native(Box::new(opener)),
+            );
+            let ask = |records: &mut OutgoingRecords| {
+                records.update();
+                records.alive();
+                records.leave(1);
+            };
+            check(records, 20_000, ask, &messages, &steps)?;
         }
     }
 }

@@ -26,6 +26,9 @@ const GROWTH: usize = 2;
 /// more for a read.
 const TURN: usize = 256;
 const READ: usize = 16;
+/// How many messages are given before others have a turn: of empty ones a slot holds hundreds of
+/// thousands.
+const MESSAGES: u32 = 16_384;
 
 /// Opens messages in the slots that the kernel read them into.
 ///
@@ -65,8 +68,12 @@ pub struct Receiver {
     end: Option<End>,
     /// Why the peer would like this end to end.
     leaving: Option<u16>,
+    /// Whether that is to be told to who waits for it.
+    is_leaving_news: bool,
     /// What was done since the last message, or since others had a turn.
     idle_work: usize,
+    /// Messages that were given since others had a turn because of it, or something was waited for.
+    in_a_row: u32,
 }
 
 /// The parts of a message behind each other.
@@ -119,6 +126,17 @@ pub(crate) struct Piece {
     pub(crate) is_last: bool,
 }
 
+/// What [`Receiver::recv_event`] gives.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Received {
+    /// A message.
+    Message(Message),
+    /// The peer asks this end to begin nothing new and then to end. The reason is the application's;
+    /// [`Sender::announce_leaving`](crate::Sender::announce_leaving) sends it.
+    Leaving(u16),
+}
+
 /// What has become of a part that was to be opened into its place.
 enum Placed {
     /// The message is complete with it.
@@ -144,7 +162,9 @@ impl Receiver {
             parts: Parts::Assembled,
             end: None,
             leaving: None,
+            is_leaving_news: false,
             idle_work: 0,
+            in_a_row: 0,
         }
     }
 
@@ -158,7 +178,8 @@ impl Receiver {
     /// between two records makes it look like one. Mark your own end if it matters.
     /// [`end`](Self::end) tells which it was.
     ///
-    /// All messages that one read brought are given without another system call.
+    /// All messages that one read brought are given without another system call. Once in 16 384
+    /// messages it gives other tasks a turn.
     ///
     /// # Errors
     ///
@@ -177,8 +198,8 @@ impl Receiver {
         poll_fn(|context| self.poll_recv(context, &mut claim)).await
     }
 
-    /// Waits for a message, and gives it together with all that are here then: one wake-up, and one
-    /// hold on the memory for all of them. `None` as for [`recv`](Self::recv).
+    /// Waits for a message, and gives it together with all that are here then, up to 16 384 of them:
+    /// one wake-up, and one hold on the memory for all. `None` as for [`recv`](Self::recv).
     ///
     /// For those who count nanoseconds: on the native wire a small message costs no more than finding
     /// where it ends.
@@ -344,11 +365,12 @@ impl Receiver {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub(crate) fn next_range(&mut self) -> Result<Option<Range<usize>>, RecvError> {
-        let Some(region) = &self.packed else {
+        let Some(region) = self.packed.as_ref().filter(|_| self.in_a_row < MESSAGES) else {
             return Ok(None);
         };
         match self.records.next_packed(region) {
             Ok(Some(range)) => {
+                self.in_a_row += 1;
                 count(&self.link.shard.counters.messages_received, 1);
                 Ok(Some(range))
             }
@@ -390,6 +412,9 @@ impl Receiver {
     ) -> Poll<Result<Option<Message>, RecvError>> {
         self.check()?;
         self.skip_rest();
+        if self.in_a_row >= MESSAGES {
+            return self.poll_turn(context);
+        }
         let result = ready!(self.poll_next_message(context, claim));
         if let Err(error) = &result {
             self.fail(error);
@@ -401,6 +426,78 @@ impl Receiver {
     /// end, if it has: see [`Sender::announce_leaving`](crate::Sender::announce_leaving).
     pub fn leaving(&self) -> Option<u16> {
         self.leaving
+    }
+
+    /// Waits for the next message as [`recv`](Self::recv) does, and for the peer's asking this end to
+    /// leave, which [`recv`](Self::recv) only notes for [`leaving`](Self::leaving). `None` as for
+    /// [`recv`](Self::recv).
+    ///
+    /// ```
+    /// use ringseal::Received;
+    ///
+    /// # async fn take(receiver: &mut ringseal::Receiver) -> Result<bool, ringseal::RecvError> {
+    /// while let Some(received) = receiver.recv_event().await? {
+    ///     match received {
+    ///         Received::Message(message) => drop(message),
+    ///         Received::Leaving(_) => return Ok(true), // send nothing new, then close
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(false)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`recv`](Self::recv).
+    pub async fn recv_event(&mut self) -> Result<Option<Received>, RecvError> {
+        let mut claim = None;
+        poll_fn(|context| self.poll_event(context, &mut claim)).await
+    }
+
+    fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<Option<Received>, RecvError>> {
+        self.check()?;
+        self.skip_rest();
+        if self.in_a_row >= MESSAGES {
+            return self.poll_turn(context);
+        }
+        let result = ready!(self.poll_next_event(context, claim));
+        if let Err(error) = &result {
+            self.fail(error);
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_next_event(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<Option<Received>, RecvError>> {
+        loop {
+            if let Some(reason) = self.take_leaving() {
+                return Poll::Ready(Ok(Some(Received::Leaving(reason))));
+            }
+            if let Some(message) = self.next_buffered()? {
+                return Poll::Ready(Ok(Some(Received::Message(message))));
+            }
+            if !self.is_leaving_news && ready!(self.poll_place_or_more(context, claim))? {
+                self.finish()?;
+                return Poll::Ready(Ok(None));
+            }
+        }
+    }
+
+    fn take_leaving(&mut self) -> Option<u16> {
+        let is_news = core::mem::take(&mut self.is_leaving_news);
+        self.leaving.filter(|_| is_news)
     }
 
     /// Waits until the listener has accepted, where it says so.
@@ -431,7 +528,8 @@ impl Receiver {
         Poll::Ready(Ok(()))
     }
 
-    /// Returns the next message that is here already, `None` when there is to be a read first.
+    /// Returns the next message that is here already, `None` when there is to be a read first, or
+    /// others are to have a turn.
     ///
     /// # Errors
     ///
@@ -440,6 +538,9 @@ impl Receiver {
     pub(crate) fn recv_buffered(&mut self) -> Result<Option<Message>, RecvError> {
         self.check()?;
         self.skip_rest();
+        if self.in_a_row >= MESSAGES {
+            return Ok(None);
+        }
         let result = self.next_buffered();
         if let Err(error) = &result {
             self.fail(error);
@@ -491,19 +592,40 @@ impl Receiver {
             if let Some(message) = self.next_buffered()? {
                 return Poll::Ready(Ok(Some(message)));
             }
-            let length = match &self.part {
-                Some(part) => Some(part.view.len()),
-                // It would be open if there were a place for it.
-                None => self.part_ahead(),
-            };
-            if let Some(length) = length
-                && self.idle_work < TURN
-            {
-                ready!(self.poll_place(context, claim, length))?;
-            } else if ready!(self.poll_more(context, claim))? {
+            if ready!(self.poll_place_or_more(context, claim))? {
                 return Poll::Ready(self.finish());
             }
         }
+    }
+
+    /// Gets a place for the part that comes next, or more to open; returns whether nothing more comes.
+    #[inline]
+    fn poll_place_or_more(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<bool, RecvError>> {
+        let length = match &self.part {
+            Some(part) => Some(part.view.len()),
+            // It would be open if there were a place for it.
+            None => self.part_ahead(),
+        };
+        match length {
+            Some(length) if self.idle_work < TURN => {
+                ready!(self.poll_place(context, claim, length))?;
+                Poll::Ready(Ok(false))
+            }
+            _ => self.poll_more(context, claim),
+        }
+    }
+
+    /// Gives others a turn.
+    #[cold]
+    fn poll_turn<T>(&mut self, context: &mut Context<'_>) -> Poll<T> {
+        self.idle_work = 0;
+        self.in_a_row = 0;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Gets more to open, where nothing that is here can be, or gives others a turn; returns whether
@@ -515,9 +637,7 @@ impl Receiver {
         claim: &mut Option<Claim>,
     ) -> Poll<Result<bool, RecvError>> {
         if self.idle_work >= TURN {
-            self.idle_work = 0;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+            return self.poll_turn(context);
         }
         if self.receiving.is_stream_over() {
             return Poll::Ready(Ok(true));
@@ -628,6 +748,7 @@ impl Receiver {
     #[inline]
     fn give(&mut self, view: View, completes: bool) -> Message {
         self.idle_work = 0;
+        self.in_a_row += 1;
         let shard = &self.link.shard;
         count(&shard.counters.messages_received, usize::from(completes));
         if self.receiving.filled() == 0 && !shard.pool.may_wait_holding_slot() {
@@ -746,7 +867,10 @@ impl Receiver {
                     other => other,
                 };
             }
-            Event::Leaving(reason) => self.leaving = Some(reason),
+            Event::Leaving(reason) => {
+                self.leaving = Some(reason);
+                self.is_leaving_news = true;
+            }
             Event::Accepted
             | Event::Updated
             | Event::Alive
@@ -763,6 +887,7 @@ impl Receiver {
         context: &mut Context<'_>,
         claim: &mut Option<Claim>,
     ) -> Poll<Result<(), RecvError>> {
+        self.in_a_row = 0;
         if !self.receiving.is_waiting() {
             ready!(self.poll_start(context, claim, false))?;
         }

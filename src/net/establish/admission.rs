@@ -10,10 +10,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::address::Address;
 use super::unix_socket::PeerCredentials;
 use crate::driver::catch_panic;
+use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
 
 type Filter = dyn Fn(&Address, Option<PeerCredentials>) -> bool + Send + Sync;
-type Check = dyn Fn(PublicKey) -> Pin<Box<dyn Future<Output = bool>>> + Send + Sync;
+type Check = dyn Fn(Applicant) -> Pin<Box<dyn Future<Output = bool>>> + Send + Sync;
+
+/// Who asks to be admitted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Applicant {
+    /// The identity: on the native wire it is proved, on the commonware wire only claimed as yet.
+    pub key: PublicKey,
+    /// Where the client is.
+    pub address: Address,
+    /// What it speaks, with the suite that it has chosen.
+    pub wire: Wire,
+}
 
 /// Decides which identities a listener talks to.
 ///
@@ -54,7 +67,26 @@ impl Admission {
     where
         F: Future<Output = bool> + 'static,
     {
-        Kind::Check(Arc::new(move |key| Box::pin(check(key)))).into()
+        Self::check_applicant(move |applicant| check(applicant.key))
+    }
+
+    /// Admits whom the future of `check` says yes to, by all that is known of a client.
+    ///
+    /// ```
+    /// use ringseal::{Admission, Wire};
+    ///
+    /// // Whoever comes from elsewhere has to speak the native wire.
+    /// let admission = Admission::check_applicant(|applicant| {
+    ///     let address = applicant.address.socket_address();
+    ///     let is_near = address.is_none_or(|address| address.ip().is_loopback());
+    ///     core::future::ready(is_near || matches!(applicant.wire, Wire::Native { .. }))
+    /// });
+    /// ```
+    pub fn check_applicant<F>(check: impl Fn(Applicant) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + 'static,
+    {
+        Kind::Check(Arc::new(move |applicant| Box::pin(check(applicant)))).into()
     }
 
     /// Also asks `filter` about the address of each client, and for a Unix-domain socket about who
@@ -101,11 +133,11 @@ impl Admission {
         })
     }
 
-    pub(crate) async fn admits(&self, key: PublicKey) -> bool {
+    pub(crate) async fn admits(&self, applicant: Applicant) -> bool {
         match &self.kind {
             Kind::Any => true,
-            Kind::AllowList(keys) => keys.contains(&key),
-            Kind::Check(check) => check(key).await,
+            Kind::AllowList(keys) => keys.contains(&applicant.key),
+            Kind::Check(check) => check(applicant).await,
         }
     }
 }

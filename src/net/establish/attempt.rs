@@ -14,7 +14,7 @@ use futures_util::future::{Either, select};
 use rand_core::UnwrapErr;
 
 use super::address::Address;
-use super::admission::Admission;
+use super::admission::{Admission, Applicant};
 use super::progress::{Progress, Stage};
 use crate::driver;
 use crate::memory::{Buffer, Class};
@@ -29,7 +29,7 @@ use crate::protocol::Wire;
 use crate::protocol::handshake::{Dialer, Listener, ListenerEvent, SakeVersion, Session};
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native::handshake::ListenerSetup;
-use crate::protocol::native::record::RefuseReason;
+use crate::protocol::native::record::{AbortReason, RefuseReason};
 use crate::protocol::native::{self, Exporter, Suite};
 use crate::protocol::record::CupsVersion;
 
@@ -171,12 +171,15 @@ async fn dial_native(
             write(&link, &mut output).await?;
             let established = native(session, config);
             let idle = established.peer_idle;
-            let mut connection = connect(Rc::clone(&link), who, established);
-            if config.awaits_accept() {
+            let connection = connect(Rc::clone(&link), who, established);
+            let mut unaccepted = Unaccepted(Some(connection));
+            if config.awaits_accept()
+                && let Some(connection) = &mut unaccepted.0
+            {
                 connection.accepted().await?;
             }
             look_after(&link, config, idle)?;
-            return Ok(connection);
+            return Ok(unaccepted.0.take().expect("nobody else takes it"));
         }
     }
 }
@@ -265,8 +268,13 @@ impl Client<'_> {
         self.read(wanted).await
     }
 
-    async fn is_admitted(&self, key: PublicKey) -> Result<bool, AttemptError> {
-        AssertUnwindSafe(self.admission.admits(key))
+    async fn is_admitted(&self, key: PublicKey, wire: Wire) -> Result<bool, AttemptError> {
+        let applicant = Applicant {
+            key,
+            address: self.address.clone(),
+            wire,
+        };
+        AssertUnwindSafe(self.admission.admits(applicant))
             .catch_unwind()
             .await
             .map_err(|_| AttemptError::AdmissionPanicked)
@@ -293,7 +301,8 @@ impl Client<'_> {
                 ListenerEvent::NeedMore => {}
                 ListenerEvent::Admit(key) => {
                     self.progress.reach(Stage::Claimed);
-                    let admitted = self.is_admitted(key).await?;
+                    let wire = Wire::Commonware { sake, cups };
+                    let admitted = self.is_admitted(key, wire).await?;
                     listener.admit(admitted)?;
                 }
                 ListenerEvent::Done(peer, session) => {
@@ -327,14 +336,23 @@ impl Client<'_> {
             self.reader.expect_consumed(consumed);
             match event {
                 native::handshake::ListenerEvent::NeedMore => {}
-                native::handshake::ListenerEvent::Admit { peer, .. } => {
+                native::handshake::ListenerEvent::Admit { peer, suite } => {
+                    self.progress.reach(Stage::Claimed);
+                    let undecided = Undecided {
+                        listener: Some(listener),
+                        link: &self.link,
+                        progress: self.progress,
+                    };
+                    let is_admitted = self.is_admitted(peer, Wire::Native { suite }).await;
+                    listener = undecided.decide();
                     self.progress.reach(Stage::Proven);
-                    if !self.is_admitted(peer).await? {
+                    if !matches!(is_admitted, Ok(true)) {
                         listener.refuse(RefuseReason::NOT_ADMITTED, &mut output)?;
                         write(&self.link, &mut output).await?;
                         // Closed at once, the refusal might be lost on its way.
                         self.link.linger_if_few();
-                        return Err(AttemptError::NotAdmitted { peer });
+                        let not_admitted = AttemptError::NotAdmitted { peer };
+                        return Err(is_admitted.err().unwrap_or(not_admitted));
                     }
                     let session = listener.admit(&mut output)?;
                     write(&self.link, &mut output).await?;
@@ -355,6 +373,53 @@ impl Client<'_> {
                 self.progress.reach(Stage::Claimed);
                 write(&self.link, &mut output).await?;
             }
+        }
+    }
+}
+
+/// A client of the native wire that waits to be admitted. When its attempt ends before that, it is
+/// told why.
+struct Undecided<'a> {
+    listener: Option<native::handshake::Listener>,
+    link: &'a Rc<Link>,
+    progress: &'a Progress,
+}
+
+impl Undecided<'_> {
+    fn decide(mut self) -> native::handshake::Listener {
+        self.listener.take().expect("it is decided once")
+    }
+}
+
+impl Drop for Undecided<'_> {
+    fn drop(&mut self) {
+        let Some(mut listener) = self.listener.take() else {
+            return;
+        };
+        let reason = match self.progress.is_listener_ending() {
+            true => RefuseReason::SHUTTING_DOWN,
+            false => RefuseReason::TOO_BUSY,
+        };
+        let mut output = Vec::new();
+        if listener.refuse(reason, &mut output).is_ok() {
+            // Nothing else is in flight, so the socket's buffer has room.
+            if let Some(socket) = self.link.socket() {
+                socket.write_at_once(&output);
+            }
+            self.link.linger_if_few();
+        }
+    }
+}
+
+/// A dialed connection that the listener is yet to accept. Dropped before that, it is given up: what
+/// the listener then accepts must not look like a connection that has ended in order.
+struct Unaccepted(Option<Connection>);
+
+impl Drop for Unaccepted {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            let (sender, _receiver) = connection.split();
+            sender.abort(AbortReason::UNSPECIFIED);
         }
     }
 }

@@ -7,12 +7,13 @@ use super::admission::Admission;
 use super::attempt::{self, Listening};
 use super::connect::connect;
 use super::progress::Progress;
-use crate::driver::{self, AsyncRead, AsyncWrite};
+use crate::driver::{AsyncRead, AsyncWrite};
 use crate::net::config::Config;
 use crate::net::connection::Connection;
 use crate::net::connection::link::Link;
 use crate::net::error::{AttemptError, DialError, Phase};
 use crate::net::thread::shard::Shard;
+use crate::net::thread::time_limits;
 use crate::protocol::identity::PublicKey;
 
 /// Connects to `address` and shakes hands with `peer`, within [`Config::handshake_deadline`],
@@ -41,7 +42,7 @@ pub async fn dial(
     let address = address.into();
     let phase = Cell::new(Phase::Resolving);
     let attempt = in_phases(&address, peer, config, &phase);
-    driver::timeout(config.deadline(), attempt)
+    time_limits::within(config.deadline(), attempt)
         .await
         .unwrap_or_else(|| Err(AttemptError::Deadline { phase: phase.get() }.into()))
 }

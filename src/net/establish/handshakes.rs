@@ -181,7 +181,8 @@ impl<T> Handshakes<T> {
     /// Finds a handshake whose time is over.
     fn overdue(&self, now: Instant) -> Option<(u64, AttemptError)> {
         let (&oldest, handshake) = self.running.first_key_value()?;
-        if handshake.has_lasted(self.limits.deadline, now) {
+        // What it can go on with may have come in time, while this process had none.
+        if handshake.has_lasted(self.limits.deadline, now) && !self.ready.contains_key(&oldest) {
             let phase = Phase::Handshake;
             return Some((oldest, AttemptError::Deadline { phase }));
         }
@@ -281,6 +282,14 @@ impl<T> Handshakes<T> {
             Some((since, key)) if now >= since + GRACE => Some(Choice::Displace(key)),
             Some((since, _)) => Some(Choice::WaitUntil(since + GRACE)),
             None => any_silent.then_some(Choice::Wait),
+        }
+    }
+}
+
+impl<T> Drop for Handshakes<T> {
+    fn drop(&mut self) {
+        for handshake in self.running.values() {
+            handshake.progress.end_listener();
         }
     }
 }
@@ -451,6 +460,33 @@ mod tests {
             );
             assert_eq!(claimed.stage(), Stage::Claimed);
             assert_eq!(handshakes.len(), 0);
+        });
+    }
+
+    // HAZARDS F10.
+    #[test]
+    fn what_came_while_this_process_was_stopped_is_in_time() {
+        run(async {
+            let mut handshakes = Handshakes::<()>::new(LIMITS);
+            let waker = Rc::new(RefCell::new(None));
+            let is_here = Rc::new(core::cell::Cell::new(false));
+            let (given, here) = (Rc::clone(&waker), Rc::clone(&is_here));
+            begin(&mut handshakes, |progress| {
+                progress.reach(Stage::Claimed);
+                Box::pin(poll_fn(move |context| {
+                    *given.borrow_mut() = Some(context.waker().clone());
+                    match here.get() {
+                        true => Poll::Ready(Ok(())),
+                        false => Poll::Pending,
+                    }
+                }))
+            });
+            assert!(work(&mut handshakes).await.is_empty());
+            driver::sleep(LIMITS.deadline * 2).await;
+            is_here.set(true);
+            waker.take().expect("it was polled").wake();
+            let ended = work(&mut handshakes).await;
+            assert!(matches!(ended[..], [Ok(())]), "{ended:?}");
         });
     }
 

@@ -22,6 +22,7 @@ pub(crate) enum Stage {
 pub(crate) struct Progress {
     stage: Cell<Stage>,
     waiting: Cell<Option<Instant>>,
+    is_listener_ending: Cell<bool>,
 }
 
 impl Progress {
@@ -43,6 +44,15 @@ impl Progress {
     pub(crate) fn hear(&self) {
         self.waiting.set(None);
         self.reach(Stage::Begun);
+    }
+
+    /// Notes that the listener ends, and the handshake with it.
+    pub(crate) fn end_listener(&self) {
+        self.is_listener_ending.set(true);
+    }
+
+    pub(crate) fn is_listener_ending(&self) -> bool {
+        self.is_listener_ending.get()
     }
 
     /// Notes what the client has shown.

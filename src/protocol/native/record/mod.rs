@@ -34,6 +34,8 @@ mod sealer;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::pair;
 
 pub(super) use control::Answer;
 pub use control::{AbortReason, Event, Frame, RefuseReason};

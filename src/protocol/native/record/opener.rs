@@ -32,8 +32,10 @@ enum Phase {
     /// The listener's first record is to say whether it admits this end.
     AnswerDue,
     Open,
-    /// The peer has said that nothing follows.
+    /// The peer has said that nothing follows, and that this is the end.
     Ended,
+    /// The peer has said that nothing follows because it gives up, or has refused this end.
+    GivenUp,
     Failed,
 }
 
@@ -117,7 +119,7 @@ impl Opener {
         else {
             return Ok(None);
         };
-        self.keys.open(record, target).map_err(|_| OpenError::Tag)?;
+        self.opening(|keys| keys.open(record, target).is_ok())?;
         self.body(header.kind, target, 0..header.body_len, record.len())
             .map(Some)
     }
@@ -140,7 +142,7 @@ impl Opener {
     const fn check_live(&self) -> Result<(), OpenError> {
         match self.phase {
             Phase::AnswerDue | Phase::Open => Ok(()),
-            Phase::Ended => Err(OpenError::Ended),
+            Phase::Ended | Phase::GivenUp => Err(OpenError::Ended),
             Phase::Failed => Err(OpenError::Closed),
         }
     }
@@ -160,10 +162,20 @@ impl Opener {
         let Some(record) = stream.get_mut(..length) else {
             return incomplete(length);
         };
-        self.keys
-            .open_in_place(record)
-            .map_err(|_| OpenError::Tag)?;
+        self.opening(|keys| keys.open_in_place(record).is_ok())?;
         self.body(header.kind, record, HEADER_LEN..length - TAG_LEN, length)
+    }
+
+    /// Has a tag checked; if it is wrong, the opener is dead.
+    #[inline]
+    fn opening(&mut self, open: impl FnOnce(&mut Direction) -> bool) -> Result<(), OpenError> {
+        // Set first, so that a panic in between closes as well.
+        let phase = core::mem::replace(&mut self.phase, Phase::Failed);
+        if !open(&mut self.keys) {
+            return Err(OpenError::Tag);
+        }
+        self.phase = phase;
+        Ok(())
     }
 
     /// Says what the authenticated body is that lies in `bytes`.
@@ -311,7 +323,10 @@ impl Opener {
             _ => {}
         }
         if event.is_last() {
-            self.phase = Phase::Ended;
+            self.phase = match event {
+                Event::Ended => Phase::Ended,
+                _ => Phase::GivenUp,
+            };
         }
         Ok(())
     }
@@ -397,12 +412,12 @@ impl Incoming for Opener {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Truncated`] unless the peer has ended its direction, and
-    /// [`OpenError::Closed`] after an error.
+    /// [`OpenError::Truncated`] unless the peer has ended its direction, and [`OpenError::Closed`]
+    /// after an error, or when it has given up or refused this end.
     fn finish(&self, _: usize) -> Result<End, OpenError> {
         match self.phase {
             Phase::Ended => Ok(End::Authenticated),
-            Phase::Failed => Err(OpenError::Closed),
+            Phase::GivenUp | Phase::Failed => Err(OpenError::Closed),
             Phase::AnswerDue | Phase::Open => Err(OpenError::Truncated),
         }
     }

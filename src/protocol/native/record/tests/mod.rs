@@ -19,6 +19,12 @@ use core::num::NonZeroU32;
 
 const SECRET: [u8; 32] = [0x42; 32];
 
+/// Returns both ends of a direction whose records are as short as a peer may ask for.
+pub(crate) fn pair(suite: Suite) -> (Sealer, Opener) {
+    let wire = Wire::new(suite).limits(Settings::MIN_RECORD_LIMIT, 1 << 20);
+    (wire.sealer(), wire.opener())
+}
+
 /// One direction of the tests: what both ends of it are told.
 #[derive(Clone, Copy)]
 struct Wire {

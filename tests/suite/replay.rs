@@ -1,0 +1,63 @@
+//! What was recorded of one connection, played to a listener again.
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::sync::mpsc;
+
+use super::peers::{config, key, relay, run};
+use super::setting::spawn;
+use super::transport::{RawStream, somewhere};
+use ringseal::protocol::native::handshake::HELLO_LEN;
+use ringseal::{Admission, Listener, dial};
+
+// HAZARDS H7 on this wire: a hello that was recorded gets answers, which are of no use to anybody.
+fn a_recorded_hello_is_of_no_use_however_often_it_is_played() {
+    run(async {
+        let mut listener = Listener::bind(somewhere(), &config(2), Admission::any())
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        let (recorded, record) = mpsc::channel();
+        let recording = relay(address.clone(), move |offset, chunk| {
+            recorded.send((offset, chunk.to_vec())).ok();
+            chunk.len()
+        });
+        let dialing = config(1);
+        let (dialed, accepted) =
+            futures_util::join!(dial(recording, key(2), &dialing), listener.accept());
+        drop((dialed.expect("dial"), accepted.expect("accept")));
+        let mut hello = Vec::new();
+        while hello.len() < HELLO_LEN {
+            let (_, chunk) = record.recv().expect("the hello");
+            hello.extend(chunk);
+        }
+        hello.truncate(HELLO_LEN);
+        let target = address.clone();
+        let playing = spawn(move || {
+            let mut answers = HashSet::new();
+            for _ in 0..10_000 {
+                let mut stream = RawStream::connect(target.clone());
+                stream.write_all(&hello).expect("write");
+                let mut answer = [0; 32];
+                stream.read_exact(&mut answer).expect("an answer");
+                answers.insert(answer);
+            }
+            answers.len()
+        });
+        let mut ended = 0;
+        while ended < 10_000 {
+            assert!(listener.accept().await.is_err(), "it proves nothing");
+            ended += 1;
+        }
+        assert_eq!(playing.join().expect("the player"), 10_000, "each its own");
+        let (dialed, accepted) =
+            futures_util::join!(dial(address, key(2), &dialing), listener.accept());
+        let (mut dialed, mut accepted) = (dialed.expect("dial"), accepted.expect("accept"));
+        dialed.send(b"still served").await.expect("send");
+        assert!(accepted.recv().await.expect("recv").is_some());
+    });
+}
+
+crate::on_every_driver! {
+    a_recorded_hello_is_of_no_use_however_often_it_is_played,
+}
