@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, TryStreamExt, poll, stream};
+use futures_util::{FutureExt, SinkExt, StreamExt, TryStreamExt, poll, stream};
 use ringseal::protocol::native;
 use ringseal::{
     Address, Admission, Backend, Config, DialError, Identity, OpenError, PublicKey, QueueLimits,
@@ -720,6 +720,95 @@ async fn a_waker_that_panics_ends_its_connection_and_no_other() {
         futures_util::join!(exchange(other, 50), echo(echoing));
     })
     .await;
+}
+
+/// Fails the test if it hangs, in a lock for instance.
+fn in_time(test: impl Future<Output = ()> + Send + 'static) {
+    let (ended, is_over) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let _ended = ended;
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(test);
+    });
+    let result: Result<(), _> = is_over.recv_timeout(PATIENCE);
+    assert_ne!(result, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
+    thread.join().expect("no panic");
+}
+
+/// Polls by a waker that owns something, which goes with the last clone of the waker.
+fn poll_owning<F: Future + Unpin>(
+    future: &mut F,
+    owned: impl Send + Sync + 'static,
+) -> std::task::Poll<F::Output> {
+    struct Owns<T>(T);
+    impl<T: Send + Sync> std::task::Wake for Owns<T> {
+        fn wake(self: Arc<Self>) {}
+    }
+    let waker = Arc::new(Owns(owned)).into();
+    future.poll_unpin(&mut std::task::Context::from_waker(&waker))
+}
+
+// HAZARDS F17: the other half takes the lock that the waker is kept behind.
+#[test]
+fn a_waker_that_owns_the_other_half_may_be_replaced() {
+    in_time(async {
+        let threads = threads(2);
+        let (mut dialed, mut accepted) = pair(&threads.handle()).await;
+        send_until_full(
+            &mut dialed,
+            50_000,
+            (usize::MAX, usize::MAX),
+            &Arc::default(),
+        )
+        .await;
+        let (mut sender, receiver) = dialed.split();
+        let mut send = Box::pin(sender.send(vec![7; 300_000]));
+        assert!(poll_owning(&mut send, receiver).is_pending());
+        assert!(poll!(&mut send).is_pending(), "and the receiver is gone");
+        // Nobody but the peer can tell, and what was sent still arrives.
+        assert!(accepted.recv().await.expect("recv").is_some());
+        drop(send);
+
+        let (mut dialed, mut accepted) = pair(&threads.handle()).await;
+        dialed.send("once").await.expect("send");
+        let (sender, mut receiver) = dialed.split();
+        let mut recv = Box::pin(receiver.recv());
+        assert!(poll_owning(&mut recv, sender).is_pending());
+        assert!(poll!(&mut recv).is_pending(), "and the sender is gone");
+        assert_eq!(
+            accepted.recv().await.expect("recv").as_deref(),
+            Some(&b"once"[..])
+        );
+        assert!(accepted.recv().await.expect("the end").is_none());
+        accepted.send("still").await.expect("send");
+        assert_eq!(recv.await.expect("recv").as_deref(), Some(&b"still"[..]));
+    });
+}
+
+// HAZARDS F17: what is not taken is dropped when nothing is locked.
+#[test]
+fn a_message_that_owns_the_other_half_may_be_refused() {
+    struct Owns(#[expect(dead_code, reason = "only dropped")] RemoteReceiver);
+    impl AsRef<[u8]> for Owns {
+        fn as_ref(&self) -> &[u8] {
+            b"owned"
+        }
+    }
+    in_time(async {
+        let threads = threads(1);
+        let (dialed, accepted) = pair(&threads.handle()).await;
+        let (mut sender, receiver) = dialed.split();
+        SinkExt::close(&mut sender).await.expect("close");
+        let error = sender.start_send_unpin(Bytes::from_owner(Owns(receiver)));
+        assert!(
+            matches!(error, Err(RemoteError::Call(SendError::Closed))),
+            "{error:?}"
+        );
+        drop(accepted);
+    });
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::select;
 
@@ -11,14 +10,15 @@ use super::batch::Batch;
 use super::copier::Copier;
 use super::error::RemoteError;
 use super::limits::QueueLimits;
-use super::wakers::{set, wake};
+use super::locked::{Locked, ready_when, wake};
+use crate::driver::catch_panic;
 use crate::net::{Receiver, RecvError};
 
 /// What a [`RemoteReceiver`](super::RemoteReceiver) and its task on the ring thread share.
 #[derive(Debug)]
 pub(super) struct Incoming {
     limits: QueueLimits,
-    state: Mutex<State>,
+    state: Locked<State>,
 }
 
 #[derive(Debug, Default)]
@@ -39,51 +39,37 @@ impl Incoming {
     pub(super) fn new(limits: QueueLimits) -> Self {
         Self {
             limits,
-            state: Mutex::default(),
+            state: Locked::default(),
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics between two states, so a poisoned lock guards good data.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves what waits into `batch`, which is empty, and waits until there is something. The
     /// batch stays empty at the end.
     pub(super) fn poll_take(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
         batch: &mut Batch,
     ) -> Poll<Result<(), RemoteError<RecvError>>> {
-        let mut state = self.state();
-        if !state.waiting.is_empty() {
-            batch.append(&mut state.waiting);
-            let task = state.idle_task.take();
-            drop(state);
-            wake(task);
-            return Poll::Ready(Ok(()));
-        }
-        if !state.ended {
-            set(&mut state.caller, context);
-            return Poll::Pending;
-        }
-        let result = match state.end.take() {
-            Some(Ok(())) => {
-                state.end = Some(Ok(()));
-                Ok(())
-            }
-            Some(Err(error)) => Err(error),
-            None => Err(RecvError::Closed.into()),
-        };
-        Poll::Ready(result)
+        self.state.poll(
+            context,
+            |state| &mut state.caller,
+            |state| {
+                let taken = state.take(batch);
+                let task = match taken {
+                    Poll::Ready(Ok(())) => state.idle_task.take(),
+                    _ => None,
+                };
+                (taken, task)
+            },
+        )
     }
 
     /// The receiver is gone.
     pub(super) fn drop_receiver(&self) {
-        let mut state = self.state();
-        state.receiver_dropped = true;
-        let task = state.task.take();
-        drop(state);
+        let task = self.state.with(|state| {
+            state.receiver_dropped = true;
+            state.task.take()
+        });
         wake(task);
     }
 
@@ -127,50 +113,75 @@ impl Incoming {
         if batch.is_empty() {
             return;
         }
-        let mut state = self.state();
-        state.waiting.append(batch);
-        let caller = state.caller.take();
-        drop(state);
+        let caller = self.state.with(|state| {
+            state.waiting.append(batch);
+            state.caller.take()
+        });
         wake(caller);
     }
 
     /// Whether what waits is within its bounds.
     fn has_room(&self) -> bool {
-        self.state().waiting.has_room(0, self.limits)
+        self.state
+            .with(|state| state.waiting.has_room(0, self.limits))
     }
 
     /// Waits until it is.
-    fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if state.waiting.has_room(0, self.limits) {
-            return Poll::Ready(());
-        }
-        state.idle_task = Some(context.waker().clone());
-        Poll::Pending
+    fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
+        self.state.poll(
+            context,
+            |state| &mut state.idle_task,
+            |state| {
+                let has_room = state.waiting.has_room(0, self.limits);
+                (ready_when(has_room), None)
+            },
+        )
     }
 
-    fn poll_dropped(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if state.receiver_dropped {
-            return Poll::Ready(());
-        }
-        set(&mut state.task, context);
-        Poll::Pending
+    fn poll_dropped(&self, context: &Context<'_>) -> Poll<()> {
+        self.state.poll(
+            context,
+            |state| &mut state.task,
+            |state| (ready_when(state.receiver_dropped), None),
+        )
     }
 
     /// Says how the direction ended. Only the first to say so is heard.
     fn end(&self, end: Result<(), RemoteError<RecvError>>) {
-        let mut state = self.state();
-        if state.ended {
-            return;
-        }
-        state.ended = true;
-        state.end = Some(end);
-        let caller = state.caller.take();
-        state.idle_task = None;
-        state.task = None;
-        drop(state);
+        // Whatever is not kept is dropped out here, an error of the user's stream for one.
+        let mut end = Some(end);
+        let (caller, _unused) = self.state.with(|state| {
+            if state.ended {
+                return (None, None);
+            }
+            state.ended = true;
+            state.end = end.take();
+            let unused = (state.idle_task.take(), state.task.take());
+            (state.caller.take(), Some(unused))
+        });
         wake(caller);
+    }
+}
+
+impl State {
+    /// Moves what waits into `batch`, which stays empty at the end.
+    fn take(&mut self, batch: &mut Batch) -> Poll<Result<(), RemoteError<RecvError>>> {
+        if !self.waiting.is_empty() {
+            batch.append(&mut self.waiting);
+            return Poll::Ready(Ok(()));
+        }
+        if !self.ended {
+            return Poll::Pending;
+        }
+        // An error is told once, and the end as often as somebody asks.
+        Poll::Ready(match self.end.take() {
+            Some(Ok(())) => {
+                self.end = Some(Ok(()));
+                Ok(())
+            }
+            Some(Err(error)) => Err(error),
+            None => Err(RecvError::Closed.into()),
+        })
     }
 }
 
@@ -179,6 +190,7 @@ struct EndGuard<'a>(&'a Incoming);
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
-        self.0.end(Err(RemoteError::ThreadEnded));
+        // Calls the caller's waker, perhaps while a panic unwinds already: a second would abort.
+        let _ = catch_panic(|| self.0.end(Err(RemoteError::ThreadEnded)));
     }
 }

@@ -3,7 +3,6 @@
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::future::select;
@@ -11,7 +10,8 @@ use futures_util::future::select;
 use super::batch::Batch;
 use super::error::RemoteError;
 use super::limits::QueueLimits;
-use super::wakers::{set, wake};
+use super::locked::{Locked, ready_when, wake};
+use crate::driver::catch_panic;
 use crate::net::{SendError, Sender};
 
 /// What a [`RemoteSender`](super::RemoteSender) and its task on the ring thread share.
@@ -19,7 +19,7 @@ use crate::net::{SendError, Sender};
 pub(super) struct Outgoing {
     limits: QueueLimits,
     max_message_size: u64,
-    state: Mutex<State>,
+    state: Locked<State>,
 }
 
 #[derive(Debug, Default)]
@@ -57,17 +57,12 @@ impl Outgoing {
         Self {
             limits,
             max_message_size,
-            state: Mutex::default(),
+            state: Locked::default(),
         }
     }
 
     pub(super) fn max_message_size(&self) -> u64 {
         self.max_message_size
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics between two states, so a poisoned lock guards good data.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells what is too long to ever be sent.
@@ -83,104 +78,99 @@ impl Outgoing {
     /// so until the next.
     pub(super) fn poll_room(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
-        let mut state = self.state();
-        state.check()?;
-        if state.waiting.has_room(0, self.limits) {
-            return Poll::Ready(Ok(()));
-        }
-        state.set_caller(context);
-        Poll::Pending
+        self.poll_by_caller(context, |state| (state.look_for_room(0, self.limits), None))
     }
 
     /// Takes a message, whether there is room or not.
     pub(super) fn push(&self, message: Bytes) -> Result<(), RemoteError<SendError>> {
-        let mut state = self.state();
-        state.check()?;
-        Self::accept(state, message);
+        // If it is not taken, it is dropped out here: it may have an owner of its own.
+        let mut message = Some(message);
+        let task = self.state.with(|state| {
+            state.check()?;
+            Ok::<_, RemoteError<SendError>>(
+                message.take().and_then(|message| state.accept(message)),
+            )
+        })?;
+        wake(task);
         Ok(())
     }
 
     /// Waits for room and takes the message in one go.
     pub(super) fn poll_send(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
         message: &mut Option<Bytes>,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
-        let mut state = self.state();
-        state.check()?;
         let length = message.as_ref().map_or(0, Bytes::len);
-        if !state.waiting.has_room(length, self.limits) {
-            state.set_caller(context);
-            return Poll::Pending;
-        }
-        if let Some(message) = message.take() {
-            Self::accept(state, message);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn accept(mut state: MutexGuard<'_, State>, message: Bytes) {
-        state.waiting.push(message);
-        state.accepted += 1;
-        Self::rouse(state);
-    }
-
-    /// Wakes the task if it has nothing to do.
-    fn rouse(mut state: MutexGuard<'_, State>) {
-        let task = state.idle_task.take();
-        drop(state);
-        wake(task);
+        self.poll_by_caller(context, |state| {
+            let room = state.look_for_room(length, self.limits);
+            let task = match room {
+                Poll::Ready(Ok(())) => message.take().and_then(|message| state.accept(message)),
+                _ => None,
+            };
+            (room, task)
+        })
     }
 
     /// Waits until the kernel has all that was taken so far.
     pub(super) fn poll_flush(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
-        let mut state = self.state();
-        if state.flushed >= state.accepted {
-            return Poll::Ready(Ok(()));
-        }
-        state.check()?;
-        state.wanted = state.accepted;
-        state.set_caller(context);
-        Self::rouse(state);
-        Poll::Pending
+        self.poll_by_caller(context, |state| {
+            if state.flushed >= state.accepted {
+                return (Poll::Ready(Ok(())), None);
+            }
+            if let Err(error) = state.check() {
+                return (Poll::Ready(Err(error)), None);
+            }
+            state.wanted = state.accepted;
+            (Poll::Pending, state.idle_task.take())
+        })
     }
 
     /// Sends what was taken, then the end, and waits for both.
     pub(super) fn poll_close(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
-        let mut state = self.state();
-        if matches!(state.outcome, Some(Ok(()))) {
-            return Poll::Ready(Ok(()));
-        }
-        state.check_failure()?;
-        state.closing = true;
-        state.set_caller(context);
-        Self::rouse(state);
-        Poll::Pending
+        self.poll_by_caller(context, |state| {
+            if matches!(state.outcome, Some(Ok(()))) {
+                return (Poll::Ready(Ok(())), None);
+            }
+            if let Err(error) = state.check_failure() {
+                return (Poll::Ready(Err(error)), None);
+            }
+            state.closing = true;
+            (Poll::Pending, state.idle_task.take())
+        })
+    }
+
+    fn poll_by_caller<T>(
+        &self,
+        context: &Context<'_>,
+        look: impl FnMut(&mut State) -> (Poll<T>, Option<Waker>),
+    ) -> Poll<T> {
+        self.state.poll(context, |state| &mut state.caller, look)
     }
 
     /// The sender is gone.
     pub(super) fn drop_sender(&self) {
-        let mut state = self.state();
-        state.sender_dropped = true;
-        let wakers = [state.idle_task.take(), state.task.take()];
-        drop(state);
+        let wakers = self.state.with(|state| {
+            state.sender_dropped = true;
+            [state.idle_task.take(), state.task.take()]
+        });
         wakers.into_iter().for_each(wake);
     }
 
     /// The receiver of the same connection is gone.
     pub(super) fn drop_receiver(&self) {
-        let mut state = self.state();
-        state.receiver_dropped = true;
-        let task = state.task.take();
-        drop(state);
+        let task = self.state.with(|state| {
+            state.receiver_dropped = true;
+            state.task.take()
+        });
         wake(task);
     }
 
@@ -213,64 +203,68 @@ impl Outgoing {
         }
     }
 
-    fn poll_order(&self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<Order> {
-        let mut state = self.state();
-        if !state.waiting.is_empty() {
-            batch.append(&mut state.waiting);
-            let caller = state.caller.take();
-            drop(state);
-            wake(caller);
-            return Poll::Ready(Order::Send);
-        }
-        if state.closing {
-            return Poll::Ready(Order::Close);
-        }
-        if state.sender_dropped {
-            return Poll::Ready(Order::Leave);
-        }
-        if state.wanted > state.flushed {
-            return Poll::Ready(Order::Flush(state.accepted));
-        }
-        state.idle_task = Some(context.waker().clone());
-        Poll::Pending
+    fn poll_order(&self, context: &Context<'_>, batch: &mut Batch) -> Poll<Order> {
+        self.state.poll(
+            context,
+            |state| &mut state.idle_task,
+            |state| {
+                if !state.waiting.is_empty() {
+                    batch.append(&mut state.waiting);
+                    return (Poll::Ready(Order::Send), state.caller.take());
+                }
+                let order = if state.closing {
+                    Poll::Ready(Order::Close)
+                } else if state.sender_dropped {
+                    Poll::Ready(Order::Leave)
+                } else if state.wanted > state.flushed {
+                    Poll::Ready(Order::Flush(state.accepted))
+                } else {
+                    Poll::Pending
+                };
+                (order, None)
+            },
+        )
     }
 
     /// Waits until nobody has the connection any more.
-    fn poll_abandoned(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if state.sender_dropped && state.receiver_dropped {
-            return Poll::Ready(());
-        }
-        set(&mut state.task, context);
-        Poll::Pending
+    fn poll_abandoned(&self, context: &Context<'_>) -> Poll<()> {
+        self.state.poll(
+            context,
+            |state| &mut state.task,
+            |state| {
+                let is_abandoned = state.sender_dropped && state.receiver_dropped;
+                (ready_when(is_abandoned), None)
+            },
+        )
     }
 
     fn note_flushed(&self, target: u64) {
-        let mut state = self.state();
-        state.flushed = target;
-        let caller = state.caller.take();
-        drop(state);
+        let caller = self.state.with(|state| {
+            state.flushed = target;
+            state.caller.take()
+        });
         wake(caller);
     }
 
     /// Says how the direction ended. Only the first to say so is heard.
     fn end(&self, outcome: Result<(), RemoteError<SendError>>) {
-        let mut state = self.state();
-        if state.ended {
-            return;
-        }
-        state.ended = true;
-        if outcome.is_ok() {
-            state.flushed = state.accepted;
-        }
-        state.outcome = Some(outcome);
-        // Nobody will take them any more.
-        let rest = core::mem::take(&mut state.waiting);
-        let caller = state.caller.take();
-        state.idle_task = None;
-        state.task = None;
-        drop(state);
-        drop(rest);
+        // Whatever is not kept is dropped out here: messages and an error of the user's stream may
+        // have owners of their own.
+        let mut outcome = Some(outcome);
+        let (caller, _unused) = self.state.with(|state| {
+            if state.ended {
+                return (None, None);
+            }
+            state.ended = true;
+            if matches!(outcome, Some(Ok(()))) {
+                state.flushed = state.accepted;
+            }
+            state.outcome = outcome.take();
+            // Nobody will take them any more.
+            let rest = core::mem::take(&mut state.waiting);
+            let unused = (rest, state.idle_task.take(), state.task.take());
+            (state.caller.take(), Some(unused))
+        });
         wake(caller);
     }
 }
@@ -298,8 +292,20 @@ impl State {
         Ok(())
     }
 
-    fn set_caller(&mut self, context: &Context<'_>) {
-        set(&mut self.caller, context);
+    fn look_for_room(
+        &mut self,
+        length: usize,
+        limits: QueueLimits,
+    ) -> Poll<Result<(), RemoteError<SendError>>> {
+        self.check()?;
+        ready_when(self.waiting.has_room(length, limits)).map(Ok)
+    }
+
+    /// Takes a message; returns whom to wake for it.
+    fn accept(&mut self, message: Bytes) -> Option<Waker> {
+        self.waiting.push(message);
+        self.accepted += 1;
+        self.idle_task.take()
     }
 }
 
@@ -316,6 +322,7 @@ struct EndGuard<'a>(&'a Outgoing);
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
-        self.0.end(Err(RemoteError::ThreadEnded));
+        // Calls the caller's waker, perhaps while a panic unwinds already: a second would abort.
+        let _ = catch_panic(|| self.0.end(Err(RemoteError::ThreadEnded)));
     }
 }
