@@ -265,9 +265,127 @@ async fn a_peer_that_never_reads_holds_the_sender_back_within_both_bounds() {
     }
 }
 
-// HAZARDS B8: what a slow consumer has not taken waits in the heap when slots are short.
+/// How many messages and bytes wait for `receiver`, beside those that it has taken over.
+fn waiting(receiver: &RemoteReceiver) -> (usize, usize) {
+    let text = format!("{receiver:?}");
+    let (_, sizes) = text.split_once("waiting: ").expect("told");
+    let mut numbers = sizes
+        .split(|other: char| !other.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok());
+    // Nothing is told while the lock is taken.
+    match (numbers.next(), numbers.next()) {
+        (Some(messages), Some(bytes)) => (messages, bytes),
+        _ => waiting(receiver),
+    }
+}
+
+/// A connection from a thread of `dialing` with the bounds that there are by default.
+async fn dial_one(
+    dialing: &RingThreads,
+    listener: &mut RemoteListener,
+) -> (RemoteConnection, RemoteConnection) {
+    let (address, handle, config) = (listener.local_address(), dialing.handle(), config(1));
+    let (dialed, accepted) =
+        futures_util::join!(handle.dial(&address, key(2), &config), listener.accept());
+    (dialed.expect("dial"), accepted.expect("accept"))
+}
+
+// HAZARDS F6: one slot holds tens of thousands of empty messages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn receivers_that_nobody_takes_from_hold_no_slots() {
+async fn what_is_received_waits_within_both_bounds() {
+    let (serving, dialing) = (threads(1), threads(1));
+    for (limits, size, count, most) in [
+        (QueueLimits::default().messages(10), 0, 50_000, (10, 0)),
+        (QueueLimits::default(), 0, 50_000, (4096, 0)),
+        // The last one may begin below the bound.
+        (QueueLimits::default().bytes(9_500), 1000, 300, (10, 10_000)),
+        (QueueLimits::default().bytes(0).messages(0), 1, 300, (1, 1)),
+    ] {
+        let mut listener = listen(&serving.handle().queue_limits(limits)).await;
+        let (mut dialed, accepted) = patiently(dial_one(&dialing, &mut listener)).await;
+        let (_sender, mut receiver) = accepted.split();
+        patiently(async {
+            for _ in 0..count {
+                dialed.send(vec![7; size]).await.expect("send");
+            }
+            dialed.flush().await.expect("flush");
+            while waiting(&receiver) != most {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // It stays so, and when a part of it is taken as well.
+            for index in 0..count {
+                assert!(waiting(&receiver).0 <= most.0 && waiting(&receiver).1 <= most.1);
+                let received = receiver.recv().await.expect("recv").expect("a message");
+                assert_eq!(received, vec![7; size], "message {index}");
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_full_of_messages_does_not_keep_other_tasks_from_running() {
+    const COUNT: usize = 60_000;
+    let (serving, dialing) = (threads(1), threads(1));
+    let limits = QueueLimits::default().messages(usize::MAX);
+    let mut listener = listen(&serving.handle().queue_limits(limits)).await;
+    let (mut dialed, accepted) = patiently(dial_one(&dialing, &mut listener)).await;
+    let (sent, is_sent) = std::sync::mpsc::channel();
+    let watching = tokio::spawn(async move {
+        let (_sender, receiver) = accepted.split();
+        let watch = move || async move {
+            // All of it is there to be read at once.
+            is_sent.recv_timeout(PATIENCE).expect("sent");
+            let (mut before, mut longest) = (0, 0);
+            while before < COUNT {
+                let now = waiting(&receiver).0;
+                longest = longest.max(now - before);
+                before = now;
+                // A turn for whoever else is ready.
+                let mut had_a_turn = false;
+                std::future::poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    match std::mem::replace(&mut had_a_turn, true) {
+                        true => std::task::Poll::Ready(()),
+                        false => std::task::Poll::Pending,
+                    }
+                })
+                .await;
+            }
+            longest
+        };
+        serving.handle().run(watch).await.expect("runs")
+    });
+    for _ in 0..COUNT {
+        patiently(dialed.send(Bytes::new())).await.expect("send");
+    }
+    patiently(dialed.flush()).await.expect("flush");
+    sent.send(()).expect("it waits");
+    let longest = patiently(watching).await.expect("no panic");
+    assert!(longest <= 10_000, "{longest} messages in a row");
+}
+
+// Queued messages are secret, and a log is read by many.
+#[tokio::test]
+async fn no_message_shows_in_what_is_printed_of_a_connection() {
+    let threads = threads(1);
+    let (mut dialed, accepted) = patiently(pair(&threads.handle())).await;
+    dialed.send("a secret").await.expect("send");
+    let (sender, _) = dialed.split();
+    let (_, receiver) = accepted.split();
+    patiently(async {
+        while waiting(&receiver).0 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let text = format!("{sender:?} {receiver:?}");
+    assert!(!text.contains("secret"), "{text}");
+}
+
+// HAZARDS B8: what a slow consumer has not taken costs others speed at most.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receivers_that_nobody_takes_from_stop_nobody() {
     for backend in [Backend::Uring, Backend::TokioUring, Backend::Epoll] {
         let small = Runtime::builder().backend(backend).slots(8).slot_size(4096);
         let serving = RingThreads::start(small, 1).expect("a ring on this host");

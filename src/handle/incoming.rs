@@ -6,13 +6,26 @@ use core::task::{Context, Poll, Waker};
 
 use futures_util::future::select;
 
-use super::batch::Batch;
+use super::batch::{Batch, Size};
 use super::copier::Copier;
 use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::locked::{Locked, ready_when, wake};
 use crate::driver::catch_panic;
-use crate::net::{Receiver, RecvError};
+use crate::net::{Message, Receiver, RecvError};
+
+/// How many messages are taken over before other tasks of the thread have a turn: a slot may hold
+/// hundreds of thousands.
+const TURN: usize = 1024;
+
+/// Why no more is gathered.
+enum Stop {
+    /// There is to be a read first.
+    Drained,
+    /// The queue is, or it is somebody else's turn.
+    Full,
+    Ended(Result<(), RemoteError<RecvError>>),
+}
 
 /// What a [`RemoteReceiver`](super::RemoteReceiver) and its task on the ring thread share.
 #[derive(Debug)]
@@ -41,6 +54,11 @@ impl Incoming {
             limits,
             state: Locked::default(),
         }
+    }
+
+    /// Returns how much waits, for `Debug`.
+    pub(super) fn waiting(&self) -> Option<Size> {
+        self.state.try_with(|state| state.waiting.size())
     }
 
     /// Moves what waits into `batch`, which is empty, and waits until there is something. The
@@ -85,26 +103,46 @@ impl Incoming {
         let mut copier = Copier::default();
         let mut batch = Batch::default();
         loop {
-            let mut next = receiver.recv().await;
-            let end = loop {
-                match next {
-                    Ok(Some(message)) => batch.push(copier.copy(&message)),
-                    Ok(None) => break Some(Ok(())),
-                    Err(error) => break Some(Err(error.into())),
-                }
-                next = match receiver.recv_buffered() {
-                    Ok(None) => break None,
-                    next => next,
-                };
-            };
+            let first = receiver.recv().await;
+            let stop = self.gather(first, &mut receiver, &mut copier, &mut batch);
             self.put(&mut batch);
-            if let Some(end) = end {
-                return self.end(end);
+            match stop {
+                Stop::Ended(end) => return self.end(end),
+                // What it keeps may be needed elsewhere while the caller takes nothing.
+                Stop::Drained if !self.has_room() => receiver.step_aside(),
+                Stop::Drained => continue,
+                Stop::Full => others_first().await,
             }
-            if !self.has_room() {
-                receiver.step_aside();
-                poll_fn(|context| self.poll_room(context)).await;
+            poll_fn(|context| self.poll_room(context)).await;
+        }
+    }
+
+    /// Adds the messages that are here to `batch`, within the bounds of the queue. What is not added
+    /// stays with the receiver, where it lies.
+    fn gather(
+        &self,
+        first: Result<Option<Message>, RecvError>,
+        receiver: &mut Receiver,
+        copier: &mut Copier,
+        batch: &mut Batch,
+    ) -> Stop {
+        // The caller can only make it less.
+        let waiting = self.state.with(|state| state.waiting.size());
+        let mut next = first;
+        loop {
+            match next {
+                Ok(Some(message)) => batch.push(copier.copy(&message)),
+                Ok(None) => return Stop::Ended(Ok(())),
+                Err(error) => return Stop::Ended(Err(error.into())),
             }
+            let has_room = (waiting + batch.size()).has_room(0, self.limits);
+            if !has_room || batch.size().messages >= TURN {
+                return Stop::Full;
+            }
+            next = match receiver.recv_buffered() {
+                Ok(None) => return Stop::Drained,
+                next => next,
+            };
         }
     }
 
@@ -123,7 +161,7 @@ impl Incoming {
     /// Whether what waits is within its bounds.
     fn has_room(&self) -> bool {
         self.state
-            .with(|state| state.waiting.has_room(0, self.limits))
+            .with(|state| state.waiting.size().has_room(0, self.limits))
     }
 
     /// Waits until it is.
@@ -132,7 +170,7 @@ impl Incoming {
             context,
             |state| &mut state.idle_task,
             |state| {
-                let has_room = state.waiting.has_room(0, self.limits);
+                let has_room = state.waiting.size().has_room(0, self.limits);
                 (ready_when(has_room), None)
             },
         )
@@ -183,6 +221,19 @@ impl State {
             None => Err(RecvError::Closed.into()),
         })
     }
+}
+
+/// Has every other task that is ready run once.
+async fn others_first() {
+    let mut had_a_turn = false;
+    poll_fn(|context| {
+        if core::mem::replace(&mut had_a_turn, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Ends the direction when its task goes, whatever made it go.

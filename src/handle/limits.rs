@@ -4,8 +4,9 @@
 ///
 /// A queue takes a message while it is empty, or while the message stays within both bounds. A
 /// direction holds at most two queues: one that gathers and one that is being emptied. What a
-/// peer sends is counted a read at a time, so there a queue may exceed its bounds by one slot, or
-/// by one message that is longer than a slot.
+/// peer sends is measured when it is there, so there the last message of a queue may begin below the
+/// bound of bytes and end above. What has no room stays sealed, or in the one slot that it was read
+/// into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
     pub(super) bytes: usize,

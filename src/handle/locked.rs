@@ -18,6 +18,13 @@ impl<S> Locked<S> {
         change(&mut state)
     }
 
+    /// Looks at the state unless somebody else does right now, who may be a thread that this process
+    /// does not have.
+    pub(super) fn try_with<T>(&self, look: impl FnOnce(&S) -> T) -> Option<T> {
+        let state = self.0.try_lock().ok()?;
+        Some(look(&state))
+    }
+
     /// Looks at the state until it is as wanted, and leaves the waker of whoever polls last in
     /// `place` while it is not. `look` may run twice, and returns whom to wake besides.
     pub(super) fn poll<T>(

@@ -7,7 +7,7 @@ use core::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use futures_util::future::select;
 
-use super::batch::Batch;
+use super::batch::{Batch, Size};
 use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::locked::{Locked, ready_when, wake};
@@ -63,6 +63,11 @@ impl Outgoing {
 
     pub(super) fn max_message_size(&self) -> u64 {
         self.max_message_size
+    }
+
+    /// Returns how much waits, for `Debug`.
+    pub(super) fn waiting(&self) -> Option<Size> {
+        self.state.try_with(|state| state.waiting.size())
     }
 
     /// Tells what is too long to ever be sent.
@@ -298,7 +303,7 @@ impl State {
         limits: QueueLimits,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
         self.check()?;
-        ready_when(self.waiting.has_room(length, limits)).map(Ok)
+        ready_when(self.waiting.size().has_room(length, limits)).map(Ok)
     }
 
     /// Takes a message; returns whom to wake for it.

@@ -1,5 +1,6 @@
 //! The receiving half of a connection, for any thread.
 
+use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -20,7 +21,6 @@ use crate::net::RecvError;
 /// The ring thread opens messages where they landed and copies them out once. Messages of up to
 /// 2 KiB share blocks of 16 KiB: a block goes when the last message in it is dropped, so copy what
 /// is kept for long.
-#[derive(Debug)]
 pub struct RemoteReceiver {
     shared: Arc<Shared>,
     /// What was taken over and not given out yet.
@@ -84,6 +84,17 @@ impl Stream for RemoteReceiver {
 impl FusedStream for RemoteReceiver {
     fn is_terminated(&self) -> bool {
         self.ended
+    }
+}
+
+/// How much is here and how much waits, not the messages, which are secret.
+impl fmt::Debug for RemoteReceiver {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RemoteReceiver")
+            .field("here", &self.batch.size())
+            .field("waiting", &self.shared.incoming.waiting())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The sending half of a connection, for any thread.
 
+use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -21,7 +22,6 @@ use crate::net::SendError;
 /// Dropping the sender without [`close`](Self::close) sends what is queued in the background while
 /// the receiver lives; when both halves are dropped, what is queued is lost, and what was taken from
 /// the queue still arrives as [`Connection`](crate::Connection) says.
-#[derive(Debug)]
 pub struct RemoteSender {
     shared: Arc<Shared>,
 }
@@ -124,6 +124,16 @@ impl Sink<Bytes> for RemoteSender {
     ) -> Poll<Result<(), Self::Error>> {
         self.check_process()?;
         self.shared.outgoing.poll_close(context)
+    }
+}
+
+/// How much waits, not the messages, which are secret.
+impl fmt::Debug for RemoteSender {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RemoteSender")
+            .field("waiting", &self.shared.outgoing.waiting())
+            .finish_non_exhaustive()
     }
 }
 
