@@ -9,6 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt, TryStreamExt, poll, stream};
 use ringseal::protocol::native;
+use ringseal::protocol::native::record::AbortReason;
+use ringseal::protocol::record::layout::End;
 use ringseal::{
     Address, Admission, Backend, Config, DialError, Identity, OpenError, PublicKey, QueueLimits,
     RecvError, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteSender,
@@ -927,6 +929,204 @@ fn a_message_that_owns_the_other_half_may_be_refused() {
         );
         drop(accepted);
     });
+}
+
+#[tokio::test]
+async fn the_end_is_told_apart_from_a_cut() {
+    let threads = threads(1);
+    for (wire, proof) in [
+        (Wire::native(), End::Authenticated),
+        (Wire::COMMONWARE, End::Unauthenticated),
+    ] {
+        let dialer = config(1).wire(wire);
+        let (mut dialed, accepted) = patiently(pair_with(&threads.handle(), &dialer)).await;
+        assert_eq!((dialed.wire(), accepted.wire()), (wire, wire));
+        dialed.send("last").await.expect("send");
+        patiently(dialed.close()).await.expect("close");
+        let (_, mut receiver) = accepted.split();
+        assert!(patiently(receiver.recv()).await.expect("recv").is_some());
+        assert_eq!(receiver.end(), None, "it was not given out");
+        assert!(patiently(receiver.recv()).await.expect("recv").is_none());
+        assert_eq!(receiver.end(), Some(proof));
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_leaves_is_heard_of_behind_what_it_sent_before() {
+    let threads = threads(1);
+    let (dialed, accepted) = patiently(pair(&threads.handle())).await;
+    let (mut sender, _theirs) = dialed.split();
+    let (mut answers, mut receiver) = accepted.split();
+    patiently(async {
+        for index in 0..3 {
+            sender.send(message(index)).await.expect("send");
+        }
+        assert!(sender.announce_leaving(7).expect("taken"));
+        sender.send("behind").await.expect("send");
+        while waiting(&receiver).0 < 4 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..3 {
+            assert_eq!(receiver.leaving(), None);
+            assert!(receiver.recv().await.expect("recv").is_some());
+        }
+        assert_eq!(receiver.leaving(), Some(7));
+        assert_eq!(
+            receiver.recv().await.expect("recv").as_deref(),
+            Some(&b"behind"[..])
+        );
+        answers.send("answer").await.expect("still");
+        // Heard of with nothing behind it, and though nobody waits for a message.
+        for reason in 0..1000 {
+            assert!(sender.announce_leaving(reason).expect("taken"));
+        }
+        while receiver.leaving() != Some(999) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        sender.close().await.expect("close");
+        assert!(receiver.recv().await.expect("recv").is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_are_updated_between_messages_where_the_wire_can() {
+    let threads = threads(1);
+    patiently(async {
+        let (dialed, mut accepted) = pair(&threads.handle()).await;
+        let (mut sender, _receiver) = dialed.split();
+        for index in 0..300 {
+            assert!(sender.update_keys().expect("taken"));
+            assert!(sender.update_keys().expect("taken"));
+            sender.send(message(index)).await.expect("send");
+        }
+        assert!(sender.update_keys().expect("taken"));
+        SinkExt::close(&mut sender).await.expect("close");
+        for index in 0..300 {
+            let received = accepted.recv().await.expect("recv").expect("a message");
+            assert!(received == message(index), "message {index}");
+        }
+        assert!(accepted.recv().await.expect("recv").is_none());
+        let closed = sender.update_keys();
+        assert!(
+            matches!(closed, Err(RemoteError::Call(SendError::Closed))),
+            "{closed:?}"
+        );
+
+        let commonware = config(1).wire(Wire::COMMONWARE);
+        let (dialed, _accepted) = pair_with(&threads.handle(), &commonware).await;
+        let (mut sender, _receiver) = dialed.split();
+        assert!(!sender.update_keys().expect("no error"));
+        assert!(!sender.announce_leaving(1).expect("no error"));
+        threads.shutdown().await.expect("no panic");
+        let error = sender.announce_leaving(1);
+        assert!(matches!(error, Err(RemoteError::ThreadEnded)), "{error:?}");
+    })
+    .await;
+}
+
+// NATIVE 4.3: a connection that is given up is no connection that has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_given_up_tells_its_peer_why_behind_what_was_sent() {
+    let threads = threads(2);
+    for keeps_receiver in [true, false] {
+        patiently(async {
+            let (dialed, mut accepted) = pair(&threads.handle()).await;
+            let (mut sender, mut receiver) = dialed.split();
+            accepted.send("never taken").await.expect("send");
+            accepted.flush().await.expect("flush");
+            for index in 0..300 {
+                sender.send(message(index)).await.expect("send");
+            }
+            if keeps_receiver {
+                sender.abort(AbortReason(300));
+                let error = receiver.recv().await.expect_err("given up");
+                assert!(
+                    matches!(error, RemoteError::Call(RecvError::Closed)),
+                    "{error:?}"
+                );
+            } else {
+                drop(receiver);
+                sender.abort(AbortReason(300));
+            }
+            for index in 0..300 {
+                let received = accepted.recv().await.expect("recv").expect("a message");
+                assert!(received == message(index), "message {index}");
+            }
+            let error = accepted.recv().await.expect_err("given up");
+            assert!(
+                matches!(
+                    error,
+                    RemoteError::Call(RecvError::Aborted {
+                        reason: AbortReason(300)
+                    })
+                ),
+                "{error:?}"
+            );
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_does_not_read_keeps_nobody_from_giving_up() {
+    let threads = threads(2);
+    let (mut dialed, mut accepted) = patiently(pair(&threads.handle())).await;
+    let held: Arc<Held> = Arc::default();
+    send_until_full(&mut dialed, 50_000, (usize::MAX, usize::MAX), &held).await;
+    let (sender, _receiver) = dialed.split();
+    sender.abort(AbortReason(300));
+    patiently(async {
+        while held.messages.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // It is no end.
+        while accepted.recv().await.is_ok_and(|message| message.is_some()) {}
+    })
+    .await;
+    let (_, receiver) = accepted.split();
+    assert_eq!(receiver.end(), None);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_queued_at_once_stays_the_callers() {
+    let threads = threads(1);
+    let limits = QueueLimits::default().messages(3);
+    patiently(async {
+        let (dialed, mut accepted) = pair(&threads.handle().queue_limits(limits)).await;
+        let (mut sender, _receiver) = dialed.split();
+        let (mut sent, mut refused) = (0, 0);
+        while refused < 20 {
+            let next = Bytes::from(vec![u8::try_from(sent % 251).expect("small"); 50_000]);
+            if sender.try_send(&next).expect("no error") {
+                sent += 1;
+            } else {
+                refused += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        let too_long = Bytes::from(vec![0; 2 << 20]);
+        let error = sender.try_send(&too_long);
+        assert!(
+            matches!(error, Err(RemoteError::Call(SendError::TooLarge { .. }))),
+            "{error:?}"
+        );
+        let closing = tokio::spawn(async move {
+            SinkExt::close(&mut sender).await.expect("close");
+            sender.try_send(&Bytes::new())
+        });
+        for index in 0..sent {
+            let received = accepted.recv().await.expect("recv").expect("a message");
+            assert!(received == vec![u8::try_from(index % 251).expect("small"); 50_000]);
+        }
+        assert!(accepted.recv().await.expect("recv").is_none());
+        let error = closing.await.expect("no panic");
+        assert!(
+            matches!(error, Err(RemoteError::Call(SendError::Closed))),
+            "{error:?}"
+        );
+    })
+    .await;
 }
 
 #[tokio::test]

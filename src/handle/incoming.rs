@@ -4,6 +4,7 @@ use core::future::poll_fn;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use futures_util::future::select;
 
 use super::batch::{Batch, Size};
@@ -13,6 +14,7 @@ use super::limits::QueueLimits;
 use super::locked::{Locked, ready_when, wake};
 use crate::driver::catch_panic;
 use crate::net::{Message, Receiver, RecvError};
+use crate::protocol::record::layout::End;
 
 /// How many messages are taken over before other tasks of the thread have a turn: a slot may hold
 /// hundreds of thousands.
@@ -24,8 +26,11 @@ enum Stop {
     Drained,
     /// The queue is, or it is somebody else's turn.
     Full,
-    Ended(Result<(), RemoteError<RecvError>>),
+    Ended(Ending),
 }
+
+/// How a direction ended: what the end proves, or why there is none.
+type Ending = Result<Option<End>, RemoteError<RecvError>>;
 
 /// What a [`RemoteReceiver`](super::RemoteReceiver) and its task on the ring thread share.
 #[derive(Debug)]
@@ -37,8 +42,10 @@ pub(super) struct Incoming {
 #[derive(Debug, Default)]
 struct State {
     waiting: Batch,
+    /// Why the peer would like this end to end.
+    leaving: Option<Leaving>,
     /// How the direction ended, behind what waits, until the caller was told of an error.
-    end: Option<Result<(), RemoteError<RecvError>>>,
+    end: Option<Ending>,
     ended: bool,
     receiver_dropped: bool,
     caller: Option<Waker>,
@@ -46,6 +53,55 @@ struct State {
     idle_task: Option<Waker>,
     /// The task, whatever it does.
     task: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    /// Behind how many messages the peer has said so first.
+    after: u64,
+    /// What it has said last.
+    reason: u16,
+}
+
+/// What the caller has taken over.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    batch: Batch,
+    /// Messages given out.
+    given: u64,
+    /// What the end proves, when it has come.
+    end: Option<End>,
+}
+
+impl Taken {
+    pub(super) fn size(&self) -> Size {
+        self.batch.size()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    pub(super) fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        let message = self.batch.pop()?;
+        self.given += 1;
+        Some(message)
+    }
+}
+
+/// What the task has received and not handed over yet.
+#[derive(Debug, Default)]
+struct Arriving {
+    copier: Copier,
+    batch: Batch,
+    /// Messages received, in all.
+    received: u64,
+    /// What the peer has said last of leaving, as far as it was handed over.
+    leaving: Option<u16>,
 }
 
 impl Incoming {
@@ -61,32 +117,53 @@ impl Incoming {
         self.state.try_with(|state| state.waiting.size())
     }
 
-    /// Moves what waits into `batch`, which is empty, and waits until there is something. The
-    /// batch stays empty at the end.
+    /// Moves what waits into `taken`, which is empty, and waits until there is something. It stays
+    /// empty at the end.
     pub(super) fn poll_take(
         &self,
         context: &Context<'_>,
-        batch: &mut Batch,
+        taken: &mut Taken,
     ) -> Poll<Result<(), RemoteError<RecvError>>> {
         self.state.poll(
             context,
             |state| &mut state.caller,
             |state| {
-                let taken = state.take(batch);
-                let task = match taken {
+                let result = state.take(taken);
+                let task = match result {
                     Poll::Ready(Ok(())) => state.idle_task.take(),
                     _ => None,
                 };
-                (taken, task)
+                (result, task)
             },
         )
     }
 
-    /// The receiver is gone.
-    pub(super) fn drop_receiver(&self) {
-        let task = self.state.with(|state| {
+    /// Returns why the peer would like this end to end, if it has said so before any message that
+    /// the caller does not have.
+    pub(super) fn leaving(&self, taken: &Taken) -> Option<u16> {
+        self.state.with(|state| {
+            let leaving = state.leaving.as_ref()?;
+            (leaving.after <= taken.given).then_some(leaving.reason)
+        })
+    }
+
+    /// This end gives the connection up: whatever came, nothing more is received.
+    pub(super) fn give_up(&self) {
+        let (wakers, _unused) = self.state.with(|state| {
             state.receiver_dropped = true;
-            state.task.take()
+            state.ended = true;
+            let end = state.end.replace(Err(RecvError::Closed.into()));
+            let unused = (core::mem::take(&mut state.waiting), end);
+            ([state.caller.take(), state.task.take()], unused)
+        });
+        wakers.into_iter().for_each(wake);
+    }
+
+    /// The receiver is gone, and nobody takes what waits.
+    pub(super) fn drop_receiver(&self) {
+        let (task, _unused) = self.state.with(|state| {
+            state.receiver_dropped = true;
+            (state.task.take(), core::mem::take(&mut state.waiting))
         });
         wake(task);
     }
@@ -100,12 +177,11 @@ impl Incoming {
     }
 
     async fn receive_all(&self, mut receiver: Receiver) {
-        let mut copier = Copier::default();
-        let mut batch = Batch::default();
+        let mut arriving = Arriving::default();
         loop {
-            let first = receiver.recv().await;
-            let stop = self.gather(first, &mut receiver, &mut copier, &mut batch);
-            self.put(&mut batch);
+            let first = self.receive_first(&mut receiver, &mut arriving).await;
+            let stop = self.gather(first, &mut receiver, &mut arriving);
+            self.put(&mut arriving.batch);
             match stop {
                 Stop::Ended(end) => return self.end(end),
                 // What it keeps may be needed elsewhere while the caller takes nothing.
@@ -117,33 +193,69 @@ impl Incoming {
         }
     }
 
-    /// Adds the messages that are here to `batch`, within the bounds of the queue. What is not added
-    /// stays with the receiver, where it lies.
+    /// Waits for a message, and meanwhile hands over what else the peer says.
+    async fn receive_first(
+        &self,
+        receiver: &mut Receiver,
+        arriving: &mut Arriving,
+    ) -> Result<Option<Message>, RecvError> {
+        // Given up with the future, and with it the place in line.
+        let mut claim = None;
+        poll_fn(|context| {
+            let message = receiver.poll_recv(context, &mut claim);
+            self.hear(receiver, arriving);
+            message
+        })
+        .await
+    }
+
+    /// Adds the messages that are here to the batch, within the bounds of the queue. What is not
+    /// added stays with the receiver, where it lies.
     fn gather(
         &self,
         first: Result<Option<Message>, RecvError>,
         receiver: &mut Receiver,
-        copier: &mut Copier,
-        batch: &mut Batch,
+        arriving: &mut Arriving,
     ) -> Stop {
         // The caller can only make it less.
         let waiting = self.state.with(|state| state.waiting.size());
         let mut next = first;
         loop {
             match next {
-                Ok(Some(message)) => batch.push(copier.copy(&message)),
-                Ok(None) => return Stop::Ended(Ok(())),
+                Ok(Some(message)) => arriving.push(&message),
+                Ok(None) => return Stop::Ended(Ok(receiver.end())),
                 Err(error) => return Stop::Ended(Err(error.into())),
             }
-            let has_room = (waiting + batch.size()).has_room(0, self.limits);
-            if !has_room || batch.size().messages >= TURN {
+            let gathered = arriving.batch.size();
+            if !(waiting + gathered).has_room(0, self.limits) || gathered.messages >= TURN {
                 return Stop::Full;
             }
-            next = match receiver.recv_buffered() {
+            let following = receiver.recv_buffered();
+            self.hear(receiver, arriving);
+            next = match following {
                 Ok(None) => return Stop::Drained,
-                next => next,
+                following => following,
             };
         }
+    }
+
+    /// Notes if the peer has said that it would like this end to end, behind the messages received
+    /// so far.
+    fn hear(&self, receiver: &Receiver, arriving: &mut Arriving) {
+        let leaving = receiver.leaving();
+        if leaving != arriving.leaving {
+            arriving.leaving = leaving;
+            self.note_leaving(leaving, arriving.received);
+        }
+    }
+
+    #[cold]
+    fn note_leaving(&self, reason: Option<u16>, received: u64) {
+        self.state.with(|state| {
+            // What the caller knows of already is not behind messages again.
+            let after = state.leaving.as_ref().map_or(received, |known| known.after);
+            state.leaving = reason.map(|reason| Leaving { after, reason });
+        });
     }
 
     /// Hands over a batch, and with it wakes the caller at most once.
@@ -152,6 +264,9 @@ impl Incoming {
             return;
         }
         let caller = self.state.with(|state| {
+            if state.receiver_dropped {
+                return None;
+            }
             state.waiting.append(batch);
             state.caller.take()
         });
@@ -185,7 +300,7 @@ impl Incoming {
     }
 
     /// Says how the direction ended. Only the first to say so is heard.
-    fn end(&self, end: Result<(), RemoteError<RecvError>>) {
+    fn end(&self, end: Ending) {
         // Whatever is not kept is dropped out here, an error of the user's stream for one.
         let mut end = Some(end);
         let (caller, _unused) = self.state.with(|state| {
@@ -201,11 +316,18 @@ impl Incoming {
     }
 }
 
+impl Arriving {
+    fn push(&mut self, message: &Message) {
+        self.batch.push(self.copier.copy(message));
+        self.received += 1;
+    }
+}
+
 impl State {
-    /// Moves what waits into `batch`, which stays empty at the end.
-    fn take(&mut self, batch: &mut Batch) -> Poll<Result<(), RemoteError<RecvError>>> {
+    /// Moves what waits into `taken`, which stays empty at the end.
+    fn take(&mut self, taken: &mut Taken) -> Poll<Result<(), RemoteError<RecvError>>> {
         if !self.waiting.is_empty() {
-            batch.append(&mut self.waiting);
+            taken.batch.append(&mut self.waiting);
             return Poll::Ready(Ok(()));
         }
         if !self.ended {
@@ -213,8 +335,9 @@ impl State {
         }
         // An error is told once, and the end as often as somebody asks.
         Poll::Ready(match self.end.take() {
-            Some(Ok(())) => {
-                self.end = Some(Ok(()));
+            Some(Ok(proof)) => {
+                self.end = Some(Ok(proof));
+                taken.end = proof;
                 Ok(())
             }
             Some(Err(error)) => Err(error),

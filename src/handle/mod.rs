@@ -19,6 +19,7 @@ mod error;
 mod incoming;
 mod limits;
 mod locked;
+mod notices;
 mod outgoing;
 mod remote_connection;
 mod remote_listener;

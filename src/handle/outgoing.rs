@@ -3,28 +3,38 @@
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 
 use super::batch::{Batch, Size};
 use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::locked::{Locked, ready_when, wake};
-use crate::driver::catch_panic;
+use super::notices::{Notice, Notices};
+use crate::driver::{catch_panic, sleep};
 use crate::net::{SendError, Sender};
+use crate::protocol::native::record::AbortReason;
+
+/// How long a peer that does not read may keep what is queued from leaving before the connection
+/// is given up. As long as a submission buffer has at the end of a connection.
+const ABORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a [`RemoteSender`](super::RemoteSender) and its task on the ring thread share.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     limits: QueueLimits,
     max_message_size: u64,
+    /// Whether the wire says more than messages.
+    has_notices: bool,
     state: Locked<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: Batch,
+    notices: Notices,
     /// Messages taken from the caller.
     accepted: u64,
     /// How many of them the caller wants the kernel to have.
@@ -32,6 +42,8 @@ struct State {
     /// How many of them the kernel has.
     flushed: u64,
     closing: bool,
+    /// Why the connection is given up behind what was accepted.
+    aborting: Option<AbortReason>,
     sender_dropped: bool,
     receiver_dropped: bool,
     /// What the task ended with, until the caller was told of an error.
@@ -48,15 +60,32 @@ struct State {
 enum Order {
     Send,
     Flush(u64),
+    Finish(Last),
+}
+
+/// What the task does last.
+enum Last {
     Close,
+    Abort(AbortReason),
     Leave,
+    Fail(SendError),
+}
+
+/// What the task has taken over and not sent yet.
+#[derive(Debug, Default)]
+struct Departing {
+    batch: Batch,
+    notices: Notices,
+    /// Messages sent.
+    sent: u64,
 }
 
 impl Outgoing {
-    pub(super) fn new(limits: QueueLimits, max_message_size: u64) -> Self {
+    pub(super) fn new(limits: QueueLimits, max_message_size: u64, has_notices: bool) -> Self {
         Self {
             limits,
             max_message_size,
+            has_notices,
             state: Locked::default(),
         }
     }
@@ -117,6 +146,49 @@ impl Outgoing {
             };
             (room, task)
         })
+    }
+
+    /// Takes a message if there is room; returns whether there was.
+    pub(super) fn try_send(&self, message: &Bytes) -> Result<bool, RemoteError<SendError>> {
+        let (is_taken, task) = self.state.with(|state| {
+            Ok::<_, RemoteError<SendError>>(match state.look_for_room(message.len(), self.limits) {
+                Poll::Ready(room) => {
+                    room?;
+                    (true, state.accept(message.clone()))
+                }
+                Poll::Pending => (false, None),
+            })
+        })?;
+        wake(task);
+        Ok(is_taken)
+    }
+
+    /// Has the wire say something behind the messages taken so far, if it can; returns whether.
+    pub(super) fn notify(
+        &self,
+        change: impl FnOnce(&mut Notice),
+    ) -> Result<bool, RemoteError<SendError>> {
+        let task = self.state.with(|state| {
+            state.check()?;
+            if !self.has_notices {
+                return Ok(None);
+            }
+            change(state.notices.behind(state.accepted));
+            Ok::<_, RemoteError<SendError>>(state.idle_task.take())
+        })?;
+        wake(task);
+        Ok(self.has_notices)
+    }
+
+    /// Gives the connection up behind the messages taken so far, unless the direction ends already.
+    pub(super) fn abort(&self, reason: AbortReason) {
+        let wakers = self.state.with(|state| {
+            if !state.closing {
+                state.aborting = Some(reason);
+            }
+            [state.idle_task.take(), state.task.take()]
+        });
+        wakers.into_iter().for_each(wake);
     }
 
     /// Waits until the kernel has all that was taken so far.
@@ -188,10 +260,29 @@ impl Outgoing {
     }
 
     async fn send_all(&self, mut sender: Sender) {
-        let mut batch = Batch::default();
+        let last = {
+            let sending = pin!(self.send_until_last(&mut sender));
+            let overdue = pin!(self.wait_for_overdue_abort());
+            match select(sending, overdue).await {
+                Either::Left((last, _)) | Either::Right((last, _)) => last,
+            }
+        };
+        match last {
+            Last::Close => self.end(sender.close().await.map_err(RemoteError::from)),
+            Last::Abort(reason) => {
+                sender.abort(reason);
+                self.end(Err(SendError::Closed.into()));
+            }
+            Last::Leave => {}
+            Last::Fail(error) => self.end(Err(error.into())),
+        }
+    }
+
+    async fn send_until_last(&self, sender: &mut Sender) -> Last {
+        let mut departing = Departing::default();
         loop {
-            let result = match poll_fn(|context| self.poll_order(context, &mut batch)).await {
-                Order::Send => send_batch(&mut sender, &mut batch).await,
+            let result = match poll_fn(|context| self.poll_order(context, &mut departing)).await {
+                Order::Send => departing.send(sender).await,
                 Order::Flush(target) => {
                     let result = sender.flush().await;
                     if result.is_ok() {
@@ -199,45 +290,52 @@ impl Outgoing {
                     }
                     result
                 }
-                Order::Close => return self.end(sender.close().await.map_err(RemoteError::from)),
-                Order::Leave => return,
+                Order::Finish(last) => return last,
             };
-            if result.is_err() {
-                return self.end(result.map_err(RemoteError::from));
+            if let Err(error) = result {
+                return Last::Fail(error);
             }
         }
     }
 
-    fn poll_order(&self, context: &Context<'_>, batch: &mut Batch) -> Poll<Order> {
+    fn poll_order(&self, context: &Context<'_>, departing: &mut Departing) -> Poll<Order> {
         self.state.poll(
             context,
             |state| &mut state.idle_task,
             |state| {
-                if !state.waiting.is_empty() {
-                    batch.append(&mut state.waiting);
+                if !state.waiting.is_empty() || !state.notices.is_empty() {
+                    departing.batch.append(&mut state.waiting);
+                    departing.notices.append(&mut state.notices);
                     return (Poll::Ready(Order::Send), state.caller.take());
                 }
-                let order = if state.closing {
-                    Poll::Ready(Order::Close)
-                } else if state.sender_dropped {
-                    Poll::Ready(Order::Leave)
-                } else if state.wanted > state.flushed {
-                    Poll::Ready(Order::Flush(state.accepted))
-                } else {
-                    Poll::Pending
-                };
-                (order, None)
+                (state.look_for_order(), None)
             },
         )
     }
 
-    /// Waits until nobody has the connection any more.
+    /// Waits until what is queued may not keep the connection from being given up any more.
+    async fn wait_for_overdue_abort(&self) -> Last {
+        let reason = poll_fn(|context| self.poll_aborting(context)).await;
+        sleep(ABORT_PATIENCE).await;
+        Last::Abort(reason)
+    }
+
+    fn poll_aborting(&self, context: &Context<'_>) -> Poll<AbortReason> {
+        self.state.poll(
+            context,
+            |state| &mut state.task,
+            |state| (state.aborting.map_or(Poll::Pending, Poll::Ready), None),
+        )
+    }
+
+    /// Waits until nobody has the connection any more, and its peer is not to be told why.
     fn poll_abandoned(&self, context: &Context<'_>) -> Poll<()> {
         self.state.poll(
             context,
             |state| &mut state.task,
             |state| {
-                let is_abandoned = state.sender_dropped && state.receiver_dropped;
+                let is_held = !state.sender_dropped || !state.receiver_dropped;
+                let is_abandoned = !is_held && state.aborting.is_none();
                 (ready_when(is_abandoned), None)
             },
         )
@@ -266,6 +364,7 @@ impl Outgoing {
             }
             state.outcome = outcome.take();
             // Nobody will take them any more.
+            state.notices.clear();
             let rest = core::mem::take(&mut state.waiting);
             let unused = (rest, state.idle_task.take(), state.task.take());
             (state.caller.take(), Some(unused))
@@ -306,6 +405,21 @@ impl State {
         ready_when(self.waiting.size().has_room(length, limits)).map(Ok)
     }
 
+    /// Returns what there is to do when nothing is queued.
+    fn look_for_order(&self) -> Poll<Order> {
+        Poll::Ready(if let Some(reason) = self.aborting {
+            Order::Finish(Last::Abort(reason))
+        } else if self.closing {
+            Order::Finish(Last::Close)
+        } else if self.sender_dropped {
+            Order::Finish(Last::Leave)
+        } else if self.wanted > self.flushed {
+            Order::Flush(self.accepted)
+        } else {
+            return Poll::Pending;
+        })
+    }
+
     /// Takes a message; returns whom to wake for it.
     fn accept(&mut self, message: Bytes) -> Option<Waker> {
         self.waiting.push(message);
@@ -314,12 +428,30 @@ impl State {
     }
 }
 
-/// Sends a batch and empties it.
-async fn send_batch(sender: &mut Sender, batch: &mut Batch) -> Result<(), SendError> {
-    while let Some(message) = batch.pop() {
-        sender.send(&message).await?;
+impl Departing {
+    /// Sends what is here, in order.
+    async fn send(&mut self, sender: &mut Sender) -> Result<(), SendError> {
+        loop {
+            while let Some(notice) = self.notices.take_due(self.sent) {
+                say(sender, notice);
+            }
+            let Some(message) = self.batch.pop() else {
+                return Ok(());
+            };
+            sender.send(&message).await?;
+            self.sent += 1;
+        }
     }
-    Ok(())
+}
+
+/// Has the wire say what it can: that it can was looked at before.
+fn say(sender: &mut Sender, notice: Notice) {
+    if notice.updates_keys {
+        sender.update_keys();
+    }
+    if let Some(reason) = notice.leaving {
+        sender.announce_leaving(reason);
+    }
 }
 
 /// Ends the direction when its task goes, whatever made it go.

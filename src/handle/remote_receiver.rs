@@ -10,10 +10,11 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::FusedStream;
 
-use super::batch::Batch;
 use super::error::RemoteError;
+use super::incoming::Taken;
 use super::shared::Shared;
 use crate::net::RecvError;
+use crate::protocol::record::layout::End;
 
 /// Receives in any thread and any executor; also a [`Stream`], which ends with the peer's
 /// direction, or after the first error.
@@ -24,7 +25,7 @@ use crate::net::RecvError;
 pub struct RemoteReceiver {
     shared: Arc<Shared>,
     /// What was taken over and not given out yet.
-    batch: Batch,
+    taken: Taken,
     /// Whether the stream has said its last.
     ended: bool,
 }
@@ -33,7 +34,7 @@ impl RemoteReceiver {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            batch: Batch::default(),
+            taken: Taken::default(),
             ended: false,
         }
     }
@@ -52,17 +53,35 @@ impl RemoteReceiver {
         poll_fn(|context| self.poll_recv(context)).await
     }
 
+    /// Returns what the end of the peer's direction proves, once [`recv`](Self::recv) has given
+    /// `None`; see [`Receiver::end`](crate::Receiver::end).
+    pub fn end(&self) -> Option<End> {
+        self.taken.end()
+    }
+
+    /// Returns the reason that the peer gave for asking this end to begin nothing new and then to
+    /// end, if it has, and if all messages that it sent before were given out; see
+    /// [`Receiver::leaving`](crate::Receiver::leaving). Heard of without a call of
+    /// [`recv`](Self::recv), while the queue has room; one that waits goes on waiting. `None` in a
+    /// forked child.
+    pub fn leaving(&self) -> Option<u16> {
+        if self.shared.is_inherited() {
+            return None;
+        }
+        self.shared.incoming.leaving(&self.taken)
+    }
+
     fn poll_recv(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, RemoteError<RecvError>>> {
-        if self.batch.is_empty() {
+        if self.taken.is_empty() {
             if self.shared.is_inherited() {
                 return Poll::Ready(Err(RemoteError::ThreadEnded));
             }
-            ready!(self.shared.incoming.poll_take(context, &mut self.batch))?;
+            ready!(self.shared.incoming.poll_take(context, &mut self.taken))?;
         }
-        Poll::Ready(Ok(self.batch.pop()))
+        Poll::Ready(Ok(self.taken.pop()))
     }
 }
 
@@ -92,7 +111,7 @@ impl fmt::Debug for RemoteReceiver {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("RemoteReceiver")
-            .field("here", &self.batch.size())
+            .field("here", &self.taken.size())
             .field("waiting", &self.shared.incoming.waiting())
             .finish_non_exhaustive()
     }
