@@ -325,6 +325,61 @@ async fn what_is_received_waits_within_both_bounds() {
     }
 }
 
+// HAZARDS F6: the copies of all connections together, where slots are short as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_receivers_that_nobody_takes_from_hold_what_their_bounds_say() {
+    const CONNECTIONS: usize = 60;
+    const COUNT: usize = 3000;
+    // Every fifth message is long.
+    let size = |index: usize| {
+        if index.is_multiple_of(5) {
+            2500
+        } else {
+            index % 200
+        }
+    };
+    let (serving, dialing) = (threads(1), threads(1));
+    let limits = QueueLimits::default().bytes(16_000).messages(40);
+    let mut listener = listen(&serving.handle().queue_limits(limits)).await;
+    let mut held = Vec::new();
+    patiently(async {
+        for _ in 0..CONNECTIONS {
+            let (mut dialed, accepted) = dial_one(&dialing, &mut listener).await;
+            let sending = tokio::spawn(async move {
+                for index in 0..COUNT {
+                    dialed.send(vec![7; size(index)]).await.expect("send");
+                }
+                dialed.close().await.expect("close");
+            });
+            held.push((accepted.split().1, sending));
+        }
+        // All are full, and stay within the bounds.
+        let is_full = |&(messages, bytes): &(usize, usize)| messages == 40 || bytes > 16_000;
+        for _ in 0..20 {
+            let sizes = || held.iter().map(|(receiver, _)| waiting(receiver));
+            while !sizes().all(|size| is_full(&size)) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert!(sizes().all(|(messages, bytes)| messages <= 40 && bytes <= 18_500));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Nobody else is held up.
+        let (mut dialed, mut accepted) = dial_one(&dialing, &mut listener).await;
+        dialed.send("past them").await.expect("send");
+        let received = accepted.recv().await.expect("recv").expect("a message");
+        assert_eq!(received, "past them");
+        for (mut receiver, sending) in held {
+            for index in 0..COUNT {
+                let received = receiver.recv().await.expect("recv").expect("a message");
+                assert_eq!(received.len(), size(index), "message {index}");
+            }
+            assert!(receiver.recv().await.expect("recv").is_none());
+            sending.await.expect("no panic");
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_full_of_messages_does_not_keep_other_tasks_from_running() {
     const COUNT: usize = 60_000;

@@ -22,6 +22,11 @@ use crate::protocol::record::layout::End;
 /// The ring thread opens messages where they landed and copies them out once. Messages of up to
 /// 2 KiB share blocks of 16 KiB: a block goes when the last message in it is dropped, so copy what
 /// is kept for long.
+///
+/// Nothing is read for a receiver that nobody calls once its queue is full, which is so within the
+/// bounds of [`QueueLimits`](super::QueueLimits) in messages and bytes; the peer is held back. What
+/// this comes to in memory is said there: by default 1.2 MiB and two of the longest messages for each
+/// connection, outside of [`RuntimeBuilder::heap_budget`](crate::RuntimeBuilder::heap_budget).
 pub struct RemoteReceiver {
     shared: Arc<Shared>,
     /// What was taken over and not given out yet.
