@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, TryStreamExt, poll, stream};
+use futures_util::{FutureExt, SinkExt, StreamExt, TryStreamExt, poll, stream};
 use ringseal::protocol::native;
+use ringseal::protocol::native::record::AbortReason;
+use ringseal::protocol::record::layout::End;
 use ringseal::{
     Address, Admission, Backend, Config, DialError, Identity, OpenError, PublicKey, QueueLimits,
     RecvError, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteSender,
@@ -265,9 +267,182 @@ async fn a_peer_that_never_reads_holds_the_sender_back_within_both_bounds() {
     }
 }
 
-// HAZARDS B8: what a slow consumer has not taken waits in the heap when slots are short.
+/// How many messages and bytes wait for `receiver`, beside those that it has taken over.
+fn waiting(receiver: &RemoteReceiver) -> (usize, usize) {
+    let text = format!("{receiver:?}");
+    let (_, sizes) = text.split_once("waiting: ").expect("told");
+    let mut numbers = sizes
+        .split(|other: char| !other.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok());
+    // Nothing is told while the lock is taken.
+    match (numbers.next(), numbers.next()) {
+        (Some(messages), Some(bytes)) => (messages, bytes),
+        _ => waiting(receiver),
+    }
+}
+
+/// A connection from a thread of `dialing` with the bounds that there are by default.
+async fn dial_one(
+    dialing: &RingThreads,
+    listener: &mut RemoteListener,
+) -> (RemoteConnection, RemoteConnection) {
+    let (address, handle, config) = (listener.local_address(), dialing.handle(), config(1));
+    let (dialed, accepted) =
+        futures_util::join!(handle.dial(&address, key(2), &config), listener.accept());
+    (dialed.expect("dial"), accepted.expect("accept"))
+}
+
+// HAZARDS F6: one slot holds tens of thousands of empty messages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn receivers_that_nobody_takes_from_hold_no_slots() {
+async fn what_is_received_waits_within_both_bounds() {
+    let (serving, dialing) = (threads(1), threads(1));
+    for (limits, size, count, most) in [
+        (QueueLimits::default().messages(10), 0, 50_000, (10, 0)),
+        (QueueLimits::default(), 0, 50_000, (4096, 0)),
+        // The last one may begin below the bound.
+        (QueueLimits::default().bytes(9_500), 1000, 300, (10, 10_000)),
+        (QueueLimits::default().bytes(0).messages(0), 1, 300, (1, 1)),
+    ] {
+        let mut listener = listen(&serving.handle().queue_limits(limits)).await;
+        let (mut dialed, accepted) = patiently(dial_one(&dialing, &mut listener)).await;
+        let (_sender, mut receiver) = accepted.split();
+        patiently(async {
+            for _ in 0..count {
+                dialed.send(vec![7; size]).await.expect("send");
+            }
+            dialed.flush().await.expect("flush");
+            while waiting(&receiver) != most {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // It stays so, and when a part of it is taken as well.
+            for index in 0..count {
+                assert!(waiting(&receiver).0 <= most.0 && waiting(&receiver).1 <= most.1);
+                let received = receiver.recv().await.expect("recv").expect("a message");
+                assert_eq!(received, vec![7; size], "message {index}");
+            }
+        })
+        .await;
+    }
+}
+
+// HAZARDS F6: the copies of all connections together, where slots are short as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_receivers_that_nobody_takes_from_hold_what_their_bounds_say() {
+    const CONNECTIONS: usize = 60;
+    const COUNT: usize = 3000;
+    // Every fifth message is long.
+    let size = |index: usize| {
+        if index.is_multiple_of(5) {
+            2500
+        } else {
+            index % 200
+        }
+    };
+    let (serving, dialing) = (threads(1), threads(1));
+    let limits = QueueLimits::default().bytes(16_000).messages(40);
+    let mut listener = listen(&serving.handle().queue_limits(limits)).await;
+    let mut held = Vec::new();
+    patiently(async {
+        for _ in 0..CONNECTIONS {
+            let (mut dialed, accepted) = dial_one(&dialing, &mut listener).await;
+            let sending = tokio::spawn(async move {
+                for index in 0..COUNT {
+                    dialed.send(vec![7; size(index)]).await.expect("send");
+                }
+                dialed.close().await.expect("close");
+            });
+            held.push((accepted.split().1, sending));
+        }
+        // All are full, and stay within the bounds.
+        let is_full = |&(messages, bytes): &(usize, usize)| messages == 40 || bytes > 16_000;
+        for _ in 0..20 {
+            let sizes = || held.iter().map(|(receiver, _)| waiting(receiver));
+            while !sizes().all(|size| is_full(&size)) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert!(sizes().all(|(messages, bytes)| messages <= 40 && bytes <= 18_500));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Nobody else is held up.
+        let (mut dialed, mut accepted) = dial_one(&dialing, &mut listener).await;
+        dialed.send("past them").await.expect("send");
+        let received = accepted.recv().await.expect("recv").expect("a message");
+        assert_eq!(received, "past them");
+        for (mut receiver, sending) in held {
+            for index in 0..COUNT {
+                let received = receiver.recv().await.expect("recv").expect("a message");
+                assert_eq!(received.len(), size(index), "message {index}");
+            }
+            assert!(receiver.recv().await.expect("recv").is_none());
+            sending.await.expect("no panic");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_full_of_messages_does_not_keep_other_tasks_from_running() {
+    const COUNT: usize = 60_000;
+    let (serving, dialing) = (threads(1), threads(1));
+    let limits = QueueLimits::default().messages(usize::MAX);
+    let mut listener = listen(&serving.handle().queue_limits(limits)).await;
+    let (mut dialed, accepted) = patiently(dial_one(&dialing, &mut listener)).await;
+    let (sent, is_sent) = std::sync::mpsc::channel();
+    let watching = tokio::spawn(async move {
+        let (_sender, receiver) = accepted.split();
+        let watch = move || async move {
+            // All of it is there to be read at once.
+            is_sent.recv_timeout(PATIENCE).expect("sent");
+            let (mut before, mut longest) = (0, 0);
+            while before < COUNT {
+                let now = waiting(&receiver).0;
+                longest = longest.max(now - before);
+                before = now;
+                // A turn for whoever else is ready.
+                let mut had_a_turn = false;
+                std::future::poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    match std::mem::replace(&mut had_a_turn, true) {
+                        true => std::task::Poll::Ready(()),
+                        false => std::task::Poll::Pending,
+                    }
+                })
+                .await;
+            }
+            longest
+        };
+        serving.handle().run(watch).await.expect("runs")
+    });
+    for _ in 0..COUNT {
+        patiently(dialed.send(Bytes::new())).await.expect("send");
+    }
+    patiently(dialed.flush()).await.expect("flush");
+    sent.send(()).expect("it waits");
+    let longest = patiently(watching).await.expect("no panic");
+    assert!(longest <= 10_000, "{longest} messages in a row");
+}
+
+// Queued messages are secret, and a log is read by many.
+#[tokio::test]
+async fn no_message_shows_in_what_is_printed_of_a_connection() {
+    let threads = threads(1);
+    let (mut dialed, accepted) = patiently(pair(&threads.handle())).await;
+    dialed.send("a secret").await.expect("send");
+    let (sender, _) = dialed.split();
+    let (_, receiver) = accepted.split();
+    patiently(async {
+        while waiting(&receiver).0 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let text = format!("{sender:?} {receiver:?}");
+    assert!(!text.contains("secret"), "{text}");
+}
+
+// HAZARDS B8: what a slow consumer has not taken costs others speed at most.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receivers_that_nobody_takes_from_stop_nobody() {
     for backend in [Backend::Uring, Backend::TokioUring, Backend::Epoll] {
         let small = Runtime::builder().backend(backend).slots(8).slot_size(4096);
         let serving = RingThreads::start(small, 1).expect("a ring on this host");
@@ -718,6 +893,293 @@ async fn a_waker_that_panics_ends_its_connection_and_no_other() {
         let error = accepted.recv().await.expect_err("its task is gone");
         assert!(matches!(error, RemoteError::ThreadEnded), "{error:?}");
         futures_util::join!(exchange(other, 50), echo(echoing));
+    })
+    .await;
+}
+
+/// Fails the test if it hangs, in a lock for instance.
+fn in_time(test: impl Future<Output = ()> + Send + 'static) {
+    let (ended, is_over) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let _ended = ended;
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(test);
+    });
+    let result: Result<(), _> = is_over.recv_timeout(PATIENCE);
+    assert_ne!(result, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
+    thread.join().expect("no panic");
+}
+
+/// Polls by a waker that owns something, which goes with the last clone of the waker.
+fn poll_owning<F: Future + Unpin>(
+    future: &mut F,
+    owned: impl Send + Sync + 'static,
+) -> std::task::Poll<F::Output> {
+    struct Owns<T>(T);
+    impl<T: Send + Sync> std::task::Wake for Owns<T> {
+        fn wake(self: Arc<Self>) {}
+    }
+    let waker = Arc::new(Owns(owned)).into();
+    future.poll_unpin(&mut std::task::Context::from_waker(&waker))
+}
+
+// HAZARDS F17: the other half takes the lock that the waker is kept behind.
+#[test]
+fn a_waker_that_owns_the_other_half_may_be_replaced() {
+    in_time(async {
+        let threads = threads(2);
+        let (mut dialed, mut accepted) = pair(&threads.handle()).await;
+        send_until_full(
+            &mut dialed,
+            50_000,
+            (usize::MAX, usize::MAX),
+            &Arc::default(),
+        )
+        .await;
+        let (mut sender, receiver) = dialed.split();
+        let mut send = Box::pin(sender.send(vec![7; 300_000]));
+        assert!(poll_owning(&mut send, receiver).is_pending());
+        assert!(poll!(&mut send).is_pending(), "and the receiver is gone");
+        // Nobody but the peer can tell, and what was sent still arrives.
+        assert!(accepted.recv().await.expect("recv").is_some());
+        drop(send);
+
+        let (mut dialed, mut accepted) = pair(&threads.handle()).await;
+        dialed.send("once").await.expect("send");
+        let (sender, mut receiver) = dialed.split();
+        let mut recv = Box::pin(receiver.recv());
+        assert!(poll_owning(&mut recv, sender).is_pending());
+        assert!(poll!(&mut recv).is_pending(), "and the sender is gone");
+        assert_eq!(
+            accepted.recv().await.expect("recv").as_deref(),
+            Some(&b"once"[..])
+        );
+        assert!(accepted.recv().await.expect("the end").is_none());
+        accepted.send("still").await.expect("send");
+        assert_eq!(recv.await.expect("recv").as_deref(), Some(&b"still"[..]));
+    });
+}
+
+// HAZARDS F17: what is not taken is dropped when nothing is locked.
+#[test]
+fn a_message_that_owns_the_other_half_may_be_refused() {
+    struct Owns(#[expect(dead_code, reason = "only dropped")] RemoteReceiver);
+    impl AsRef<[u8]> for Owns {
+        fn as_ref(&self) -> &[u8] {
+            b"owned"
+        }
+    }
+    in_time(async {
+        let threads = threads(1);
+        let (dialed, accepted) = pair(&threads.handle()).await;
+        let (mut sender, receiver) = dialed.split();
+        SinkExt::close(&mut sender).await.expect("close");
+        let error = sender.start_send_unpin(Bytes::from_owner(Owns(receiver)));
+        assert!(
+            matches!(error, Err(RemoteError::Call(SendError::Closed))),
+            "{error:?}"
+        );
+        drop(accepted);
+    });
+}
+
+#[tokio::test]
+async fn the_end_is_told_apart_from_a_cut() {
+    let threads = threads(1);
+    for (wire, proof) in [
+        (Wire::native(), End::Authenticated),
+        (Wire::COMMONWARE, End::Unauthenticated),
+    ] {
+        let dialer = config(1).wire(wire);
+        let (mut dialed, accepted) = patiently(pair_with(&threads.handle(), &dialer)).await;
+        assert_eq!((dialed.wire(), accepted.wire()), (wire, wire));
+        dialed.send("last").await.expect("send");
+        patiently(dialed.close()).await.expect("close");
+        let (_, mut receiver) = accepted.split();
+        assert!(patiently(receiver.recv()).await.expect("recv").is_some());
+        assert_eq!(receiver.end(), None, "it was not given out");
+        assert!(patiently(receiver.recv()).await.expect("recv").is_none());
+        assert_eq!(receiver.end(), Some(proof));
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_leaves_is_heard_of_behind_what_it_sent_before() {
+    let threads = threads(1);
+    let (dialed, accepted) = patiently(pair(&threads.handle())).await;
+    let (mut sender, _theirs) = dialed.split();
+    let (mut answers, mut receiver) = accepted.split();
+    patiently(async {
+        for index in 0..3 {
+            sender.send(message(index)).await.expect("send");
+        }
+        assert!(sender.announce_leaving(7).expect("taken"));
+        sender.send("behind").await.expect("send");
+        while waiting(&receiver).0 < 4 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..3 {
+            assert_eq!(receiver.leaving(), None);
+            assert!(receiver.recv().await.expect("recv").is_some());
+        }
+        assert_eq!(receiver.leaving(), Some(7));
+        assert_eq!(
+            receiver.recv().await.expect("recv").as_deref(),
+            Some(&b"behind"[..])
+        );
+        answers.send("answer").await.expect("still");
+        // Heard of with nothing behind it, and though nobody waits for a message.
+        for reason in 0..1000 {
+            assert!(sender.announce_leaving(reason).expect("taken"));
+        }
+        while receiver.leaving() != Some(999) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        sender.close().await.expect("close");
+        assert!(receiver.recv().await.expect("recv").is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_are_updated_between_messages_where_the_wire_can() {
+    let threads = threads(1);
+    patiently(async {
+        let (dialed, mut accepted) = pair(&threads.handle()).await;
+        let (mut sender, _receiver) = dialed.split();
+        for index in 0..300 {
+            assert!(sender.update_keys().expect("taken"));
+            assert!(sender.update_keys().expect("taken"));
+            sender.send(message(index)).await.expect("send");
+        }
+        assert!(sender.update_keys().expect("taken"));
+        SinkExt::close(&mut sender).await.expect("close");
+        for index in 0..300 {
+            let received = accepted.recv().await.expect("recv").expect("a message");
+            assert!(received == message(index), "message {index}");
+        }
+        assert!(accepted.recv().await.expect("recv").is_none());
+        let closed = sender.update_keys();
+        assert!(
+            matches!(closed, Err(RemoteError::Call(SendError::Closed))),
+            "{closed:?}"
+        );
+
+        let commonware = config(1).wire(Wire::COMMONWARE);
+        let (dialed, _accepted) = pair_with(&threads.handle(), &commonware).await;
+        let (mut sender, _receiver) = dialed.split();
+        assert!(!sender.update_keys().expect("no error"));
+        assert!(!sender.announce_leaving(1).expect("no error"));
+        threads.shutdown().await.expect("no panic");
+        let error = sender.announce_leaving(1);
+        assert!(matches!(error, Err(RemoteError::ThreadEnded)), "{error:?}");
+    })
+    .await;
+}
+
+// NATIVE 4.3: a connection that is given up is no connection that has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_given_up_tells_its_peer_why_behind_what_was_sent() {
+    let threads = threads(2);
+    for keeps_receiver in [true, false] {
+        patiently(async {
+            let (dialed, mut accepted) = pair(&threads.handle()).await;
+            let (mut sender, mut receiver) = dialed.split();
+            accepted.send("never taken").await.expect("send");
+            accepted.flush().await.expect("flush");
+            for index in 0..300 {
+                sender.send(message(index)).await.expect("send");
+            }
+            if keeps_receiver {
+                sender.abort(AbortReason(300));
+                let error = receiver.recv().await.expect_err("given up");
+                assert!(
+                    matches!(error, RemoteError::Call(RecvError::Closed)),
+                    "{error:?}"
+                );
+            } else {
+                drop(receiver);
+                sender.abort(AbortReason(300));
+            }
+            for index in 0..300 {
+                let received = accepted.recv().await.expect("recv").expect("a message");
+                assert!(received == message(index), "message {index}");
+            }
+            let error = accepted.recv().await.expect_err("given up");
+            assert!(
+                matches!(
+                    error,
+                    RemoteError::Call(RecvError::Aborted {
+                        reason: AbortReason(300)
+                    })
+                ),
+                "{error:?}"
+            );
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_does_not_read_keeps_nobody_from_giving_up() {
+    let threads = threads(2);
+    let (mut dialed, mut accepted) = patiently(pair(&threads.handle())).await;
+    let held: Arc<Held> = Arc::default();
+    send_until_full(&mut dialed, 50_000, (usize::MAX, usize::MAX), &held).await;
+    let (sender, _receiver) = dialed.split();
+    sender.abort(AbortReason(300));
+    patiently(async {
+        while held.messages.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // It is no end.
+        while accepted.recv().await.is_ok_and(|message| message.is_some()) {}
+    })
+    .await;
+    let (_, receiver) = accepted.split();
+    assert_eq!(receiver.end(), None);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_queued_at_once_stays_the_callers() {
+    let threads = threads(1);
+    let limits = QueueLimits::default().messages(3);
+    patiently(async {
+        let (dialed, mut accepted) = pair(&threads.handle().queue_limits(limits)).await;
+        let (mut sender, _receiver) = dialed.split();
+        let (mut sent, mut refused) = (0, 0);
+        while refused < 20 {
+            let next = Bytes::from(vec![u8::try_from(sent % 251).expect("small"); 50_000]);
+            if sender.try_send(&next).expect("no error") {
+                sent += 1;
+            } else {
+                refused += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        let too_long = Bytes::from(vec![0; 2 << 20]);
+        let error = sender.try_send(&too_long);
+        assert!(
+            matches!(error, Err(RemoteError::Call(SendError::TooLarge { .. }))),
+            "{error:?}"
+        );
+        let closing = tokio::spawn(async move {
+            SinkExt::close(&mut sender).await.expect("close");
+            sender.try_send(&Bytes::new())
+        });
+        for index in 0..sent {
+            let received = accepted.recv().await.expect("recv").expect("a message");
+            assert!(received == vec![u8::try_from(index % 251).expect("small"); 50_000]);
+        }
+        assert!(accepted.recv().await.expect("recv").is_none());
+        let error = closing.await.expect("no panic");
+        assert!(
+            matches!(error, Err(RemoteError::Call(SendError::Closed))),
+            "{error:?}"
+        );
     })
     .await;
 }

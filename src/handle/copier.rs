@@ -17,6 +17,10 @@ impl Copier {
     const SHORT: usize = Self::BLOCK / 8;
 
     pub(super) fn copy(&mut self, message: &[u8]) -> Bytes {
+        if message.is_empty() {
+            // Holds no block.
+            return Bytes::new();
+        }
         if message.len() > Self::SHORT {
             return Bytes::copy_from_slice(message);
         }

@@ -3,29 +3,49 @@
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use futures_util::future::select;
 
-use super::batch::Batch;
+use super::batch::{Batch, Size};
 use super::copier::Copier;
 use super::error::RemoteError;
 use super::limits::QueueLimits;
-use super::wakers::{set, wake};
-use crate::net::{Receiver, RecvError};
+use super::locked::{Locked, ready_when, wake};
+use crate::driver::catch_panic;
+use crate::net::{Message, Receiver, RecvError};
+use crate::protocol::record::layout::End;
+
+/// How many messages are taken over before other tasks of the thread have a turn: a slot may hold
+/// hundreds of thousands.
+const TURN: usize = 1024;
+
+/// Why no more is gathered.
+enum Stop {
+    /// There is to be a read first.
+    Drained,
+    /// The queue is, or it is somebody else's turn.
+    Full,
+    Ended(Ending),
+}
+
+/// How a direction ended: what the end proves, or why there is none.
+type Ending = Result<Option<End>, RemoteError<RecvError>>;
 
 /// What a [`RemoteReceiver`](super::RemoteReceiver) and its task on the ring thread share.
 #[derive(Debug)]
 pub(super) struct Incoming {
     limits: QueueLimits,
-    state: Mutex<State>,
+    state: Locked<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: Batch,
+    /// Why the peer would like this end to end.
+    leaving: Option<Leaving>,
     /// How the direction ended, behind what waits, until the caller was told of an error.
-    end: Option<Result<(), RemoteError<RecvError>>>,
+    end: Option<Ending>,
     ended: bool,
     receiver_dropped: bool,
     caller: Option<Waker>,
@@ -35,55 +55,116 @@ struct State {
     task: Option<Waker>,
 }
 
+#[derive(Debug)]
+struct Leaving {
+    /// Behind how many messages the peer has said so first.
+    after: u64,
+    /// What it has said last.
+    reason: u16,
+}
+
+/// What the caller has taken over.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    batch: Batch,
+    /// Messages given out.
+    given: u64,
+    /// What the end proves, when it has come.
+    end: Option<End>,
+}
+
+impl Taken {
+    pub(super) fn size(&self) -> Size {
+        self.batch.size()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    pub(super) fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        let message = self.batch.pop()?;
+        self.given += 1;
+        Some(message)
+    }
+}
+
+/// What the task has received and not handed over yet.
+#[derive(Debug, Default)]
+struct Arriving {
+    copier: Copier,
+    batch: Batch,
+    /// Messages received, in all.
+    received: u64,
+    /// What the peer has said last of leaving, as far as it was handed over.
+    leaving: Option<u16>,
+}
+
 impl Incoming {
     pub(super) fn new(limits: QueueLimits) -> Self {
         Self {
             limits,
-            state: Mutex::default(),
+            state: Locked::default(),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics between two states, so a poisoned lock guards good data.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns how much waits, for `Debug`.
+    pub(super) fn waiting(&self) -> Option<Size> {
+        self.state.try_with(|state| state.waiting.size())
     }
 
-    /// Moves what waits into `batch`, which is empty, and waits until there is something. The
-    /// batch stays empty at the end.
+    /// Moves what waits into `taken`, which is empty, and waits until there is something. It stays
+    /// empty at the end.
     pub(super) fn poll_take(
         &self,
-        context: &mut Context<'_>,
-        batch: &mut Batch,
+        context: &Context<'_>,
+        taken: &mut Taken,
     ) -> Poll<Result<(), RemoteError<RecvError>>> {
-        let mut state = self.state();
-        if !state.waiting.is_empty() {
-            batch.append(&mut state.waiting);
-            let task = state.idle_task.take();
-            drop(state);
-            wake(task);
-            return Poll::Ready(Ok(()));
-        }
-        if !state.ended {
-            set(&mut state.caller, context);
-            return Poll::Pending;
-        }
-        let result = match state.end.take() {
-            Some(Ok(())) => {
-                state.end = Some(Ok(()));
-                Ok(())
-            }
-            Some(Err(error)) => Err(error),
-            None => Err(RecvError::Closed.into()),
-        };
-        Poll::Ready(result)
+        self.state.poll(
+            context,
+            |state| &mut state.caller,
+            |state| {
+                let result = state.take(taken);
+                let task = match result {
+                    Poll::Ready(Ok(())) => state.idle_task.take(),
+                    _ => None,
+                };
+                (result, task)
+            },
+        )
     }
 
-    /// The receiver is gone.
+    /// Returns why the peer would like this end to end, if it has said so before any message that
+    /// the caller does not have.
+    pub(super) fn leaving(&self, taken: &Taken) -> Option<u16> {
+        self.state.with(|state| {
+            let leaving = state.leaving.as_ref()?;
+            (leaving.after <= taken.given).then_some(leaving.reason)
+        })
+    }
+
+    /// This end gives the connection up: whatever came, nothing more is received.
+    pub(super) fn give_up(&self) {
+        let (wakers, _unused) = self.state.with(|state| {
+            state.receiver_dropped = true;
+            state.ended = true;
+            let end = state.end.replace(Err(RecvError::Closed.into()));
+            let unused = (core::mem::take(&mut state.waiting), end);
+            ([state.caller.take(), state.task.take()], unused)
+        });
+        wakers.into_iter().for_each(wake);
+    }
+
+    /// The receiver is gone, and nobody takes what waits.
     pub(super) fn drop_receiver(&self) {
-        let mut state = self.state();
-        state.receiver_dropped = true;
-        let task = state.task.take();
-        drop(state);
+        let (task, _unused) = self.state.with(|state| {
+            state.receiver_dropped = true;
+            (state.task.take(), core::mem::take(&mut state.waiting))
+        });
         wake(task);
     }
 
@@ -96,30 +177,85 @@ impl Incoming {
     }
 
     async fn receive_all(&self, mut receiver: Receiver) {
-        let mut copier = Copier::default();
-        let mut batch = Batch::default();
+        let mut arriving = Arriving::default();
         loop {
-            let mut next = receiver.recv().await;
-            let end = loop {
-                match next {
-                    Ok(Some(message)) => batch.push(copier.copy(&message)),
-                    Ok(None) => break Some(Ok(())),
-                    Err(error) => break Some(Err(error.into())),
-                }
-                next = match receiver.recv_buffered() {
-                    Ok(None) => break None,
-                    next => next,
-                };
-            };
-            self.put(&mut batch);
-            if let Some(end) = end {
-                return self.end(end);
+            let first = self.receive_first(&mut receiver, &mut arriving).await;
+            let stop = self.gather(first, &mut receiver, &mut arriving);
+            self.put(&mut arriving.batch);
+            match stop {
+                Stop::Ended(end) => return self.end(end),
+                // What it keeps may be needed elsewhere while the caller takes nothing.
+                Stop::Drained if !self.has_room() => receiver.step_aside(),
+                Stop::Drained => continue,
+                Stop::Full => others_first().await,
             }
-            if !self.has_room() {
-                receiver.step_aside();
-                poll_fn(|context| self.poll_room(context)).await;
-            }
+            poll_fn(|context| self.poll_room(context)).await;
         }
+    }
+
+    /// Waits for a message, and meanwhile hands over what else the peer says.
+    async fn receive_first(
+        &self,
+        receiver: &mut Receiver,
+        arriving: &mut Arriving,
+    ) -> Result<Option<Message>, RecvError> {
+        // Given up with the future, and with it the place in line.
+        let mut claim = None;
+        poll_fn(|context| {
+            let message = receiver.poll_recv(context, &mut claim);
+            self.hear(receiver, arriving);
+            message
+        })
+        .await
+    }
+
+    /// Adds the messages that are here to the batch, within the bounds of the queue. What is not
+    /// added stays with the receiver, where it lies.
+    fn gather(
+        &self,
+        first: Result<Option<Message>, RecvError>,
+        receiver: &mut Receiver,
+        arriving: &mut Arriving,
+    ) -> Stop {
+        // The caller can only make it less.
+        let waiting = self.state.with(|state| state.waiting.size());
+        let mut next = first;
+        loop {
+            match next {
+                Ok(Some(message)) => arriving.push(&message),
+                Ok(None) => return Stop::Ended(Ok(receiver.end())),
+                Err(error) => return Stop::Ended(Err(error.into())),
+            }
+            let gathered = arriving.batch.size();
+            if !(waiting + gathered).has_room(0, self.limits) || gathered.messages >= TURN {
+                return Stop::Full;
+            }
+            let following = receiver.recv_buffered();
+            self.hear(receiver, arriving);
+            next = match following {
+                Ok(None) => return Stop::Drained,
+                following => following,
+            };
+        }
+    }
+
+    /// Notes if the peer has said that it would like this end to end, behind the messages received
+    /// so far.
+    fn hear(&self, receiver: &Receiver, arriving: &mut Arriving) {
+        let leaving = receiver.leaving();
+        if leaving != arriving.leaving {
+            arriving.leaving = leaving;
+            self.note_leaving(leaving, arriving.received);
+        }
+    }
+
+    #[cold]
+    fn note_leaving(&self, reason: Option<u16>, received: u64) {
+        self.state.with(|state| {
+            // What the caller knows of already is not behind messages again.
+            let after = state.leaving.as_ref().map_or(received, |known| known.after);
+            state.leaving = reason.map(|reason| Leaving { after, reason });
+        });
     }
 
     /// Hands over a batch, and with it wakes the caller at most once.
@@ -127,51 +263,100 @@ impl Incoming {
         if batch.is_empty() {
             return;
         }
-        let mut state = self.state();
-        state.waiting.append(batch);
-        let caller = state.caller.take();
-        drop(state);
+        let caller = self.state.with(|state| {
+            if state.receiver_dropped {
+                return None;
+            }
+            state.waiting.append(batch);
+            state.caller.take()
+        });
         wake(caller);
     }
 
     /// Whether what waits is within its bounds.
     fn has_room(&self) -> bool {
-        self.state().waiting.has_room(0, self.limits)
+        self.state
+            .with(|state| state.waiting.size().has_room(0, self.limits))
     }
 
     /// Waits until it is.
-    fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if state.waiting.has_room(0, self.limits) {
-            return Poll::Ready(());
-        }
-        state.idle_task = Some(context.waker().clone());
-        Poll::Pending
+    fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
+        self.state.poll(
+            context,
+            |state| &mut state.idle_task,
+            |state| {
+                let has_room = state.waiting.size().has_room(0, self.limits);
+                (ready_when(has_room), None)
+            },
+        )
     }
 
-    fn poll_dropped(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if state.receiver_dropped {
-            return Poll::Ready(());
-        }
-        set(&mut state.task, context);
-        Poll::Pending
+    fn poll_dropped(&self, context: &Context<'_>) -> Poll<()> {
+        self.state.poll(
+            context,
+            |state| &mut state.task,
+            |state| (ready_when(state.receiver_dropped), None),
+        )
     }
 
     /// Says how the direction ended. Only the first to say so is heard.
-    fn end(&self, end: Result<(), RemoteError<RecvError>>) {
-        let mut state = self.state();
-        if state.ended {
-            return;
-        }
-        state.ended = true;
-        state.end = Some(end);
-        let caller = state.caller.take();
-        state.idle_task = None;
-        state.task = None;
-        drop(state);
+    fn end(&self, end: Ending) {
+        // Whatever is not kept is dropped out here, an error of the user's stream for one.
+        let mut end = Some(end);
+        let (caller, _unused) = self.state.with(|state| {
+            if state.ended {
+                return (None, None);
+            }
+            state.ended = true;
+            state.end = end.take();
+            let unused = (state.idle_task.take(), state.task.take());
+            (state.caller.take(), Some(unused))
+        });
         wake(caller);
     }
+}
+
+impl Arriving {
+    fn push(&mut self, message: &Message) {
+        self.batch.push(self.copier.copy(message));
+        self.received += 1;
+    }
+}
+
+impl State {
+    /// Moves what waits into `taken`, which stays empty at the end.
+    fn take(&mut self, taken: &mut Taken) -> Poll<Result<(), RemoteError<RecvError>>> {
+        if !self.waiting.is_empty() {
+            taken.batch.append(&mut self.waiting);
+            return Poll::Ready(Ok(()));
+        }
+        if !self.ended {
+            return Poll::Pending;
+        }
+        // An error is told once, and the end as often as somebody asks.
+        Poll::Ready(match self.end.take() {
+            Some(Ok(proof)) => {
+                self.end = Some(Ok(proof));
+                taken.end = proof;
+                Ok(())
+            }
+            Some(Err(error)) => Err(error),
+            None => Err(RecvError::Closed.into()),
+        })
+    }
+}
+
+/// Has every other task that is ready run once.
+async fn others_first() {
+    let mut had_a_turn = false;
+    poll_fn(|context| {
+        if core::mem::replace(&mut had_a_turn, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Ends the direction when its task goes, whatever made it go.
@@ -179,6 +364,7 @@ struct EndGuard<'a>(&'a Incoming);
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
-        self.0.end(Err(RemoteError::ThreadEnded));
+        // Calls the caller's waker, perhaps while a panic unwinds already: a second would abort.
+        let _ = catch_panic(|| self.0.end(Err(RemoteError::ThreadEnded)));
     }
 }

@@ -4,8 +4,27 @@
 ///
 /// A queue takes a message while it is empty, or while the message stays within both bounds. A
 /// direction holds at most two queues: one that gathers and one that is being emptied. What a
-/// peer sends is counted a read at a time, so there a queue may exceed its bounds by one slot, or
-/// by one message that is longer than a slot.
+/// peer sends is measured when it is there, so there the last message of a queue may begin below the
+/// bound of bytes and end above. What has no room stays sealed, or in the one slot that it was read
+/// into.
+///
+/// # Memory
+///
+/// Queues are in no budget: [`RuntimeBuilder::heap_budget`](crate::RuntimeBuilder::heap_budget) bounds
+/// what a ring thread reads into and seals from, for all connections together, and these bounds what
+/// waits beside it, for each connection. At most, in bytes for each connection:
+///
+/// | direction | bound | by default |
+/// |---|---|---|
+/// | received | 2 × (8/7 × bytes + 64 × messages + 32 KiB + the longest message) | 1.2 MiB and two messages |
+/// | to be sent | 2 × (bytes + 96 × messages + the longest message) | 1.3 MiB and two messages |
+///
+/// Bytes to be sent are those of the caller, who may share them. While the ring thread takes over
+/// messages, it holds up to 64 KiB of pointers more. An idle connection keeps at most one block of
+/// 16 KiB that short messages were copied into, and 4 KiB for each of five queues.
+///
+/// A receiver that nobody calls has one of its two queues. With peers that send without end, 10 000
+/// of them come to 5.5 GiB by default: lower the bounds where there may be so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
     pub(super) bytes: usize,

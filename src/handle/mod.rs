@@ -18,6 +18,8 @@ mod copier;
 mod error;
 mod incoming;
 mod limits;
+mod locked;
+mod notices;
 mod outgoing;
 mod remote_connection;
 mod remote_listener;
@@ -27,7 +29,6 @@ mod ring_handle;
 mod ring_threads;
 mod shared;
 mod tasks;
-mod wakers;
 
 pub use error::{RemoteError, RunError};
 pub use limits::QueueLimits;

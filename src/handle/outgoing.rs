@@ -3,28 +3,38 @@
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use core::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 
-use super::batch::Batch;
+use super::batch::{Batch, Size};
 use super::error::RemoteError;
 use super::limits::QueueLimits;
-use super::wakers::{set, wake};
+use super::locked::{Locked, ready_when, wake};
+use super::notices::{Notice, Notices};
+use crate::driver::{catch_panic, sleep};
 use crate::net::{SendError, Sender};
+use crate::protocol::native::record::AbortReason;
+
+/// How long a peer that does not read may keep what is queued from leaving before the connection
+/// is given up. As long as a submission buffer has at the end of a connection.
+const ABORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a [`RemoteSender`](super::RemoteSender) and its task on the ring thread share.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     limits: QueueLimits,
     max_message_size: u64,
-    state: Mutex<State>,
+    /// Whether the wire says more than messages.
+    has_notices: bool,
+    state: Locked<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: Batch,
+    notices: Notices,
     /// Messages taken from the caller.
     accepted: u64,
     /// How many of them the caller wants the kernel to have.
@@ -32,6 +42,8 @@ struct State {
     /// How many of them the kernel has.
     flushed: u64,
     closing: bool,
+    /// Why the connection is given up behind what was accepted.
+    aborting: Option<AbortReason>,
     sender_dropped: bool,
     receiver_dropped: bool,
     /// What the task ended with, until the caller was told of an error.
@@ -48,16 +60,33 @@ struct State {
 enum Order {
     Send,
     Flush(u64),
+    Finish(Last),
+}
+
+/// What the task does last.
+enum Last {
     Close,
+    Abort(AbortReason),
     Leave,
+    Fail(SendError),
+}
+
+/// What the task has taken over and not sent yet.
+#[derive(Debug, Default)]
+struct Departing {
+    batch: Batch,
+    notices: Notices,
+    /// Messages sent.
+    sent: u64,
 }
 
 impl Outgoing {
-    pub(super) fn new(limits: QueueLimits, max_message_size: u64) -> Self {
+    pub(super) fn new(limits: QueueLimits, max_message_size: u64, has_notices: bool) -> Self {
         Self {
             limits,
             max_message_size,
-            state: Mutex::default(),
+            has_notices,
+            state: Locked::default(),
         }
     }
 
@@ -65,9 +94,9 @@ impl Outgoing {
         self.max_message_size
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics between two states, so a poisoned lock guards good data.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns how much waits, for `Debug`.
+    pub(super) fn waiting(&self) -> Option<Size> {
+        self.state.try_with(|state| state.waiting.size())
     }
 
     /// Tells what is too long to ever be sent.
@@ -83,104 +112,142 @@ impl Outgoing {
     /// so until the next.
     pub(super) fn poll_room(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
-        let mut state = self.state();
-        state.check()?;
-        if state.waiting.has_room(0, self.limits) {
-            return Poll::Ready(Ok(()));
-        }
-        state.set_caller(context);
-        Poll::Pending
+        self.poll_by_caller(context, |state| (state.look_for_room(0, self.limits), None))
     }
 
     /// Takes a message, whether there is room or not.
     pub(super) fn push(&self, message: Bytes) -> Result<(), RemoteError<SendError>> {
-        let mut state = self.state();
-        state.check()?;
-        Self::accept(state, message);
+        // If it is not taken, it is dropped out here: it may have an owner of its own.
+        let mut message = Some(message);
+        let task = self.state.with(|state| {
+            state.check()?;
+            Ok::<_, RemoteError<SendError>>(
+                message.take().and_then(|message| state.accept(message)),
+            )
+        })?;
+        wake(task);
         Ok(())
     }
 
     /// Waits for room and takes the message in one go.
     pub(super) fn poll_send(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
         message: &mut Option<Bytes>,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
-        let mut state = self.state();
-        state.check()?;
         let length = message.as_ref().map_or(0, Bytes::len);
-        if !state.waiting.has_room(length, self.limits) {
-            state.set_caller(context);
-            return Poll::Pending;
-        }
-        if let Some(message) = message.take() {
-            Self::accept(state, message);
-        }
-        Poll::Ready(Ok(()))
+        self.poll_by_caller(context, |state| {
+            let room = state.look_for_room(length, self.limits);
+            let task = match room {
+                Poll::Ready(Ok(())) => message.take().and_then(|message| state.accept(message)),
+                _ => None,
+            };
+            (room, task)
+        })
     }
 
-    fn accept(mut state: MutexGuard<'_, State>, message: Bytes) {
-        state.waiting.push(message);
-        state.accepted += 1;
-        Self::rouse(state);
-    }
-
-    /// Wakes the task if it has nothing to do.
-    fn rouse(mut state: MutexGuard<'_, State>) {
-        let task = state.idle_task.take();
-        drop(state);
+    /// Takes a message if there is room; returns whether there was.
+    pub(super) fn try_send(&self, message: &Bytes) -> Result<bool, RemoteError<SendError>> {
+        let (is_taken, task) = self.state.with(|state| {
+            Ok::<_, RemoteError<SendError>>(match state.look_for_room(message.len(), self.limits) {
+                Poll::Ready(room) => {
+                    room?;
+                    (true, state.accept(message.clone()))
+                }
+                Poll::Pending => (false, None),
+            })
+        })?;
         wake(task);
+        Ok(is_taken)
+    }
+
+    /// Has the wire say something behind the messages taken so far, if it can; returns whether.
+    pub(super) fn notify(
+        &self,
+        change: impl FnOnce(&mut Notice),
+    ) -> Result<bool, RemoteError<SendError>> {
+        let task = self.state.with(|state| {
+            state.check()?;
+            if !self.has_notices {
+                return Ok(None);
+            }
+            change(state.notices.behind(state.accepted));
+            Ok::<_, RemoteError<SendError>>(state.idle_task.take())
+        })?;
+        wake(task);
+        Ok(self.has_notices)
+    }
+
+    /// Gives the connection up behind the messages taken so far, unless the direction ends already.
+    pub(super) fn abort(&self, reason: AbortReason) {
+        let wakers = self.state.with(|state| {
+            if !state.closing {
+                state.aborting = Some(reason);
+            }
+            [state.idle_task.take(), state.task.take()]
+        });
+        wakers.into_iter().for_each(wake);
     }
 
     /// Waits until the kernel has all that was taken so far.
     pub(super) fn poll_flush(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
-        let mut state = self.state();
-        if state.flushed >= state.accepted {
-            return Poll::Ready(Ok(()));
-        }
-        state.check()?;
-        state.wanted = state.accepted;
-        state.set_caller(context);
-        Self::rouse(state);
-        Poll::Pending
+        self.poll_by_caller(context, |state| {
+            if state.flushed >= state.accepted {
+                return (Poll::Ready(Ok(())), None);
+            }
+            if let Err(error) = state.check() {
+                return (Poll::Ready(Err(error)), None);
+            }
+            state.wanted = state.accepted;
+            (Poll::Pending, state.idle_task.take())
+        })
     }
 
     /// Sends what was taken, then the end, and waits for both.
     pub(super) fn poll_close(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
-        let mut state = self.state();
-        if matches!(state.outcome, Some(Ok(()))) {
-            return Poll::Ready(Ok(()));
-        }
-        state.check_failure()?;
-        state.closing = true;
-        state.set_caller(context);
-        Self::rouse(state);
-        Poll::Pending
+        self.poll_by_caller(context, |state| {
+            if matches!(state.outcome, Some(Ok(()))) {
+                return (Poll::Ready(Ok(())), None);
+            }
+            if let Err(error) = state.check_failure() {
+                return (Poll::Ready(Err(error)), None);
+            }
+            state.closing = true;
+            (Poll::Pending, state.idle_task.take())
+        })
+    }
+
+    fn poll_by_caller<T>(
+        &self,
+        context: &Context<'_>,
+        look: impl FnMut(&mut State) -> (Poll<T>, Option<Waker>),
+    ) -> Poll<T> {
+        self.state.poll(context, |state| &mut state.caller, look)
     }
 
     /// The sender is gone.
     pub(super) fn drop_sender(&self) {
-        let mut state = self.state();
-        state.sender_dropped = true;
-        let wakers = [state.idle_task.take(), state.task.take()];
-        drop(state);
+        let wakers = self.state.with(|state| {
+            state.sender_dropped = true;
+            [state.idle_task.take(), state.task.take()]
+        });
         wakers.into_iter().for_each(wake);
     }
 
     /// The receiver of the same connection is gone.
     pub(super) fn drop_receiver(&self) {
-        let mut state = self.state();
-        state.receiver_dropped = true;
-        let task = state.task.take();
-        drop(state);
+        let task = self.state.with(|state| {
+            state.receiver_dropped = true;
+            state.task.take()
+        });
         wake(task);
     }
 
@@ -193,10 +260,29 @@ impl Outgoing {
     }
 
     async fn send_all(&self, mut sender: Sender) {
-        let mut batch = Batch::default();
+        let last = {
+            let sending = pin!(self.send_until_last(&mut sender));
+            let overdue = pin!(self.wait_for_overdue_abort());
+            match select(sending, overdue).await {
+                Either::Left((last, _)) | Either::Right((last, _)) => last,
+            }
+        };
+        match last {
+            Last::Close => self.end(sender.close().await.map_err(RemoteError::from)),
+            Last::Abort(reason) => {
+                sender.abort(reason);
+                self.end(Err(SendError::Closed.into()));
+            }
+            Last::Leave => {}
+            Last::Fail(error) => self.end(Err(error.into())),
+        }
+    }
+
+    async fn send_until_last(&self, sender: &mut Sender) -> Last {
+        let mut departing = Departing::default();
         loop {
-            let result = match poll_fn(|context| self.poll_order(context, &mut batch)).await {
-                Order::Send => send_batch(&mut sender, &mut batch).await,
+            let result = match poll_fn(|context| self.poll_order(context, &mut departing)).await {
+                Order::Send => departing.send(sender).await,
                 Order::Flush(target) => {
                     let result = sender.flush().await;
                     if result.is_ok() {
@@ -204,73 +290,85 @@ impl Outgoing {
                     }
                     result
                 }
-                Order::Close => return self.end(sender.close().await.map_err(RemoteError::from)),
-                Order::Leave => return,
+                Order::Finish(last) => return last,
             };
-            if result.is_err() {
-                return self.end(result.map_err(RemoteError::from));
+            if let Err(error) = result {
+                return Last::Fail(error);
             }
         }
     }
 
-    fn poll_order(&self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<Order> {
-        let mut state = self.state();
-        if !state.waiting.is_empty() {
-            batch.append(&mut state.waiting);
-            let caller = state.caller.take();
-            drop(state);
-            wake(caller);
-            return Poll::Ready(Order::Send);
-        }
-        if state.closing {
-            return Poll::Ready(Order::Close);
-        }
-        if state.sender_dropped {
-            return Poll::Ready(Order::Leave);
-        }
-        if state.wanted > state.flushed {
-            return Poll::Ready(Order::Flush(state.accepted));
-        }
-        state.idle_task = Some(context.waker().clone());
-        Poll::Pending
+    fn poll_order(&self, context: &Context<'_>, departing: &mut Departing) -> Poll<Order> {
+        self.state.poll(
+            context,
+            |state| &mut state.idle_task,
+            |state| {
+                if !state.waiting.is_empty() || !state.notices.is_empty() {
+                    departing.batch.append(&mut state.waiting);
+                    departing.notices.append(&mut state.notices);
+                    return (Poll::Ready(Order::Send), state.caller.take());
+                }
+                (state.look_for_order(), None)
+            },
+        )
     }
 
-    /// Waits until nobody has the connection any more.
-    fn poll_abandoned(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if state.sender_dropped && state.receiver_dropped {
-            return Poll::Ready(());
-        }
-        set(&mut state.task, context);
-        Poll::Pending
+    /// Waits until what is queued may not keep the connection from being given up any more.
+    async fn wait_for_overdue_abort(&self) -> Last {
+        let reason = poll_fn(|context| self.poll_aborting(context)).await;
+        sleep(ABORT_PATIENCE).await;
+        Last::Abort(reason)
+    }
+
+    fn poll_aborting(&self, context: &Context<'_>) -> Poll<AbortReason> {
+        self.state.poll(
+            context,
+            |state| &mut state.task,
+            |state| (state.aborting.map_or(Poll::Pending, Poll::Ready), None),
+        )
+    }
+
+    /// Waits until nobody has the connection any more, and its peer is not to be told why.
+    fn poll_abandoned(&self, context: &Context<'_>) -> Poll<()> {
+        self.state.poll(
+            context,
+            |state| &mut state.task,
+            |state| {
+                let is_held = !state.sender_dropped || !state.receiver_dropped;
+                let is_abandoned = !is_held && state.aborting.is_none();
+                (ready_when(is_abandoned), None)
+            },
+        )
     }
 
     fn note_flushed(&self, target: u64) {
-        let mut state = self.state();
-        state.flushed = target;
-        let caller = state.caller.take();
-        drop(state);
+        let caller = self.state.with(|state| {
+            state.flushed = target;
+            state.caller.take()
+        });
         wake(caller);
     }
 
     /// Says how the direction ended. Only the first to say so is heard.
     fn end(&self, outcome: Result<(), RemoteError<SendError>>) {
-        let mut state = self.state();
-        if state.ended {
-            return;
-        }
-        state.ended = true;
-        if outcome.is_ok() {
-            state.flushed = state.accepted;
-        }
-        state.outcome = Some(outcome);
-        // Nobody will take them any more.
-        let rest = core::mem::take(&mut state.waiting);
-        let caller = state.caller.take();
-        state.idle_task = None;
-        state.task = None;
-        drop(state);
-        drop(rest);
+        // Whatever is not kept is dropped out here: messages and an error of the user's stream may
+        // have owners of their own.
+        let mut outcome = Some(outcome);
+        let (caller, _unused) = self.state.with(|state| {
+            if state.ended {
+                return (None, None);
+            }
+            state.ended = true;
+            if matches!(outcome, Some(Ok(()))) {
+                state.flushed = state.accepted;
+            }
+            state.outcome = outcome.take();
+            // Nobody will take them any more.
+            state.notices.clear();
+            let rest = core::mem::take(&mut state.waiting);
+            let unused = (rest, state.idle_task.take(), state.task.take());
+            (state.caller.take(), Some(unused))
+        });
         wake(caller);
     }
 }
@@ -298,17 +396,62 @@ impl State {
         Ok(())
     }
 
-    fn set_caller(&mut self, context: &Context<'_>) {
-        set(&mut self.caller, context);
+    fn look_for_room(
+        &mut self,
+        length: usize,
+        limits: QueueLimits,
+    ) -> Poll<Result<(), RemoteError<SendError>>> {
+        self.check()?;
+        ready_when(self.waiting.size().has_room(length, limits)).map(Ok)
+    }
+
+    /// Returns what there is to do when nothing is queued.
+    fn look_for_order(&self) -> Poll<Order> {
+        Poll::Ready(if let Some(reason) = self.aborting {
+            Order::Finish(Last::Abort(reason))
+        } else if self.closing {
+            Order::Finish(Last::Close)
+        } else if self.sender_dropped {
+            Order::Finish(Last::Leave)
+        } else if self.wanted > self.flushed {
+            Order::Flush(self.accepted)
+        } else {
+            return Poll::Pending;
+        })
+    }
+
+    /// Takes a message; returns whom to wake for it.
+    fn accept(&mut self, message: Bytes) -> Option<Waker> {
+        self.waiting.push(message);
+        self.accepted += 1;
+        self.idle_task.take()
     }
 }
 
-/// Sends a batch and empties it.
-async fn send_batch(sender: &mut Sender, batch: &mut Batch) -> Result<(), SendError> {
-    while let Some(message) = batch.pop() {
-        sender.send(&message).await?;
+impl Departing {
+    /// Sends what is here, in order.
+    async fn send(&mut self, sender: &mut Sender) -> Result<(), SendError> {
+        loop {
+            while let Some(notice) = self.notices.take_due(self.sent) {
+                say(sender, notice);
+            }
+            let Some(message) = self.batch.pop() else {
+                return Ok(());
+            };
+            sender.send(&message).await?;
+            self.sent += 1;
+        }
     }
-    Ok(())
+}
+
+/// Has the wire say what it can: that it can was looked at before.
+fn say(sender: &mut Sender, notice: Notice) {
+    if notice.updates_keys {
+        sender.update_keys();
+    }
+    if let Some(reason) = notice.leaving {
+        sender.announce_leaving(reason);
+    }
 }
 
 /// Ends the direction when its task goes, whatever made it go.
@@ -316,6 +459,7 @@ struct EndGuard<'a>(&'a Outgoing);
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
-        self.0.end(Err(RemoteError::ThreadEnded));
+        // Calls the caller's waker, perhaps while a panic unwinds already: a second would abort.
+        let _ = catch_panic(|| self.0.end(Err(RemoteError::ThreadEnded)));
     }
 }

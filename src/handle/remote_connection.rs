@@ -11,6 +11,7 @@ use super::remote_receiver::RemoteReceiver;
 use super::remote_sender::RemoteSender;
 use super::shared::Shared;
 use crate::net::{Address, Connection, PeerCredentials, RecvError, SendError};
+use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
 
 /// A [`Connection`] for any thread and any executor. Its messages cross as [`Bytes`].
@@ -22,6 +23,7 @@ pub struct RemoteConnection {
     sender: RemoteSender,
     receiver: RemoteReceiver,
     peer: PublicKey,
+    wire: Wire,
     address: Address,
     credentials: Option<PeerCredentials>,
 }
@@ -30,17 +32,24 @@ impl RemoteConnection {
     /// Makes one of a connection of this ring thread.
     pub(super) fn new(connection: Connection, limits: QueueLimits) -> Self {
         let peer = connection.peer();
+        let wire = connection.wire();
         let address = connection.peer_address().clone();
         let credentials = connection.peer_credentials();
         let (sender, receiver) = connection.split();
-        let shared = Shared::start(sender, receiver, limits);
+        let shared = Shared::start(sender, receiver, wire, limits);
         Self {
             sender: RemoteSender::new(Arc::clone(&shared)),
             receiver: RemoteReceiver::new(shared),
             peer,
+            wire,
             address,
             credentials,
         }
+    }
+
+    /// Returns the wire that the peers speak.
+    pub fn wire(&self) -> Wire {
+        self.wire
     }
 
     /// Returns the identity that the peer has proved.

@@ -1,5 +1,6 @@
 //! The sending half of a connection, for any thread.
 
+use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -11,6 +12,7 @@ use futures_util::Sink;
 use super::error::RemoteError;
 use super::shared::Shared;
 use crate::net::SendError;
+use crate::protocol::native::record::AbortReason;
 
 /// Sends from any thread and in any executor; also a [`Sink`].
 ///
@@ -21,7 +23,6 @@ use crate::net::SendError;
 /// Dropping the sender without [`close`](Self::close) sends what is queued in the background while
 /// the receiver lives; when both halves are dropped, what is queued is lost, and what was taken from
 /// the queue still arrives as [`Connection`](crate::Connection) says.
-#[derive(Debug)]
 pub struct RemoteSender {
     shared: Arc<Shared>,
 }
@@ -61,6 +62,64 @@ impl RemoteSender {
         self.check_process()?;
         let mut message = Some(message);
         poll_fn(|context| self.shared.outgoing.poll_send(context, &mut message)).await
+    }
+
+    /// Queues `message` as [`send`](Self::send) does if that takes no waiting; returns whether it did.
+    /// If not, the queue is full, and the message is still the caller's: [`send`](Self::send) waits
+    /// for room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn try_send(&mut self, message: &Bytes) -> Result<bool, RemoteError<SendError>> {
+        self.shared.outgoing.check_length(message.len())?;
+        self.check_process()?;
+        self.shared.outgoing.try_send(message)
+    }
+
+    /// Has what is sent from here on sealed with new keys, and the old ones wiped; returns whether
+    /// the wire has that: see [`Sender::update_keys`](crate::Sender::update_keys). It takes its place
+    /// behind the messages in the queue, and [`flush`](Self::flush) does not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    pub fn update_keys(&mut self) -> Result<bool, RemoteError<SendError>> {
+        self.check_process()?;
+        let outgoing = &self.shared.outgoing;
+        outgoing.notify(|notice| notice.updates_keys = true)
+    }
+
+    /// Asks the peer to begin nothing new and then to end, because this end would like to; returns
+    /// whether the wire has that: see
+    /// [`Sender::announce_leaving`](crate::Sender::announce_leaving). The peer is asked behind the
+    /// messages in the queue, once for all that is asked between two messages, with the last
+    /// `reason`; [`flush`](Self::flush) does not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    pub fn announce_leaving(&mut self, reason: u16) -> Result<bool, RemoteError<SendError>> {
+        self.check_process()?;
+        let outgoing = &self.shared.outgoing;
+        outgoing.notify(|notice| notice.leaving = Some(reason))
+    }
+
+    /// Gives the connection up: see [`Sender::abort`](crate::Sender::abort) for what the peer sees.
+    ///
+    /// What was sent before still leaves, the queue included; where the peer does not read, for 5
+    /// seconds, in the background. Nothing more is received, and what waited to be is dropped: the
+    /// receiver gives what it had taken over already, then [`RecvError::Closed`].
+    ///
+    /// Once [`Sink::poll_close`] has begun to end the direction in order, the peer is told of that
+    /// end and of no other. [`RingThreads`](crate::RingThreads) that end meanwhile tell nothing.
+    ///
+    /// [`RecvError::Closed`]: crate::RecvError::Closed
+    pub fn abort(self, reason: AbortReason) {
+        if !self.shared.is_inherited() {
+            self.shared.outgoing.abort(reason);
+            self.shared.incoming.give_up();
+        }
     }
 
     /// Waits until the kernel has taken all that was sent. Says nothing about the peer.
@@ -124,6 +183,16 @@ impl Sink<Bytes> for RemoteSender {
     ) -> Poll<Result<(), Self::Error>> {
         self.check_process()?;
         self.shared.outgoing.poll_close(context)
+    }
+}
+
+/// How much waits, not the messages, which are secret.
+impl fmt::Debug for RemoteSender {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RemoteSender")
+            .field("waiting", &self.shared.outgoing.waiting())
+            .finish_non_exhaustive()
     }
 }
 

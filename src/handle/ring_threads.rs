@@ -21,6 +21,10 @@ use crate::net::RuntimeBuilder;
 /// [`shutdown`](Self::shutdown) waits. Neither sends what is still queued: close what shall arrive
 /// before. The threads go on until what was sent has arrived, as dropping a
 /// [`Runtime`](crate::Runtime) does.
+///
+/// What waits between a ring thread and the others is in no budget of a runtime. It is bounded for
+/// each connection: by default to 2.5 MiB and four of the longest messages.
+/// [`QueueLimits`](super::QueueLimits) sets that, and says what it is made of.
 #[derive(Debug)]
 pub struct RingThreads {
     handle: RingHandle,

@@ -8,6 +8,7 @@ use super::outgoing::Outgoing;
 use super::tasks;
 use crate::driver::ProcessMark;
 use crate::net::{Receiver, Sender};
+use crate::protocol::Wire;
 
 /// Both directions, so that either half can tell when the other is gone.
 #[derive(Debug)]
@@ -20,9 +21,14 @@ pub(super) struct Shared {
 impl Shared {
     /// Makes queues for the halves of a connection of this ring thread, and starts the tasks that
     /// move what is in them.
-    pub(super) fn start(sender: Sender, receiver: Receiver, limits: QueueLimits) -> Arc<Self> {
+    pub(super) fn start(
+        sender: Sender,
+        receiver: Receiver,
+        wire: Wire,
+        limits: QueueLimits,
+    ) -> Arc<Self> {
         let shared = Arc::new(Self {
-            outgoing: Outgoing::new(limits, sender.max_message_size()),
+            outgoing: Outgoing::new(limits, sender.max_message_size(), wire.is_native()),
             incoming: Incoming::new(limits),
             process: ProcessMark::current(),
         });

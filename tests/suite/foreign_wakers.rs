@@ -8,11 +8,13 @@ use std::pin::{Pin, pin};
 use std::ptr;
 use std::rc::Rc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::peers::{builder, config, pair, patiently, run};
+use super::peers::{PATIENCE, builder, config, pair, patiently, run};
+use super::setting::spawn;
 use super::transport::{RawStream, somewhere};
-use ringseal::{Admission, Connection, Listener};
+use futures::executor::block_on;
+use ringseal::{Admission, Connection, Listener, RingHandle, RingThreads};
 
 /// When a waker does its mischief.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +65,8 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(
 
 /// A waker that does what is set for its next event.
 fn foreign() -> Waker {
-    // SAFETY: the functions of the table use no data. What they run is bound to a thread; so are
-    // these tests, which give no waker away.
+    // SAFETY: the functions of the table use no data, and on a thread for which no mischief is set,
+    // as that of a handle, they do nothing.
     unsafe { Waker::new(ptr::null(), &VTABLE) }
 }
 
@@ -258,10 +260,73 @@ fn a_runtime_ends_whatever_the_wakers_in_it_do() {
     }
 }
 
+// HAZARDS F17: the other half takes the lock that the waker of this one is kept behind.
+fn a_handle_survives_what_its_waker_does() {
+    let work = spawn(|| {
+        let threads = RingThreads::start(builder(), 1).expect("a ring");
+        let handle = threads.handle();
+        for (event, after) in [(Event::Clone, 0), (Event::Drop, 0), (Event::Drop, 1)] {
+            for is_sender in [true, false] {
+                let (done, waiting) = block_on(wait_by_handle(&handle, event, after, is_sender));
+                assert!(done.get(), "nothing was {event:?}d");
+                drop(waiting);
+                MISCHIEF.take();
+            }
+        }
+    });
+    let deadline = Instant::now() + PATIENCE;
+    while !work.is_finished() {
+        assert!(Instant::now() < deadline, "it hangs");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    work.join().expect("no panic");
+}
+
+/// Has one half of a connection wait by a foreign waker that drops the other half, and then by
+/// others.
+async fn wait_by_handle(
+    handle: &RingHandle,
+    event: Event,
+    after: usize,
+    is_sender: bool,
+) -> (Rc<Cell<bool>>, Waiting) {
+    let (dialing, listening) = (config(1), config(2));
+    let mut listener = handle
+        .listen(somewhere(), &listening, Admission::any())
+        .await
+        .expect("listen");
+    let address = listener.local_address();
+    let (dialed, accepted) = futures_util::join!(
+        handle.dial(&address, listening.public_key(), &dialing),
+        listener.accept()
+    );
+    let (mut sender, mut receiver) = dialed.expect("dial").split();
+    // Held, and nothing is read of it.
+    let peer = accepted.expect("accept");
+    let (done, mut waiting): (_, Waiting) = if is_sender {
+        let sending = async move {
+            let _peer = peer;
+            while sender.send(vec![7; 60_000]).await.is_ok() {}
+        };
+        (on(event, after, move || drop(receiver)), Box::pin(sending))
+    } else {
+        let receiving = async move {
+            let _peer = peer;
+            while let Ok(Some(_)) = receiver.recv().await {}
+        };
+        (on(event, after, move || drop(sender)), Box::pin(receiving))
+    };
+    for waker in [foreign(), Waker::noop().clone(), foreign(), foreign()] {
+        assert!(poll_by(&mut waiting, &waker).is_pending());
+    }
+    (done, waiting)
+}
+
 crate::on_every_transport! {
     a_sleep_survives_what_its_waker_does,
     a_receiver_survives_what_its_waker_does,
     a_sender_survives_what_its_waker_does,
     a_listener_survives_what_its_waker_does,
     a_runtime_ends_whatever_the_wakers_in_it_do,
+    a_handle_survives_what_its_waker_does,
 }
