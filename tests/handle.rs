@@ -1007,6 +1007,31 @@ async fn the_end_is_told_apart_from_a_cut() {
 }
 
 #[tokio::test]
+async fn both_ends_export_the_same_and_other_connections_do_not() {
+    let threads = threads(2);
+    let export = |connection: &RemoteConnection, context: &[u8]| {
+        let mut bytes = [0; 32];
+        let exported = connection.channel_binding("test", context, &mut bytes);
+        exported.map(|()| bytes)
+    };
+    patiently(async {
+        let (dialed, accepted) = pair(&threads.handle()).await;
+        let ours = export(&dialed, b"context").expect("exported");
+        assert_eq!(export(&accepted, b"context"), Ok(ours));
+        assert_ne!(export(&accepted, b"other"), Ok(ours));
+        let (other, _accepted) = pair(&threads.handle()).await;
+        assert_ne!(export(&other, b"context"), Ok(ours));
+        let commonware = config(1).wire(Wire::COMMONWARE);
+        let (other, _accepted) = pair_with(&threads.handle(), &commonware).await;
+        assert_eq!(
+            export(&other, b"context"),
+            Err(native::ExportError::NoExporter)
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_peer_that_leaves_is_heard_of_behind_what_it_sent_before() {
     let threads = threads(1);
     let (dialed, accepted) = patiently(pair(&threads.handle())).await;

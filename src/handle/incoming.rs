@@ -184,12 +184,14 @@ impl Incoming {
             self.put(&mut arriving.batch);
             match stop {
                 Stop::Ended(end) => return self.end(end),
-                // What it keeps may be needed elsewhere while the caller takes nothing.
-                Stop::Drained if !self.has_room() => receiver.step_aside(),
-                Stop::Drained => continue,
+                Stop::Drained => {}
                 Stop::Full => others_first().await,
             }
-            poll_fn(|context| self.poll_room(context)).await;
+            if !self.has_room() {
+                // What it keeps may be needed elsewhere while the caller takes nothing.
+                receiver.step_aside();
+                poll_fn(|context| self.poll_room(context)).await;
+            }
         }
     }
 

@@ -10,9 +10,10 @@ use super::limits::QueueLimits;
 use super::remote_receiver::RemoteReceiver;
 use super::remote_sender::RemoteSender;
 use super::shared::Shared;
-use crate::net::{Address, Connection, PeerCredentials, RecvError, SendError};
+use crate::net::{About, Address, Connection, PeerCredentials, RecvError, SendError};
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
+use crate::protocol::native::ExportError;
 
 /// A [`Connection`] for any thread and any executor. Its messages cross as [`Bytes`].
 ///
@@ -22,44 +23,52 @@ use crate::protocol::identity::PublicKey;
 pub struct RemoteConnection {
     sender: RemoteSender,
     receiver: RemoteReceiver,
-    peer: PublicKey,
-    wire: Wire,
-    address: Address,
+    about: About,
     credentials: Option<PeerCredentials>,
 }
 
 impl RemoteConnection {
     /// Makes one of a connection of this ring thread.
     pub(super) fn new(connection: Connection, limits: QueueLimits) -> Self {
-        let peer = connection.peer();
-        let wire = connection.wire();
-        let address = connection.peer_address().clone();
         let credentials = connection.peer_credentials();
-        let (sender, receiver) = connection.split();
-        let shared = Shared::start(sender, receiver, wire, limits);
+        let (sender, receiver, about) = connection.into_parts();
+        let shared = Shared::start(sender, receiver, about.wire, limits);
         Self {
             sender: RemoteSender::new(Arc::clone(&shared)),
             receiver: RemoteReceiver::new(shared),
-            peer,
-            wire,
-            address,
+            about,
             credentials,
         }
     }
 
     /// Returns the wire that the peers speak.
     pub fn wire(&self) -> Wire {
-        self.wire
+        self.about.wire
+    }
+
+    /// Fills `output` with bytes that both ends of this connection share and nobody else knows; see
+    /// [`Connection::channel_binding`]. Waits for nothing: what they are made of is here.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`], with `output` unchanged; [`ExportError::NoExporter`] on the commonware wire.
+    pub fn channel_binding(
+        &self,
+        label: &str,
+        context: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), ExportError> {
+        self.about.channel_binding(label, context, output)
     }
 
     /// Returns the identity that the peer has proved.
     pub fn peer(&self) -> PublicKey {
-        self.peer
+        self.about.peer
     }
 
     /// Returns the network address of the peer.
     pub fn peer_address(&self) -> &Address {
-        &self.address
+        &self.about.address
     }
 
     /// Returns who is at the other end of a Unix-domain socket; see
@@ -118,8 +127,8 @@ impl fmt::Debug for RemoteConnection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("RemoteConnection")
-            .field("peer", &self.peer)
-            .field("address", &self.address)
+            .field("peer", &self.about.peer)
+            .field("address", &self.about.address)
             .finish_non_exhaustive()
     }
 }

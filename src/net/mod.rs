@@ -21,6 +21,7 @@ mod plain;
 mod thread;
 
 pub use config::Config;
+pub(crate) use connection::About;
 pub use connection::Connection;
 pub use connection::batch::Batch;
 pub use connection::message::Message;

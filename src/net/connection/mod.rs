@@ -89,6 +89,20 @@ pub(crate) struct About {
     pub(crate) exporter: Option<Exporter>,
 }
 
+impl About {
+    /// Does what [`Connection::channel_binding`] does.
+    pub(crate) fn channel_binding(
+        &self,
+        label: &str,
+        context: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), ExportError> {
+        let exporter = self.exporter.as_ref();
+        let exporter = exporter.ok_or(ExportError::NoExporter)?;
+        exporter.export(label, context, output)
+    }
+}
+
 impl Connection {
     pub(crate) fn new(
         link: Rc<Link>,
@@ -130,9 +144,7 @@ impl Connection {
         context: &[u8],
         output: &mut [u8],
     ) -> Result<(), ExportError> {
-        let exporter = self.about.exporter.as_ref();
-        let exporter = exporter.ok_or(ExportError::NoExporter)?;
-        exporter.export(label, context, output)
+        self.about.channel_binding(label, context, output)
     }
 
     /// Returns the identity that the peer has proved.
@@ -162,6 +174,11 @@ impl Connection {
     /// Separates the directions. They live on in different tasks of this thread.
     pub fn split(self) -> (Sender, Receiver) {
         (self.sender, self.receiver)
+    }
+
+    /// Separates the directions, and gives what else is known: for whom the halves leave behind.
+    pub(crate) fn into_parts(self) -> (Sender, Receiver, About) {
+        (self.sender, self.receiver, self.about)
     }
 
     /// Sends a message; see [`Sender::send`].

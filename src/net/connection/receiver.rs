@@ -1017,8 +1017,7 @@ impl Receiver {
     }
 
     /// Has the start of a record leave its slot if slots are short: a read for the rest may have to
-    /// wait for the peer. Also for who gives up receiving for long, when
-    /// [`recv_buffered`](Self::recv_buffered) has nothing more.
+    /// wait for the peer. Also for who gives up receiving for long, whatever is not opened yet.
     pub(crate) fn step_aside(&mut self) {
         let Some(bytes) = self.receiving.steps_aside(self.shape(), self.memory()) else {
             return;

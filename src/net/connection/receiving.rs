@@ -378,7 +378,11 @@ impl Receiving {
     pub(crate) fn steps_aside(&self, buffer: Option<Shape>, memory: Memory) -> Option<usize> {
         let is_in_slot = buffer.is_some_and(|buffer| buffer.is_slot);
         let is_due = self.filled > 0 && is_in_slot && memory.are_slots_short;
-        is_due.then(|| self.grown(memory).max(memory.block_size))
+        // Whole records may wait as well.
+        is_due.then(|| {
+            let whole = self.grown(memory).max(self.filled);
+            whole.max(memory.block_size)
+        })
     }
 
     /// A wait for something to read is in flight.
