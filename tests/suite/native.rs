@@ -569,7 +569,9 @@ fn a_peer_that_says_nothing_of_worth_does_not_hold_up_the_thread() {
 fn a_dial_that_is_dropped_while_it_awaits_acceptance_is_no_end() {
     run(async {
         let (decide, decided) = tokio::sync::watch::channel(false);
+        let (ask, mut asked) = tokio::sync::watch::channel(false);
         let admission = Admission::check_async(move |_| {
+            ask.send_replace(true);
             let mut decided = decided.clone();
             async move { decided.wait_for(|decided| *decided).await.is_ok() }
         });
@@ -578,10 +580,15 @@ fn a_dial_that_is_dropped_while_it_awaits_acceptance_is_no_end() {
             .expect("bind");
         let address = listener.local_address();
         let dialing = config(1);
-        let dialed = ringseal::timeout(Duration::from_millis(100), async {
-            futures_util::join!(dial(address, key(2), &dialing), listener.accept())
-        });
-        assert!(dialed.await.is_none(), "nobody has decided");
+        let has_proved = async {
+            asked.wait_for(|asked| *asked).await.expect("asked");
+            ringseal::sleep(Duration::from_millis(20)).await;
+        };
+        tokio::select! {
+            dialed = dial(address, key(2), &dialing) => panic!("{dialed:?}"),
+            accepted = listener.accept() => panic!("{accepted:?}"),
+            () = has_proved => {}
+        }
         decide.send(true).expect("somebody waits");
         let mut accepted = listener.accept().await.expect("accept");
         let ended = accepted.recv().await;

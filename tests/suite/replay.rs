@@ -4,15 +4,22 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::sync::mpsc;
 
-use super::peers::{config, key, relay, run};
-use super::setting::spawn;
+use super::peers::{builder, config, key, relay};
+use super::setting::{backend, spawn};
 use super::transport::{RawStream, somewhere};
 use ringseal::protocol::native::handshake::HELLO_LEN;
-use ringseal::{Admission, Listener, dial};
+use ringseal::{Admission, Backend, Listener, dial};
 
 // HAZARDS H7 on this wire: a hello that was recorded gets answers, which are of no use to anybody.
 fn a_recorded_hello_is_of_no_use_however_often_it_is_played() {
-    run(async {
+    // Once as often as it takes to be sure: elsewhere the same code answers.
+    let times = if backend() == Backend::Uring {
+        10_000
+    } else {
+        500
+    };
+    let runtime = builder().build().expect("io_uring on this host");
+    runtime.block_on(async {
         let mut listener = Listener::bind(somewhere(), &config(2), Admission::any())
             .await
             .expect("bind");
@@ -35,7 +42,7 @@ fn a_recorded_hello_is_of_no_use_however_often_it_is_played() {
         let target = address.clone();
         let playing = spawn(move || {
             let mut answers = HashSet::new();
-            for _ in 0..10_000 {
+            for _ in 0..times {
                 let mut stream = RawStream::connect(target.clone());
                 stream.write_all(&hello).expect("write");
                 let mut answer = [0; 32];
@@ -45,11 +52,11 @@ fn a_recorded_hello_is_of_no_use_however_often_it_is_played() {
             answers.len()
         });
         let mut ended = 0;
-        while ended < 10_000 {
+        while ended < times {
             assert!(listener.accept().await.is_err(), "it proves nothing");
             ended += 1;
         }
-        assert_eq!(playing.join().expect("the player"), 10_000, "each its own");
+        assert_eq!(playing.join().expect("the player"), times, "each its own");
         let (dialed, accepted) =
             futures_util::join!(dial(address, key(2), &dialing), listener.accept());
         let (mut dialed, mut accepted) = (dialed.expect("dial"), accepted.expect("accept"));

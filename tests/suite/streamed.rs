@@ -345,6 +345,8 @@ fn limits_hold_at_both_ends() {
         );
         drop(message);
         sender.send(b"goes on").await.expect("send");
+        let message = receiver.recv_stream().await.expect("recv");
+        drop(message.expect("what was given up"));
         let message = receiver.recv().await.expect("recv").expect("a message");
         assert_eq!(&*message, b"goes on");
         // No longer ones are put together than the limit for that.

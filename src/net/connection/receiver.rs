@@ -298,12 +298,16 @@ impl Receiver {
         context: &mut Context<'_>,
         claim: &mut Option<Claim>,
     ) -> Poll<Result<Option<Piece>, RecvError>> {
-        if self.parts == Parts::Assembled {
-            self.parts = Parts::GivenOut;
-        }
         loop {
+            // Not only at first: what was skipped may be over now.
+            if self.parts == Parts::Assembled {
+                self.parts = Parts::GivenOut;
+            }
             if let Some(piece) = self.next_piece_buffered()? {
                 return Poll::Ready(Ok(Some(piece)));
+            }
+            if self.parts == Parts::Assembled {
+                continue;
             }
             if self.parts == Parts::GivenUp {
                 self.parts = Parts::Assembled;
