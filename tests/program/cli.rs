@@ -658,7 +658,13 @@ fn output_that_nobody_reads_is_no_error() {
     let mut dialer = start_unread(&args);
     dialer.type_line("one");
     // Its input stays open.
-    dialer.wait().expect_success();
+    let ended = dialer.wait();
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+    // But it says what nobody has seen.
+    let [line] = &ended.errors[..] else {
+        panic!("not one line: {:?}", ended.errors);
+    };
+    assert!(line.contains("1 lines were not printed"), "{line}");
     drop(listener);
 }
 

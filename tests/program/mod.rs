@@ -10,6 +10,7 @@ mod fallback;
 mod harness;
 mod keys;
 mod names;
+mod native;
 mod peers;
 #[path = "../seccomp/mod.rs"]
 mod seccomp;

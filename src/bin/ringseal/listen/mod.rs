@@ -27,7 +27,7 @@ use crate::standstill::elapsed;
 use crate::start::start;
 use crate::stdio;
 use peers::{Peers, distribute};
-use session::{Common, Session};
+use session::{Common, Crowd, Session};
 use stop::{Losses, Phase, Stop};
 
 /// How long nobody may read standard output, once everything else has ended.
@@ -105,6 +105,7 @@ async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Resul
         peers: Rc::clone(&peers),
         stop: Rc::clone(&stop),
         losses: Rc::clone(&losses),
+        crowd: Rc::new(Crowd::new()),
     };
     drop(spawn(distribute(input, peers, Rc::clone(&stop))));
     let result = tokio::select! {
@@ -128,8 +129,16 @@ async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Resul
     }
     stop.go_on_to(Phase::Cut);
     sessions.drain().await;
-    result?;
-    losses.text().map_or(Ok(()), |text| Err(Failure::new(text)))
+    let lost = losses.text(result.is_err());
+    match (result, lost) {
+        (Ok(()), Some(text)) => Err(Failure::new(text)),
+        (result @ Err(Failure::OutputClosed), Some(text)) => {
+            // Not an error, but not to be passed over either.
+            failure::warn(&text);
+            result
+        }
+        (result, _) => result,
+    }
 }
 
 /// Has each connection served by a task of its own.
