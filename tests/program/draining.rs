@@ -175,6 +175,25 @@ fn a_peer_that_goes_on_sending_is_cut_off_and_counted() {
     }
 }
 
+// HAZARDS F4: who was told that it is admitted is served, however soon the signal comes.
+#[test]
+fn a_peer_that_was_admitted_just_before_the_signal_sees_an_end_in_order() {
+    let pair = Pair::new();
+    for _ in 0..15 {
+        let (listener, address) = pair.listen(&["--mode", "sink"]);
+        let end = client(&pair, &address, |connection| async {
+            listener.signal(Signal::TERM);
+            let (mut sender, mut receiver) = connection.split();
+            sender.send(b"one").await.expect("send");
+            sender.close().await.expect("close");
+            receiver.recv().await.map(|message| message.is_none())
+        });
+        assert!(end.expect("an end in order"));
+        let output = listener.wait().expect_success();
+        assert_eq!(json(&output[0])["messages"], 1);
+    }
+}
+
 // HAZARDS F4: who has nothing to say loses nothing.
 #[test]
 fn a_silent_peer_that_does_not_end_is_no_loss() {

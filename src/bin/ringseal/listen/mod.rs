@@ -8,7 +8,6 @@ mod session;
 mod stop;
 
 use core::convert::Infallible;
-use core::future::{Future, ready};
 use core::time::Duration;
 use std::io;
 use std::rc::Rc;
@@ -30,6 +29,8 @@ use peers::{Peers, distribute};
 use session::{Common, Crowd, Session};
 use stop::{Losses, Phase, Stop};
 
+/// How long handshakes may still end, once a signal has come.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(100);
 /// How long nobody may read standard output, once everything else has ended.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -114,12 +115,17 @@ async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Resul
         () = lines.closed() => Err(Failure::OutputClosed),
         never = accept_all(&mut listener, &common, &sessions) => match never {},
     };
-    // They have shaken hands, so they may have sent something.
-    while let Some(outcome) = now(listener.accept()).await {
-        serve_or_warn(outcome, &common, &sessions);
+    stop.go_on_to(Phase::Draining);
+    if result.is_ok() {
+        // Nobody new comes in. Who was told just now that it is admitted may have sent something.
+        listener.set_admission(Admission::any().filter(|_, _| false));
+        tokio::select! {
+            biased;
+            never = accept_all(&mut listener, &common, &sessions) => match never {},
+            () = elapsed(LAST_HANDSHAKES.min(args.drain_timeout)) => {}
+        }
     }
     drop((listener, common));
-    stop.go_on_to(Phase::Draining);
     if result.is_ok() {
         tokio::select! {
             biased;
@@ -155,14 +161,5 @@ fn serve_or_warn(outcome: Result<Connection, AcceptError>, common: &Common, sess
             (sessions.spawn(session)).expect("sessions are drained when nobody is accepted");
         }
         Err(error) => failure::warn_of_client(&error),
-    }
-}
-
-/// What `future` gives without a wait.
-async fn now<F: Future>(future: F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        output = future => Some(output),
-        () = ready(()) => None,
     }
 }
