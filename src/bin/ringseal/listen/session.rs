@@ -149,6 +149,7 @@ impl Session {
         let (member, queue) = self.common.peers.enter();
         let result = self.take(sender, receiver, queue, &member).await;
         self.is_closed.set(true);
+        member.leave();
         self.print_rest().await;
         result.map_err(|failure| match member.unsent() {
             0 => failure,
@@ -222,7 +223,7 @@ impl Session {
             };
             let stuck = &self.common.crowd.stuck;
             let _counted = (!has_room).then(|| Counted::new(stuck));
-            if stuck.get() > self.common.crowd.max_stuck {
+            if !has_room && stuck.get() > self.common.crowd.max_stuck {
                 let text = "nobody reads standard output, and too many peers wait for that";
                 return Err(Failure::new(text));
             }
