@@ -11,7 +11,7 @@
 //! | warn | no io_uring, so epoll; slots that are not registered; descriptors that ran out while accepting; memory that the kernel still held when a runtime ended, or a runtime dropped where it cannot wait for it; a socket's file that stays behind |
 //! | info | a dead socket's file that was removed on request |
 //! | debug | a connection that a time limit or a failed socket ended; optional features that the kernel lacks |
-//! | trace | the shutdown of a socket that had ended already |
+//! | trace | the shutdown of a socket that had ended already; with the target `ringseal::wire`, each record of the native wire that leaves or has come: its connection, direction, kind and length |
 //!
 //! With `tracing-subscriber` they go to standard error like this; its feature `env-filter` reads
 //! the levels from `RUST_LOG`, as in `RUST_LOG=ringseal=debug`. A subscriber that blocks, as one

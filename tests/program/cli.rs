@@ -533,6 +533,26 @@ fn help_names_the_demo_and_shows_examples() {
     }
 }
 
+#[test]
+fn help_says_what_limits_count_what_is_told_and_how_to_see_records() {
+    for (command, parts) in [
+        (&["--help"][..], &["RUST_LOG=ringseal::wire=trace"][..]),
+        (
+            &["listen", "--help"],
+            &["in all, however much still comes", "Leaving with reason 3"],
+        ),
+    ] {
+        let output = run(command).expect_success().join(" ");
+        let words: Vec<_> = output.split_whitespace().collect();
+        for part in parts {
+            assert!(
+                words.join(" ").contains(part),
+                "`{part}` is not in: {output}"
+            );
+        }
+    }
+}
+
 /// Asks whether the listener at `address` answers.
 fn health(address: &str) -> Ended {
     run(&["health", address, "--timeout", "0.5"])
@@ -658,7 +678,13 @@ fn output_that_nobody_reads_is_no_error() {
     let mut dialer = start_unread(&args);
     dialer.type_line("one");
     // Its input stays open.
-    dialer.wait().expect_success();
+    let ended = dialer.wait();
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+    // But it says what nobody has seen.
+    let [line] = &ended.errors[..] else {
+        panic!("not one line: {:?}", ended.errors);
+    };
+    assert!(line.contains("1 lines were not printed"), "{line}");
     drop(listener);
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 
+use ringseal::protocol::native::{KemLibrary, Library, Suite};
 use serde_json::Value;
 
 use crate::seccomp::{IO_URING, deny};
@@ -57,8 +58,49 @@ fn report(output: &Output, code: i32) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(code), "{text}");
     let report: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(repeated_key(&text), None, "{text}");
     assert_eq!(report["exit_code"], code);
     report
+}
+
+/// A key that an object of this JSON has twice, which most parsers pass over.
+fn repeated_key(json: &str) -> Option<String> {
+    let mut objects: Vec<Vec<&str>> = Vec::new();
+    let mut rest = json;
+    while let Some(at) = rest.find(['{', '}', '"']) {
+        let (found, behind) = rest[at..].split_at(1);
+        rest = behind;
+        match found {
+            "{" => objects.push(Vec::new()),
+            "}" => drop(objects.pop()),
+            _ => {
+                let mut is_escaped = false;
+                let end = behind.find(|c| {
+                    let is_end = c == '"' && !is_escaped;
+                    is_escaped = c == '\\' && !is_escaped;
+                    is_end
+                });
+                let (text, behind) = behind.split_at(end.expect("a closing quote"));
+                rest = &behind[1..];
+                if rest.trim_start().starts_with(':') {
+                    let keys = objects.last_mut().expect("an object");
+                    if keys.contains(&text) {
+                        return Some(text.to_owned());
+                    }
+                    keys.push(text);
+                }
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn a_repeated_key_is_found_where_it_is_one() {
+    let unique = r#"{"a":{"a":"\\"},"b":[{"a":"b:\""},{"a":1}]}"#;
+    assert_eq!(repeated_key(unique), None);
+    let repeated = r#"{"a":{"b":"}","c":"\"","b":1}}"#;
+    assert_eq!(repeated_key(repeated).as_deref(), Some("b"));
 }
 
 /// The fixes of the one problem whose description has all of `parts`.
@@ -122,6 +164,7 @@ fn the_report_has_every_key_in_json() {
         "io_uring",
         "kernel",
         "locked_memory",
+        "native",
         "problems",
         "processors",
         "seccomp",
@@ -157,6 +200,41 @@ fn the_report_has_every_key_in_json() {
     assert_eq!(report["auto"]["backend"], "uring");
     assert_eq!(report["auto"]["registered"], true);
     assert_eq!(report["problems"], serde_json::json!([]));
+}
+
+#[test]
+fn the_libraries_of_the_native_wire_are_told_with_reasons_and_rates() {
+    let report = report(&doctor(&["doctor", "--json", "--seconds", "0.01"]), 0);
+    let native = &report["native"];
+    let suites = native["suites"].as_object().expect("suites");
+    assert!(suites.contains_key(native["dialed_suite"].as_str().expect("a name")));
+    for suite in Suite::ALL {
+        let found = &suites[suite.name()];
+        let library = Library::for_suite(suite).name(suite);
+        assert_eq!(found["library"], library);
+        assert!(found["reason"].as_str() > Some(""), "{found}");
+        let rates = found["sealed_bytes_per_second"].as_object().expect("rates");
+        assert_eq!(rates.len(), Library::BUILT.len(), "{found}");
+        assert!(rates.contains_key(library), "{found}");
+        assert!(rates.values().all(|rate| rate.as_f64() > Some(0.0)));
+    }
+    assert_eq!(native["ml_kem_768"], KemLibrary::default().name());
+    if cfg!(target_arch = "x86_64") {
+        for feature in ["vaes", "avx512f", "aes"] {
+            let is_here = &report["processors"]["features"][feature];
+            assert!(is_here.is_boolean() && native["features"][feature] == *is_here);
+        }
+    }
+    let text = doctor(&["doctor", "--seconds", "0.01"]).stdout;
+    let text = String::from_utf8(text).expect("text");
+    for suite in Suite::ALL {
+        let library = Library::for_suite(suite).name(suite);
+        contains(&text, &[&format!("{suite} is sealed by {library}: ")]);
+        for library in Library::BUILT {
+            contains(&text, &[&format!("  {} seals ", library.name(suite))]);
+        }
+    }
+    contains(&text, &["vaes ", "avx512f "]);
 }
 
 // HAZARDS S1.

@@ -175,6 +175,25 @@ fn a_peer_that_goes_on_sending_is_cut_off_and_counted() {
     }
 }
 
+// HAZARDS F4: who was told that it is admitted is served, however soon the signal comes.
+#[test]
+fn a_peer_that_was_admitted_just_before_the_signal_sees_an_end_in_order() {
+    let pair = Pair::new();
+    for _ in 0..15 {
+        let (listener, address) = pair.listen(&["--mode", "sink"]);
+        let end = client(&pair, &address, |connection| async {
+            listener.signal(Signal::TERM);
+            let (mut sender, mut receiver) = connection.split();
+            sender.send(b"one").await.expect("send");
+            sender.close().await.expect("close");
+            receiver.recv().await.map(|message| message.is_none())
+        });
+        assert!(end.expect("an end in order"));
+        let output = listener.wait().expect_success();
+        assert_eq!(json(&output[0])["messages"], 1);
+    }
+}
+
 // HAZARDS F4: who has nothing to say loses nothing.
 #[test]
 fn a_silent_peer_that_does_not_end_is_no_loss() {
@@ -240,6 +259,87 @@ fn lines_that_could_not_be_printed_are_counted() {
     // The address is one of them.
     assert_eq!(unprinted, Some(6), "{:?}", ended.errors);
     drop(reader);
+}
+
+// HAZARDS F4: echoes that got stuck, because nobody reads them.
+#[test]
+fn echoes_that_their_peer_does_not_read_are_counted() {
+    let pair = Pair::new();
+    let name = format!("unix:@{}", pair.bob.public);
+    let more = ["--mode", "echo", "--drain-timeout", "0.3"];
+    let (listener, address) = pair.listen_on(&name, &more);
+    let (stuck, is_stuck) = channel();
+    let (release, released) = oneshot::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            client(&pair, &address, |mut connection| async move {
+                let second = Duration::from_secs(1);
+                let message = [b'x'; 50_000];
+                while let Some(sent) = ringseal::timeout(second, connection.send(&message)).await {
+                    sent.expect("send");
+                }
+                stuck.send(()).expect("a test that waits");
+                let _ = released.await;
+            });
+        });
+        is_stuck.recv_timeout(PATIENCE).expect("nothing moves");
+        let ended = stop(listener);
+        assert_eq!(ended.status.code(), Some(1), "{:?}", ended.errors);
+        let text = ended.errors.join("\n");
+        let lost = number_before(&text, " messages were not sent back");
+        assert!(lost.is_some_and(|count| count > 0), "{text}");
+        assert!(text.contains("1 connection was cut off"), "{text}");
+        drop(release);
+    });
+}
+
+// HAZARDS F4: an echo that the kernel has is none that is lost.
+#[test]
+fn echoes_of_a_silent_peer_that_has_read_all_are_no_loss() {
+    let pair = Pair::new();
+    let more = ["--mode", "echo", "--drain-timeout", "2"];
+    let (listener, address) = pair.listen(&more);
+    let (told, was_told) = channel();
+    let (release, released) = oneshot::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            client(&pair, &address, |mut connection| async move {
+                for _ in 0..3 {
+                    connection.send(b"one").await.expect("send");
+                    connection.recv().await.expect("receive").expect("an echo");
+                }
+                told.send(()).expect("a test that waits");
+                assert!(connection.recv().await.expect("an end").is_none());
+                let _ = released.await;
+            });
+        });
+        was_told.recv_timeout(PATIENCE).expect("echoes");
+        assert_eq!(stop(listener).status.code(), Some(0));
+        drop(release);
+    });
+}
+
+// HAZARDS F4: no error when the reader of standard output goes, but not passed over either.
+#[test]
+fn lines_that_are_lost_with_the_reader_of_standard_output_are_told() {
+    let pair = Pair::new();
+    let address = format!("unix:@{}", pair.bob.public);
+    let (reader, writer) = full_pipe();
+    let listener = pair.listen_with(&address, &[], |command| {
+        command.stdout(writer);
+    });
+    let mut dialer = pair.dial(&address, &[]);
+    type_all(&mut dialer, &numbered(5));
+    dialer.wait().expect_success();
+    drop(reader);
+    let ended = listener.wait();
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+    let text = ended.errors.join("\n");
+    assert_eq!(
+        number_before(&text, " lines were not printed"),
+        Some(6),
+        "{text}"
+    );
 }
 
 // HAZARDS F4: lines that were typed for somebody who does not read.

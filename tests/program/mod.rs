@@ -1,12 +1,16 @@
 //! The programs, run as a person or a script would run them.
 
 mod bench;
+#[path = "../black_hole/mod.rs"]
+mod black_hole;
 mod cli;
 mod doctor;
 mod draining;
 mod fallback;
 mod harness;
 mod keys;
+mod names;
+mod native;
 mod peers;
 #[path = "../seccomp/mod.rs"]
 mod seccomp;

@@ -9,7 +9,7 @@ use ringseal::{Config, Runtime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
-use crate::harness::{Pair, Program, eventually, full_pipe, json, stop};
+use crate::harness::{Pair, Program, eventually, full_pipe, json, number_before, stop};
 
 /// A dialer whose standard output nobody reads, fed with lines until it takes no more.
 struct Stuck {
@@ -158,4 +158,77 @@ fn ended_connections_give_their_descriptors_back_while_nobody_reads_the_output()
         }
         stop(listener).expect_success();
     }
+}
+
+/// Has `count` clients send `messages` of `length` bytes, end, and leave.
+fn come_and_go(pair: &Pair, address: &str, count: usize, messages: usize, length: usize) {
+    let config = Config::new(pair.alice.identity(), "test");
+    let bob = pair.bob.identity().public_key();
+    let runtime = Runtime::builder().build().expect("a runtime");
+    let message = vec![b'x'; length];
+    runtime.block_on(async {
+        for _ in 0..count {
+            let dialed = ringseal::dial(address, bob, &config).await;
+            let (mut sender, _receiver) = dialed.expect("dial").split();
+            for _ in 0..messages {
+                sender.send(&message).await.expect("send");
+            }
+            sender.close().await.expect("close");
+        }
+    });
+}
+
+// HAZARDS F5: the queue of standard output is full, and what is kept besides as well.
+#[test]
+fn ended_connections_give_their_descriptors_back_when_no_line_has_room() {
+    for (count, messages, length) in [(400, 1, 60_000), (450, 4, 15_000)] {
+        let pair = Pair::new();
+        let address = format!("unix:@{}", pair.bob.public);
+        let (reader, writer) = full_pipe();
+        let more = ["--drain-timeout", "0.3"];
+        let mut listener = pair.listen_with(&address, &more, |command| {
+            command.stdout(writer);
+        });
+        listener.end_input();
+        let before = sockets(&listener);
+        come_and_go(&pair, &address, count, messages, length);
+        // Those with several messages are read to their end as far as there is memory for that.
+        let kept = if messages == 1 { 0 } else { count / 2 };
+        eventually("descriptors are back", || {
+            sockets(&listener) <= before + kept
+        });
+        listener.signal(Signal::TERM);
+        let ended = listener.wait();
+        let text = ended.errors.join("\n");
+        assert_eq!(ended.status.code(), Some(1), "{text}");
+        let lost = number_before(&text, " lines were not printed");
+        if messages == 1 {
+            // The address is one of them.
+            assert_eq!(lost, Some(count + 1), "{text}");
+        }
+        assert!(lost.is_some(), "{text}");
+        drop(reader);
+    }
+}
+
+// HAZARDS F5: what waits without a descriptor is printed once somebody reads.
+#[test]
+fn lines_of_ended_connections_wait_beyond_the_queue_and_come() {
+    let pair = Pair::new();
+    let address = format!("unix:@{}", pair.bob.public);
+    let (reader, writer) = full_pipe();
+    let mut listener = pair.listen_with(&address, &[], |command| {
+        command.stdout(writer);
+    });
+    listener.end_input();
+    let before = sockets(&listener);
+    come_and_go(&pair, &address, 70, 3, 20_000);
+    eventually("descriptors are back", || sockets(&listener) <= before);
+    let lines = BufReader::new(reader)
+        .lines()
+        .map(|line| line.expect("text"));
+    let lines = lines.filter(|line| !line.is_empty());
+    let printed = lines.skip(1).take(210);
+    assert_eq!(printed.filter(|line| line.len() == 20_000).count(), 210);
+    stop(listener).expect_success();
 }

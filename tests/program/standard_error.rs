@@ -173,3 +173,20 @@ fn events_are_printed_on_request_and_a_filter_that_is_none_says_so() {
     }
     stop(listener).expect_success();
 }
+
+// HAZARDS F16: events are read by users as well.
+#[test]
+fn events_speak_of_options_as_failures_do() {
+    let pair = Pair::new();
+    // The native wire would keep it alive.
+    let more = ["--wire", "commonware", "--idle-timeout", "0.2"];
+    let (listener, address) = pair.listen_set("127.0.0.1:0", &more, |command| {
+        command.env("RUST_LOG", "debug");
+    });
+    let dialer = pair.dial(&address, &["--wire", "commonware"]);
+    dialer.wait().expect_failure(&["the peer"]);
+    let log = stop(listener).errors;
+    let is_event = |line: &&String| line.contains(" DEBUG ") && line.contains("--idle-timeout");
+    assert_eq!(log.iter().filter(is_event).count(), 1, "{log:?}");
+    assert!(!log.join("\n").contains("Config::"), "{log:?}");
+}

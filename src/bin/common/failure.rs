@@ -4,9 +4,11 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use ringseal::protocol::native::Suite;
+use ringseal::protocol::native::handshake::HandshakeError;
 use ringseal::{AcceptError, AttemptError};
 
-use crate::log;
+use crate::{log, terms};
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -76,18 +78,35 @@ pub fn chain(error: &dyn Error) -> String {
         }
         source = error.source();
     }
-    // The library speaks to programmers; here the setting is an option.
-    text.replace("Config::max_message_size", "--max-message-size")
-        .replace("Config::handshake_deadline", "--handshake-timeout")
-        .replace("Config::idle_timeout", "--idle-timeout")
-        .replace("Config::progress_timeout", "--progress-timeout")
+    terms::for_users(&text)
 }
 
 /// Tells of a client that did not become a connection, unless it only looked whether we are here.
 pub fn warn_of_client(error: &AcceptError) {
-    if !matches!(error.reason, AttemptError::ClosedUnused) {
-        log::line_about_peer(&chain(error));
+    let AcceptError {
+        address, reason, ..
+    } = error;
+    match reason {
+        AttemptError::ClosedUnused => {}
+        AttemptError::NativeHandshake(HandshakeError::SuiteRefused { byte }) => {
+            log::line_about_peer(&format!(
+                "the connection from {address} failed: the dialer wants {}, which --wire does not \
+                 name here; name it as well, or have the dialer choose another suite by its --wire",
+                suite(*byte)
+            ));
+        }
+        _ => log::line_about_peer(&chain(error)),
     }
+}
+
+/// The wire with the suite that this byte of a hello stands for (NATIVE section 2.1).
+fn suite(byte: u8) -> String {
+    let suite = match byte {
+        1 => Suite::Aes256Gcm,
+        2 => Suite::ChaCha20Poly1305,
+        _ => return format!("an unknown suite of the native wire ({byte})"),
+    };
+    format!("native:{suite}")
 }
 
 /// Prints one line on standard error.

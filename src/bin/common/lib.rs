@@ -1,5 +1,5 @@
 //! What `ringseal` and `ringseal-bench` share: the options that set up a ring, failures, signals,
-//! standard input and output, log lines, figures. For these two programs only; no promise covers it.
+//! standard input and output, log lines, figures, words. For these two programs only; no promise covers it.
 
 pub mod args;
 pub mod events;
@@ -9,3 +9,4 @@ pub mod log;
 pub mod report;
 pub mod start;
 pub mod stdio;
+pub mod terms;

@@ -12,6 +12,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use crate::terms;
+
 /// Bytes that may wait to be written: as many as a pipe holds.
 const MAX_WAITING: usize = 64 * 1024;
 /// Lines about peers that are printed in a second; `ringseal listen --help` names it.
@@ -95,7 +97,11 @@ pub struct EventWriter;
 
 impl Write for EventWriter {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        LOG.print(event.to_vec());
+        LOG.print(match core::str::from_utf8(event) {
+            // Few events have words of the library's in them.
+            Ok(text) if text.contains("Config::") => terms::for_users(text).into_bytes(),
+            _ => event.to_vec(),
+        });
         Ok(event.len())
     }
 

@@ -33,7 +33,7 @@ use clap::Parser;
 use ringseal::Address;
 use ringseal_cli::failure::{self, Failure};
 use ringseal_cli::interrupts::Interrupts;
-use ringseal_cli::{events, log, stdio};
+use ringseal_cli::{events, log, stdio, terms};
 use tokio::sync::oneshot;
 
 use arguments::BenchArgs;
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
     let args = BenchArgs::parse();
     let _log = log::start();
     events::start();
+    terms::speak_of(terms::BENCH);
     failure::exit_code(run(&args))
 }
 

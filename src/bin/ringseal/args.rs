@@ -1,9 +1,13 @@
 //! What the command line says.
 
+use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use ringseal::protocol::WireError;
+use ringseal::protocol::native::record::RefuseReason;
+use ringseal::protocol::native::{Suite, Suites};
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
 use ringseal::{Address, BindOptions, Config, Wire};
 use ringseal_cli::args::{RingArgs, address, seconds, seconds_or_none};
@@ -34,7 +38,9 @@ Exit codes, where a command does not list its own:
   2  the command line is wrong
 
 Lines on standard error begin with `ringseal: `. RUST_LOG sets which events are logged there
-besides, as in RUST_LOG=debug or RUST_LOG=ringseal=info; without it, warnings."
+besides, as in RUST_LOG=debug or RUST_LOG=ringseal=info; without it, warnings. To see what goes
+over the native wire, RUST_LOG=ringseal::wire=trace logs each record that is sent or received: its
+connection, kind (packed, message, part, control, padded) and length, never what is in it."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -83,12 +89,17 @@ connected if it is a terminal (else RUST_LOG=info does), and whose connection fa
 second at most, the others are counted.
 
 SIGTERM or SIGINT stops it: nobody new comes in, peers are told, and what they send until they
-end too is taken, for as long as --drain-timeout. A second signal ends it at once.
+end too is taken, for as long as --drain-timeout. On the native wire they are told by Leaving with
+reason 3, shutting down, before the end. A second signal ends it at once.
+
+While nobody reads standard output, 1 MiB of lines waits, and 16 MiB of peers that are read to
+their end; what ended peers leave beyond that is dropped and counted.
 
 Exit codes:
-  0    it was told to stop, and nothing was lost by that; or nobody reads standard output any more
+  0    it was told to stop, and nothing was lost by that; or nobody reads standard output any
+       more, and then standard error says what was lost
   1    it failed, or something was lost when it stopped: connections cut off with something on
-       its way, lines not printed, lines typed and not sent
+       its way, lines not printed, lines typed and not sent, messages not sent back
   2    the command line is wrong
   130  a second signal ended it, SIGINT; 143: SIGTERM")]
     Listen(ListenArgs),
@@ -193,6 +204,32 @@ pub(crate) struct PubkeyArgs {
     pub(crate) file: PathBuf,
 }
 
+/// Why a listener that was told to stop says Leaving on the native wire: as it would refuse.
+pub(crate) const LEAVING: u16 = RefuseReason::SHUTTING_DOWN.0;
+
+/// The name of the native wire, with any suite.
+const NATIVE: &str = "native";
+
+/// A wire, and whether its suite was named: whoever names none listens for all.
+#[derive(Clone, Copy, Debug)]
+struct WireName {
+    wire: Wire,
+    suite: Option<Suite>,
+}
+
+impl FromStr for WireName {
+    type Err = WireError;
+
+    fn from_str(text: &str) -> Result<Self, WireError> {
+        let wire = text.parse()?;
+        let suite = match wire {
+            Wire::Native { suite } if text != NATIVE => Some(suite),
+            _ => None,
+        };
+        Ok(Self { wire, suite })
+    }
+}
+
 /// What both ends of a connection need.
 #[derive(Debug, Args)]
 pub(crate) struct EndArgs {
@@ -203,10 +240,12 @@ pub(crate) struct EndArgs {
     #[arg(long, value_name = "NS")]
     namespace: String,
     /// The wire: native[:SUITE], or commonware[:SAKE,CUPS] with the versions of its key exchange
-    /// and its records. A listener takes one of each on one port if the option is given twice; a
-    /// dialer speaks one, which the listener must take.
-    #[arg(long = "wire", value_name = "WIRE", default_values_t = [Wire::default()])]
-    wires: Vec<Wire>,
+    /// and its records. A dialer speaks one, which the listener must take: `native` is then the
+    /// suite that this processor is fast at. A listener may be given the option several times: it
+    /// takes both wires on one port, and of the native one every suite, or only those that are
+    /// named.
+    #[arg(long = "wire", value_name = "WIRE", default_value = NATIVE)]
+    wires: Vec<WireName>,
     /// The longest message in bytes, sent or received.
     #[arg(long, value_name = "N", default_value_t = Config::DEFAULT_MAX_MESSAGE_SIZE,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGE_SIZE)))]
@@ -234,17 +273,50 @@ impl EndArgs {
         self.config()
     }
 
-    /// Reads the identity and puts the settings together.
-    pub(crate) fn config(&self) -> Result<Config, Failure> {
-        let natives = self.wires.iter().filter(|wire| wire.is_native()).count();
-        if natives > 1 || self.wires.len() - natives > 1 {
-            let text = "--wire names two of a kind, which nothing tells apart; give native once, \
-                        commonware once, or both";
+    /// The wire of a dialer.
+    pub(crate) fn wire(&self) -> Wire {
+        self.wires
+            .first()
+            .map_or_else(Wire::default, |name| name.wire)
+    }
+
+    /// The wires that are named, of the native one no more than one.
+    fn different_wires(&self) -> Result<Vec<Wire>, Failure> {
+        let (mut natives, others): (Vec<_>, Vec<_>) = self
+            .wires
+            .iter()
+            .map(|name| name.wire)
+            .partition(Wire::is_native);
+        if others.len() > 1 {
+            let text = "--wire names two versions of commonware, which nothing tells apart; give \
+                        one";
             return Err(Failure::new(text));
         }
+        // A listener goes by its suites.
+        natives.truncate(1);
+        natives.extend(others);
+        Ok(natives)
+    }
+
+    /// The suites that a listener takes: all, unless some are named.
+    fn suites(&self) -> Suites {
+        let mut suites = Suites::none();
+        for name in self.wires.iter().filter(|name| name.wire.is_native()) {
+            match name.suite {
+                Some(suite) => suites = suites.and(suite),
+                None => return Suites::all(),
+            }
+        }
+        suites
+    }
+
+    /// Reads the identity and puts the settings together.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let wires = self.different_wires()?;
         let identity = key_file::read(&self.identity)?;
         Ok(Config::new(identity, &self.namespace)
-            .wires(self.wires.iter().copied())
+            .wires(wires)
+            .suites(self.suites())
             .max_message_size(self.max_message_size)
             .handshake_deadline(self.handshake_timeout)
             .idle_timeout(self.idle_timeout)
@@ -279,7 +351,8 @@ pub(crate) struct ListenArgs {
     /// the last such line; --mode print only, and only while standard input is open.
     #[arg(long, value_name = "S", default_value = "2", value_parser = seconds_or_none)]
     pub(crate) answer_timeout: Duration,
-    /// How long peers have to end after SIGTERM or SIGINT, before they are cut off.
+    /// How long peers have to end after SIGTERM or SIGINT, before they are cut off: in all, however
+    /// much still comes meanwhile.
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds_or_none)]
     pub(crate) drain_timeout: Duration,
     /// Print the address as JSON; figures are JSON in any case.

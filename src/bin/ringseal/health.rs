@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs}
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Instant;
 
@@ -25,6 +25,8 @@ use crate::stdio;
 /// The programs that may listen in a container.
 const TOOL: &str = env!("CARGO_BIN_NAME");
 const BENCH: &str = "ringseal-bench";
+/// How long an address may be silent before the next is tried as well, as RFC 8305 recommends.
+const STAGGER: Duration = Duration::from_millis(250);
 /// The first process of a container.
 const FIRST_PROCESS: &str = "/proc/1/cmdline";
 
@@ -126,18 +128,66 @@ fn connect_unix(address: &UnixSocket, limit: Duration) -> io::Result<OwnedFd> {
 /// Connects to the first address that takes us, all within `limit`.
 fn connect(address: &Address, limit: Duration) -> io::Result<TcpStream> {
     let deadline = Instant::now() + limit;
+    let candidates = resolve(address.to_string(), limit)?;
+    connect_first(candidates.into_iter().map(reachable).collect(), deadline)
+}
+
+/// Tries one address after the other, the next when one has failed or is silent for a while, and
+/// takes the first that answers (RFC 8305): one that swallows everything costs a moment.
+fn connect_first(candidates: Vec<SocketAddr>, deadline: Instant) -> io::Result<TcpStream> {
+    let step = step(
+        deadline.saturating_duration_since(Instant::now()),
+        candidates.len(),
+    );
+    let (sender, answers) = channel();
+    let mut waiting = candidates.into_iter();
+    let mut tried = 0_usize;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for candidate in resolve(address.to_string(), limit)? {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+    loop {
+        let next = waiting.next();
+        if let Some(candidate) = next {
+            attempt(candidate, deadline, sender.clone())?;
+            tried += 1;
+        } else if tried == 0 {
+            return Err(last);
         }
-        match TcpStream::connect_timeout(&reachable(candidate), left) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+        let left = deadline.saturating_duration_since(Instant::now());
+        let patience = if next.is_some() { left.min(step) } else { left };
+        match answers.recv_timeout(patience) {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => {
+                tried -= 1;
+                last = error;
+            }
+            Err(_) if Instant::now() >= deadline => return Err(io::ErrorKind::TimedOut.into()),
+            Err(_) => {}
         }
     }
-    Err(last)
+}
+
+/// After how long the next of `count` addresses is tried: all have half of the time at least.
+fn step(limit: Duration, count: usize) -> Duration {
+    let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+    STAGGER.min(limit / 2 / count)
+}
+
+/// Connects on a thread that is left alone when somebody else answers.
+fn attempt(
+    candidate: SocketAddr,
+    deadline: Instant,
+    answer: Sender<io::Result<TcpStream>>,
+) -> io::Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    thread::Builder::new()
+        .name("connect".to_owned())
+        .spawn(move || {
+            // Fails only when nobody waits any more.
+            let _ = answer.send(TcpStream::connect_timeout(&candidate, left));
+        })
+        .map(drop)
 }
 
 /// Asks the system's resolver, on a thread that is left alone when it takes too long.
@@ -229,6 +279,36 @@ mod tests {
         ] {
             assert!(found(words).is_err(), "{words:?}");
         }
+    }
+
+    // HAZARDS F11.
+    #[test]
+    fn the_last_of_many_silent_addresses_is_tried_in_the_first_half_of_the_limit() {
+        let limit = Duration::from_secs(2);
+        for count in 0..100 {
+            let step = step(limit, count);
+            assert!(step <= STAGGER && step * u32::try_from(count).expect("few") <= limit / 2);
+        }
+        assert_eq!(step(limit, 2), STAGGER);
+    }
+
+    #[test]
+    fn addresses_that_refuse_are_passed_at_once_and_the_last_error_is_told() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let open = listener.local_addr().expect("an address");
+        let closed = {
+            let other = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+            other.local_addr().expect("an address")
+        };
+        let deadline = || Instant::now() + Duration::from_secs(20);
+        let stream = connect_first(vec![closed, closed, open], deadline()).expect("it listens");
+        assert_eq!(stream.peer_addr().expect("connected"), open);
+        for refused in [vec![closed], vec![closed; 9]] {
+            let error = connect_first(refused, deadline()).expect_err("nobody listens");
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        }
+        let error = connect_first(Vec::new(), deadline()).expect_err("nobody to ask");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -14,10 +14,12 @@ use std::thread;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 
-/// Bytes that may wait in the queue, and as many again for the last lines of connections.
+/// Bytes that may wait in the queue.
 const ROOM: u32 = 1024 * 1024;
+/// Bytes that may wait besides, of connections that have ended or are read to their end.
+const SPARE: u32 = 16 * ROOM;
 /// Bytes in one write, as many as a pipe holds.
 const PIECE: usize = 64 * 1024;
 /// What a line takes besides its bytes.
@@ -62,7 +64,7 @@ impl Output {
         let lines = Lines {
             sender,
             room: Arc::new(Semaphore::new(ROOM as usize)),
-            spare: Arc::new(Semaphore::new(ROOM as usize)),
+            spare: Arc::new(Semaphore::new(SPARE as usize)),
             counts: Arc::default(),
             is_terminal,
         };
@@ -112,8 +114,13 @@ impl Output {
             before = writes();
         };
         match (result, outcome, counts.unprinted()) {
-            (Ok(()) | Err(Failure::OutputClosed), Ok(Err(error)), _) => {
-                Err(Failure::of_output(&error))
+            (Ok(()) | Err(Failure::OutputClosed), Ok(Err(error)), lost) => {
+                let failure = Failure::of_output(&error);
+                if let (Failure::OutputClosed, Some(lost)) = (&failure, lost) {
+                    // Not an error, but not to be passed over either.
+                    failure::warn(&lost);
+                }
+                Err(failure)
             }
             (Ok(()), _, Some(lost)) => Err(Failure::new(lost)),
             (Err(failure), _, Some(lost)) => Err(failure.and(&lost)),
@@ -207,13 +214,13 @@ impl Lines {
 
     /// Prints a line when there is room for it. Dropping the future prints nothing.
     pub(crate) async fn print(&self, line: Vec<u8>) -> Result<(), Failure> {
-        let room = self.room_for(&line).await?;
+        let room = self.room_for(needed(&line)).await?;
         self.queue(line, room)
     }
 
     /// Waits for what [`queue`](Self::queue) takes.
-    pub(crate) async fn room_for(&self, line: &[u8]) -> Result<Room, Failure> {
-        let room = Arc::clone(&self.room).acquire_many_owned(needed(line));
+    pub(crate) async fn room_for(&self, needed: u32) -> Result<Room, Failure> {
+        let room = Arc::clone(&self.room).acquire_many_owned(needed);
         Ok(Room(room.await.map_err(|_| Failure::OutputClosed)?))
     }
 
@@ -224,25 +231,27 @@ impl Lines {
             .map_err(|_| Failure::OutputClosed)
     }
 
-    /// Prints a line if there is room, the spare one included; else gives it back.
-    pub(crate) fn print_now(&self, line: Vec<u8>) -> Result<(), Vec<u8>> {
-        let room = [&self.room, &self.spare]
-            .into_iter()
-            .find_map(|room| Arc::clone(room).try_acquire_many_owned(needed(&line)).ok());
-        match room {
-            // Whoever accepts connections sees for itself when there is no reader.
-            Some(room) => {
-                let _ = self.queue(line, Room(room));
-                Ok(())
-            }
-            None => Err(line),
-        }
+    /// Room for a line, if there is any now.
+    pub(crate) fn room_now(&self, line: &[u8]) -> Option<Room> {
+        room_in(&self.room, line)
+    }
+
+    /// Room for a line of the spare one, if there is any now.
+    pub(crate) fn spare_room_now(&self, line: &[u8]) -> Option<Room> {
+        room_in(&self.spare, line)
+    }
+
+    /// Room of either kind.
+    pub(crate) fn any_room_now(&self, line: &[u8]) -> Option<Room> {
+        self.room_now(line).or_else(|| self.spare_room_now(line))
     }
 
     /// Prints a line if there is room; else counts it as lost.
     pub(crate) fn print_or_count(&self, line: Vec<u8>) {
-        if let Err(line) = self.print_now(line) {
-            self.count_lost(line_ends(&line));
+        match self.any_room_now(&line) {
+            // Whoever accepts connections sees for itself when there is no reader.
+            Some(room) => drop(self.queue(line, room)),
+            None => self.count_lost(line_ends(&line)),
         }
     }
 
@@ -257,8 +266,13 @@ impl Lines {
     }
 }
 
+fn room_in(room: &Arc<Semaphore>, line: &[u8]) -> Option<Room> {
+    let room = Arc::clone(room).try_acquire_many_owned(needed(line));
+    room.ok().map(Room)
+}
+
 /// How much room a line takes. The longest take all there is.
-fn needed(line: &[u8]) -> u32 {
+pub(crate) fn needed(line: &[u8]) -> u32 {
     u32::try_from(line.len())
         .unwrap_or(ROOM)
         .saturating_add(LINE_OVERHEAD)
@@ -287,7 +301,7 @@ mod tests {
     #[test]
     fn lines_beyond_the_spare_room_are_counted_and_those_within_come() {
         let line = [b'x'; 1000].into_iter().chain([b'\n']).collect::<Vec<_>>();
-        let fit = 2 * (ROOM / needed(&line));
+        let fit = ROOM / needed(&line) + SPARE / needed(&line);
         for is_read in [true, false] {
             let (release, blocked) = blocking::channel();
             let output = Output::start_on(false, || Blocked(blocked)).expect("a thread");

@@ -23,6 +23,7 @@
 //! long as it is held; a dropped future loses nothing.
 
 pub(crate) mod batch;
+pub(crate) mod dump;
 pub(crate) mod link;
 pub(crate) mod loan;
 #[cfg(test)]
@@ -49,6 +50,7 @@ use crate::net::establish::unix_socket::PeerCredentials;
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native::{ExportError, Exporter};
+use dump::Dump;
 use link::Link;
 use message::Message;
 use outbox::Outbox;
@@ -107,11 +109,16 @@ impl Connection {
     pub(crate) fn new(
         link: Rc<Link>,
         about: About,
-        outgoing: OutgoingRecords,
-        incoming: IncomingRecords,
+        mut outgoing: OutgoingRecords,
+        mut incoming: IncomingRecords,
         message_limit: usize,
     ) -> Self {
         link.establish();
+        if dump::is_wanted() {
+            let dump = Dump::begin(about.peer, &about.address, about.wire);
+            outgoing.number(dump);
+            incoming.number(dump);
+        }
         let outbox = Rc::new(Outbox::new(Rc::clone(&link), outgoing));
         drop(driver::spawn(Rc::clone(&outbox).write()));
         Self {

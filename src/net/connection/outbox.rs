@@ -12,6 +12,7 @@ use core::task::{Context, Poll};
 use std::io;
 use std::rc::Rc;
 
+use super::dump;
 use super::link::Link;
 use super::records::{AppendError, OutgoingRecords};
 use super::sending::{Next, Progress, Refusal, Sending};
@@ -405,6 +406,7 @@ impl Outbox {
                     }
                 }
                 Ok(Next::Submit { buffer, range }) => {
+                    self.dump(&buffer, &range);
                     let bytes = buffer.get(range.clone()).unwrap_or_default();
                     let socket = self.link.socket();
                     let written = socket.map_or(0, |socket| socket.write_at_once(bytes));
@@ -456,6 +458,7 @@ impl Outbox {
                     self.completed(completion)?;
                 }
                 Next::Submit { buffer, range } => {
+                    self.dump(&buffer, &range);
                     self.submit(buffer, range)?;
                     self.sender.wake();
                 }
@@ -565,6 +568,14 @@ impl Outbox {
         drop(buffer);
         self.sender.wake();
         Ok(())
+    }
+
+    /// Tells of the records that leave, if anybody wants to know.
+    fn dump(&self, buffer: &Buffer, range: &Range<usize>) {
+        if dump::is_wanted() {
+            let sealed = buffer.get(range.clone()).unwrap_or_default();
+            self.state.borrow().records.dump(sealed);
+        }
     }
 
     fn submit(&self, buffer: Buffer, range: Range<usize>) -> io::Result<()> {

@@ -4,6 +4,7 @@
 
 use core::ops::{DerefMut, Range};
 
+use super::dump::{self, Dump};
 use crate::net::error::{RecvError, SendError};
 use crate::protocol::native::record as native;
 use crate::protocol::record::layout::{
@@ -32,6 +33,7 @@ pub(crate) struct NativeOutgoing {
     last: Option<native::Frame>,
     /// Whether the last frame of the direction is sealed.
     is_over: bool,
+    dump: Dump,
 }
 
 impl NativeOutgoing {
@@ -44,6 +46,7 @@ impl NativeOutgoing {
             leaving: None,
             last: None,
             is_over: false,
+            dump: Dump::UNNUMBERED,
         }
     }
 
@@ -240,6 +243,21 @@ impl OutgoingRecords {
         }
     }
 
+    /// Has records told of under a number.
+    pub(crate) fn number(&mut self, dump: Dump) {
+        if let Self::Native(native) = self {
+            native.dump = dump;
+        }
+    }
+
+    /// Tells of the records that leave, where the wire has what can be told.
+    #[cold]
+    pub(crate) fn dump(&self, sealed: &[u8]) {
+        if let Self::Native(native) = self {
+            native.dump.sent(sealed);
+        }
+    }
+
     /// Has what follows sealed with new keys, where the wire can; returns whether it can.
     pub(crate) fn update(&mut self) -> bool {
         match self {
@@ -339,15 +357,38 @@ impl Outgoing for OutgoingRecords {
 #[derive(Debug)]
 pub(crate) enum IncomingRecords {
     Commonware(Opener),
-    Native(Box<native::Opener>),
+    Native(Box<NativeIncoming>),
+}
+
+/// A receiving direction of the native wire.
+#[derive(Debug)]
+pub(crate) struct NativeIncoming {
+    opener: native::Opener,
+    dump: Dump,
+}
+
+impl NativeIncoming {
+    pub(crate) const fn new(opener: native::Opener) -> Self {
+        Self {
+            opener,
+            dump: Dump::UNNUMBERED,
+        }
+    }
 }
 
 impl IncomingRecords {
+    /// Has records told of under a number.
+    pub(crate) fn number(&mut self, dump: Dump) {
+        if let Self::Native(native) = self {
+            native.dump = dump;
+        }
+    }
+
     /// Whether the listener is yet to say whether it admits this end.
     pub(crate) fn is_answer_due(&self) -> bool {
         match self {
             Self::Commonware(_) => false,
-            Self::Native(opener) => opener.is_answer_due(),
+            Self::Native(native) => native.opener.is_answer_due(),
         }
     }
 }
@@ -360,7 +401,13 @@ impl Incoming for IncomingRecords {
     fn open(&mut self, stream: &mut [u8]) -> Result<Step<Event>, RecvError> {
         match self {
             Self::Commonware(opener) => Ok(widen(Incoming::open(opener, stream)?)),
-            Self::Native(opener) => Ok(opener.open(stream)?),
+            Self::Native(native) => {
+                let step = native.opener.open(stream)?;
+                if dump::is_wanted() {
+                    native.dump.received(stream, &step);
+                }
+                Ok(step)
+            }
         }
     }
 
@@ -368,7 +415,7 @@ impl Incoming for IncomingRecords {
     fn part_ahead(&self, stream: &[u8]) -> Option<usize> {
         match self {
             Self::Commonware(_) => None,
-            Self::Native(opener) => opener.part_ahead(stream),
+            Self::Native(native) => native.opener.part_ahead(stream),
         }
     }
 
@@ -379,7 +426,15 @@ impl Incoming for IncomingRecords {
     ) -> Result<Option<Step<Event>>, RecvError> {
         match self {
             Self::Commonware(_) => Ok(None),
-            Self::Native(opener) => Ok(opener.open_into(stream, target)?),
+            Self::Native(native) => {
+                let step = native.opener.open_into(stream, target)?;
+                if dump::is_wanted()
+                    && let Some(step) = &step
+                {
+                    native.dump.received(stream, step);
+                }
+                Ok(step)
+            }
         }
     }
 
@@ -387,14 +442,14 @@ impl Incoming for IncomingRecords {
     fn next_packed(&mut self, region: &[u8]) -> Result<Option<Range<usize>>, RecvError> {
         match self {
             Self::Commonware(_) => Ok(None),
-            Self::Native(opener) => Ok(opener.next_packed(region)?),
+            Self::Native(native) => Ok(native.opener.next_packed(region)?),
         }
     }
 
     fn finish(&self, unconsumed: usize) -> Result<End, RecvError> {
         match self {
             Self::Commonware(opener) => Ok(Incoming::finish(opener, unconsumed)?),
-            Self::Native(opener) => Ok(opener.finish(unconsumed)?),
+            Self::Native(native) => Ok(native.opener.finish(unconsumed)?),
         }
     }
 }

@@ -20,7 +20,9 @@ use crate::driver;
 use crate::memory::{Buffer, Class};
 use crate::net::config::Config;
 use crate::net::connection::link::Link;
-use crate::net::connection::records::{IncomingRecords, NativeOutgoing, OutgoingRecords};
+use crate::net::connection::records::{
+    IncomingRecords, NativeIncoming, NativeOutgoing, OutgoingRecords,
+};
 use crate::net::connection::{About, Connection};
 use crate::net::error::{AttemptError, Phase, RecvError};
 use crate::net::thread::shard::Shard;
@@ -464,7 +466,7 @@ fn native(session: native::handshake::Session, config: &Config) -> Established {
     Established {
         wire,
         outgoing: OutgoingRecords::Native(Box::new(NativeOutgoing::new(sealer))),
-        incoming: IncomingRecords::Native(Box::new(opener)),
+        incoming: IncomingRecords::Native(Box::new(NativeIncoming::new(opener))),
         exporter: Some(exporter),
         peer_idle,
         message_limit: longest(config),

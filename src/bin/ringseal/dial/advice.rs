@@ -2,7 +2,9 @@
 
 use ringseal::{OpenError, RecvError, SendError};
 
+use crate::args::LEAVING;
 use crate::failure::Failure;
+use crate::log;
 
 /// What to try when a peer goes that has just shaken hands.
 pub(super) const GONE: &str = "the peer has gone; if that was at once, compare --wire on both ends";
@@ -22,4 +24,19 @@ pub(super) fn explain_recv(error: RecvError) -> Failure {
         }
         _ => error.into(),
     }
+}
+
+/// Tells a person at a terminal, and else a log that asks for events, that the peer wants to end.
+pub(super) fn announce(reason: u16) {
+    log::connected(&format!("the peer {}", leaving(reason)));
+}
+
+/// What a peer has said before its end.
+pub(super) fn leaving(reason: u16) -> String {
+    let words = if reason == LEAVING {
+        "shuts down"
+    } else {
+        "wants to end"
+    };
+    format!("has announced that it {words} (Leaving, reason {reason})")
 }

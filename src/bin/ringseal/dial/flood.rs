@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ringseal::{Receiver, RecvError, Sender, spawn};
 
-use super::advice::{GONE, explain_recv, explain_send};
+use super::advice::{GONE, explain_recv, explain_send, leaving};
 use super::patience::wait;
 use crate::args::DialArgs;
 use crate::failure::Failure;
@@ -28,7 +28,7 @@ pub(super) async fn flood(
     // What the peer sends has to go somewhere, or both ends come to a halt.
     let mut drained = spawn(async move {
         while receiver.recv().await?.is_some() {}
-        Ok::<_, RecvError>(())
+        Ok::<_, RecvError>(receiver.leaving())
     });
     let gave_up = |what: &str| {
         Failure::new(format!(
@@ -43,10 +43,13 @@ pub(super) async fn flood(
         biased;
         result = send_for(args, &mut sender, &sent) => result?,
         end = &mut drained => {
-            end.map_err(explain_recv)?;
+            let why = end.map_err(explain_recv)?.map_or_else(
+                || GONE.to_owned(),
+                |reason| format!("it {}", leaving(reason)),
+            );
             return Err(Failure::new(format!(
                 "the peer ended the connection after {} messages were sent; whether it has read \
-                 them is unknown; {GONE}",
+                 them is unknown; {why}",
                 sent.get()
             )));
         }
@@ -60,7 +63,7 @@ pub(super) async fn flood(
     }
     tokio::select! {
         biased;
-        end = drained => end.map_err(explain_recv)?,
+        end = drained => drop(end.map_err(explain_recv)?),
         () = still_for(limit) => return Err(gave_up("did not end the connection")),
     }
     Ok(Figures {

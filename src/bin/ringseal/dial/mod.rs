@@ -12,7 +12,7 @@ use std::io::{self, IsTerminal};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use ringseal::protocol::native::{self, record::RefuseReason};
-use ringseal::{AttemptError, Connection, DialError, HandshakeError, PublicKey};
+use ringseal::{AttemptError, Connection, DialError, HandshakeError, PublicKey, Wire};
 
 use crate::args::{Cli, DialArgs};
 use crate::failure::Failure;
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &DialArgs) -> Result<(), Failure> {
     let result = runtime.block_on(async {
         let connection = ringseal::dial(args.address.clone(), peer, &config)
             .await
-            .map_err(explain)?;
+            .map_err(|error| explain(error, args.end.wire()))?;
         announce(args, &connection);
         work(args, peer, connection, lines).await
     });
@@ -89,15 +89,24 @@ async fn work(
     lines.print(lines.line(line.as_bytes())).await
 }
 
-fn explain(error: DialError) -> Failure {
+fn explain(error: DialError, wire: Wire) -> Failure {
     let advice = match &error {
+        // There is no version to compare, and no clock.
+        DialError::Attempt(AttemptError::UnexpectedEnd) if wire.is_native() => {
+            return Failure::new(format!(
+                "the listener closed the connection during the handshake, and tells only its own \
+                 side why; compare --peer, --namespace and --wire with the listener's: here it is \
+                 --wire {wire}, and a listener that names suites takes no other"
+            ));
+        }
         DialError::Connect { .. } => "is `ringseal listen` running there?",
         DialError::Resolve { .. } => "compare the name with what the listener's host is called",
         DialError::Attempt(AttemptError::Refused {
             reason: RefuseReason::NOT_ADMITTED,
         }) => "start the listener with --allow and what `ringseal pubkey` prints of --identity",
         DialError::Attempt(AttemptError::UnexpectedEnd) => {
-            "or --peer is another one's key, or it is no `ringseal listen`; a listener says which"
+            "or --peer is another one's key, or --wire is none of the listener's, or it is no \
+             `ringseal listen`; a listener says which"
         }
         DialError::Attempt(AttemptError::Handshake(
             HandshakeError::BadVarint

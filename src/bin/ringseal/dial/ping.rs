@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ringseal::{Receiver, Sender, timeout};
 
-use super::advice::{explain_recv, explain_send};
+use super::advice::{explain_recv, explain_send, leaving};
 use super::patience::{ECHO_WAIT, wait};
 use crate::args::DialArgs;
 use crate::failure::Failure;
@@ -52,9 +52,13 @@ async fn round_trips(
         }
         sender.send(&[0x5a]).await.map_err(explain_send)?;
         let Some(echo) = receiver.recv().await.map_err(explain_recv)? else {
-            return Err(Failure::new(
-                "the peer ended the connection instead of echoing; compare --wire on both ends",
-            ));
+            let why = receiver.leaving().map_or_else(
+                || "compare --wire on both ends".to_owned(),
+                |reason| format!("it {}", leaving(reason)),
+            );
+            return Err(Failure::new(format!(
+                "the peer ended the connection instead of echoing; {why}"
+            )));
         };
         times.borrow_mut().add(start.elapsed());
         if echo[..] != [0x5a] {

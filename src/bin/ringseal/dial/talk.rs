@@ -11,7 +11,7 @@ use core::time::Duration;
 use ringseal::{Receiver, Sender};
 use tokio::sync::watch;
 
-use super::advice::{explain_recv, explain_send};
+use super::advice::{announce, explain_recv, explain_send, leaving};
 use super::patience::wait;
 use crate::args::DialArgs;
 use crate::failure::Failure;
@@ -26,6 +26,8 @@ struct Progress {
     sent: Cell<u64>,
     /// Whether standard input has ended and everything is sent.
     is_sent: watch::Sender<bool>,
+    /// Why the peer wants to end, if it has said so.
+    leaving: Cell<Option<u16>>,
     /// Whether the peer has ended, so that nobody waits for more lines.
     has_peer_ended: watch::Sender<bool>,
 }
@@ -70,10 +72,13 @@ async fn converse(
                 result = sending => result?,
                 () = still_for(limit) => {}
             }
+            let why = match progress.leaving.get() {
+                Some(reason) => format!("it {}", leaving(reason)),
+                None => "if that was at once, compare --wire on both ends".to_owned(),
+            };
             Err(Failure::new(format!(
                 "the peer ended the connection before standard input ended; {} lines were sent, \
-                 and whether it has read them is unknown; if that was at once, compare --wire on \
-                 both ends",
+                 and whether it has read them is unknown; {why}",
                 progress.sent.get()
             )))
         }
@@ -142,6 +147,11 @@ async fn print_messages(
                 )));
             }
         };
+        if let Some(reason) = receiver.leaving()
+            && progress.leaving.replace(Some(reason)).is_none()
+        {
+            announce(reason);
+        }
         let Some(message) = message else {
             return Ok(());
         };

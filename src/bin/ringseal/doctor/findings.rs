@@ -9,6 +9,7 @@ use super::ciphers::Ciphers;
 use super::huge_pages::HugePages;
 use super::kernel_files;
 use super::locked_memory::LockedMemory;
+use super::native_ciphers::NativeCiphers;
 use super::processors::Processors;
 use super::restrictions::Restrictions;
 
@@ -22,22 +23,26 @@ pub(super) struct Findings {
     pub(super) huge_pages: HugePages,
     pub(super) processors: Processors,
     pub(super) ciphers: Ciphers,
+    pub(super) native_ciphers: NativeCiphers,
     pub(super) tcp_buffers: TcpBuffers,
 }
 
 impl Findings {
     /// Looks around, and seals for `seconds` with each cipher.
     pub(super) fn take(seconds: Duration) -> Self {
+        // First: locked memory of other rings comes back only some time after their end.
+        let choice = Choice::make();
+        let processors = Processors::look();
         Self {
             kernel: Kernel::look(),
-            // First: locked memory of other rings comes back only some time after their end.
-            choice: Choice::make(),
+            choice,
             inspection: Inspection::take(),
             restrictions: Restrictions::look(),
             locked_memory: LockedMemory::look(),
             huge_pages: HugePages::look(),
-            processors: Processors::look(),
             ciphers: Ciphers::measure(seconds),
+            native_ciphers: NativeCiphers::measure(seconds, &processors),
+            processors,
             tcp_buffers: TcpBuffers::look(),
         }
     }

@@ -8,6 +8,7 @@ use super::choice::Choice;
 use super::ciphers::MESSAGE_SIZE;
 use super::findings::Findings;
 use super::locked_memory::LockedMemory;
+use super::native_ciphers::{NativeCiphers, SuiteFinding};
 use super::problem::Problem;
 use crate::failure;
 
@@ -42,6 +43,7 @@ pub(super) fn write(findings: &Findings, advice: &Advice) -> Value {
         },
         "processors": processors(findings),
         "cipher": cipher(findings),
+        "native": native(&findings.native_ciphers),
         "tcp_buffers": {
             "tcp_rmem": findings.tcp_buffers.tcp_rmem,
             "tcp_wmem": findings.tcp_buffers.tcp_wmem,
@@ -87,11 +89,6 @@ fn answers(items: &[Support]) -> Map<String, Value> {
 
 fn processors(findings: &Findings) -> Value {
     let processors = &findings.processors;
-    let features: Map<String, Value> = processors
-        .features
-        .iter()
-        .map(|(name, has)| ((*name).to_owned(), json!(has)))
-        .collect();
     json!({
         "online": processors.online,
         "allowed": processors.allowed,
@@ -100,21 +97,51 @@ fn processors(findings: &Findings) -> Value {
             "processors": quota.processors,
             "group": quota.group.to_string_lossy(),
         })),
-        "features": features,
+        "features": features(&processors.features),
+    })
+}
+
+fn features(features: &[(&str, bool)]) -> Map<String, Value> {
+    let features = features.iter();
+    features
+        .map(|(name, has)| ((*name).to_owned(), json!(has)))
+        .collect()
+}
+
+fn rates(rates: &[(&str, f64)]) -> Map<String, Value> {
+    let rates = rates.iter();
+    rates
+        .map(|(name, rate)| ((*name).to_owned(), json!(rate)))
+        .collect()
+}
+
+fn native(ciphers: &NativeCiphers) -> Value {
+    let suite = |finding: &SuiteFinding| {
+        json!({
+            "library": finding.library,
+            "reason": finding.reason,
+            "sealed_bytes_per_second": rates(&finding.rates),
+        })
+    };
+    let suites: Map<String, Value> = ciphers
+        .suites
+        .iter()
+        .map(|finding| (finding.suite.to_string(), suite(finding)))
+        .collect();
+    json!({
+        "dialed_suite": ciphers.dialed.name(),
+        "features": features(&ciphers.features),
+        "suites": suites,
+        "ml_kem_768": ciphers.kem,
+        "message_size": MESSAGE_SIZE,
     })
 }
 
 fn cipher(findings: &Findings) -> Value {
-    let rates: Map<String, Value> = findings
-        .ciphers
-        .rates
-        .iter()
-        .map(|(name, rate)| ((*name).to_owned(), json!(rate)))
-        .collect();
     json!({
         "in_use": findings.ciphers.in_use,
         "message_size": MESSAGE_SIZE,
-        "sealed_bytes_per_second": rates,
+        "sealed_bytes_per_second": rates(&findings.ciphers.rates),
     })
 }
 

@@ -11,6 +11,7 @@ mod huge_pages;
 mod json_report;
 mod kernel_files;
 mod locked_memory;
+mod native_ciphers;
 mod problem;
 mod processors;
 mod restrictions;

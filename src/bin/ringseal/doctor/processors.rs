@@ -39,8 +39,8 @@ fn features() -> Vec<(&'static str, bool)> {
     macro_rules! look_for {
         ($($name:tt)*) => { vec![$(($name, std::arch::is_x86_feature_detected!($name))),*] };
     }
-    look_for!("ssse3" "avx" "avx2" "bmi2" "avx512f" "avx512vl" "avx512ifma"
-        "aes" "pclmulqdq" "vaes" "vpclmulqdq")
+    look_for!("ssse3" "avx" "avx2" "bmi2" "avx512f" "avx512bw" "avx512dq" "avx512vl"
+        "avx512ifma" "aes" "pclmulqdq" "vaes" "vpclmulqdq")
 }
 
 #[cfg(target_arch = "aarch64")]

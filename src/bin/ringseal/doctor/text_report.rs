@@ -9,6 +9,7 @@ use super::choice::Choice;
 use super::ciphers::MESSAGE_SIZE;
 use super::findings::Findings;
 use super::locked_memory::LockedMemory;
+use super::native_ciphers::NativeCiphers;
 use super::problem::Problem;
 use crate::failure;
 
@@ -21,6 +22,7 @@ pub(super) fn write(findings: &Findings, advice: &Advice) -> String {
     report.io_uring(findings);
     report.memory(findings);
     report.processors(findings);
+    report.native_ciphers(&findings.native_ciphers);
     report.network(findings);
     report.choice(&findings.choice);
     for problem in &advice.problems {
@@ -142,13 +144,49 @@ impl Report {
             .map(|(name, has)| format!("{name} {}", yes_or_no(*has)));
         self.line("  features", features.collect::<Vec<_>>().join(", "));
         let ciphers = &findings.ciphers;
-        self.line("cipher", format_args!("{} in use", ciphers.in_use));
+        self.line(
+            "cipher",
+            format_args!("{} in use on the commonware wire", ciphers.in_use),
+        );
         for (name, rate) in &ciphers.rates {
             let rate = rate / 1e6;
             self.line(
                 "",
                 format_args!("{name} seals {rate:.0} MB/s in messages of {MESSAGE_SIZE} bytes"),
             );
+        }
+    }
+
+    fn native_ciphers(&mut self, ciphers: &NativeCiphers) {
+        self.line(
+            "native wire",
+            format_args!(
+                "dials with {} unless --wire names another; ML-KEM-768 by {}",
+                ciphers.dialed, ciphers.kem
+            ),
+        );
+        let features = ciphers
+            .features
+            .iter()
+            .map(|(name, has)| format!("{name} {}", yes_or_no(*has)));
+        self.line("  decided by", features.collect::<Vec<_>>().join(", "));
+        for finding in &ciphers.suites {
+            self.line(
+                "",
+                format_args!(
+                    "{} is sealed by {}: {}",
+                    finding.suite, finding.library, finding.reason
+                ),
+            );
+            for (name, rate) in &finding.rates {
+                let rate = rate / 1e6;
+                self.line(
+                    "",
+                    format_args!(
+                        "  {name} seals {rate:.0} MB/s in messages of {MESSAGE_SIZE} bytes"
+                    ),
+                );
+            }
         }
     }
 

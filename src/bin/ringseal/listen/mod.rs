@@ -8,7 +8,6 @@ mod session;
 mod stop;
 
 use core::convert::Infallible;
-use core::future::{Future, ready};
 use core::time::Duration;
 use std::io;
 use std::rc::Rc;
@@ -27,9 +26,11 @@ use crate::standstill::elapsed;
 use crate::start::start;
 use crate::stdio;
 use peers::{Peers, distribute};
-use session::{Common, Session};
+use session::{Common, Crowd, Session};
 use stop::{Losses, Phase, Stop};
 
+/// How long handshakes may still end, once a signal has come.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(100);
 /// How long nobody may read standard output, once everything else has ended.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -105,6 +106,7 @@ async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Resul
         peers: Rc::clone(&peers),
         stop: Rc::clone(&stop),
         losses: Rc::clone(&losses),
+        crowd: Rc::new(Crowd::new()),
     };
     drop(spawn(distribute(input, peers, Rc::clone(&stop))));
     let result = tokio::select! {
@@ -113,12 +115,17 @@ async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Resul
         () = lines.closed() => Err(Failure::OutputClosed),
         never = accept_all(&mut listener, &common, &sessions) => match never {},
     };
-    // They have shaken hands, so they may have sent something.
-    while let Some(outcome) = now(listener.accept()).await {
-        serve_or_warn(outcome, &common, &sessions);
+    stop.go_on_to(Phase::Draining);
+    if result.is_ok() {
+        // Nobody new comes in. Who was told just now that it is admitted may have sent something.
+        listener.set_admission(Admission::any().filter(|_, _| false));
+        tokio::select! {
+            biased;
+            never = accept_all(&mut listener, &common, &sessions) => match never {},
+            () = elapsed(LAST_HANDSHAKES.min(args.drain_timeout)) => {}
+        }
     }
     drop((listener, common));
-    stop.go_on_to(Phase::Draining);
     if result.is_ok() {
         tokio::select! {
             biased;
@@ -128,8 +135,16 @@ async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Resul
     }
     stop.go_on_to(Phase::Cut);
     sessions.drain().await;
-    result?;
-    losses.text().map_or(Ok(()), |text| Err(Failure::new(text)))
+    let lost = losses.text(result.is_err());
+    match (result, lost) {
+        (Ok(()), Some(text)) => Err(Failure::new(text)),
+        (result @ Err(Failure::OutputClosed), Some(text)) => {
+            // Not an error, but not to be passed over either.
+            failure::warn(&text);
+            result
+        }
+        (result, _) => result,
+    }
 }
 
 /// Has each connection served by a task of its own.
@@ -146,14 +161,5 @@ fn serve_or_warn(outcome: Result<Connection, AcceptError>, common: &Common, sess
             (sessions.spawn(session)).expect("sessions are drained when nobody is accepted");
         }
         Err(error) => failure::warn_of_client(&error),
-    }
-}
-
-/// What `future` gives without a wait.
-async fn now<F: Future>(future: F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        output = future => Some(output),
-        () = ready(()) => None,
     }
 }

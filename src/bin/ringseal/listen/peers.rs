@@ -219,10 +219,10 @@ impl Drop for Member {
 }
 
 /// One more, until it is dropped.
-struct Counted<'a>(&'a Cell<usize>);
+pub(super) struct Counted<'a>(&'a Cell<usize>);
 
 impl<'a> Counted<'a> {
-    fn new(count: &'a Cell<usize>) -> Self {
+    pub(super) fn new(count: &'a Cell<usize>) -> Self {
         count.set(count.get() + 1);
         Self(count)
     }

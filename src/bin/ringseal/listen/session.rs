@@ -5,17 +5,19 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use ringseal::{Connection, Message, Receiver, SendError, Sender};
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::mpsc;
 
-use super::peers::{Line, Member, Peers};
+use super::peers::{Counted, Line, Member, Peers};
 use super::stop::{Losses, Phase, Stop, add};
-use crate::args::Mode;
+use crate::args::{LEAVING, Mode};
 use crate::failure::Failure;
 use crate::log;
-use crate::output::Lines;
+use crate::output::{Lines, Room, needed};
 use crate::report::Tally;
 use crate::standstill::elapsed;
 
@@ -23,6 +25,12 @@ use crate::standstill::elapsed;
 const QUIET: Duration = Duration::from_millis(500);
 /// Bytes of typed lines that are handed to the kernel before the next are.
 const FLUSH_SIZE: usize = 64 * 1024;
+/// Bytes of echoes of which it may be unknown whether the kernel has them.
+const MAX_UNFLUSHED: usize = 1024 * 1024;
+/// Bytes of one peer that are read ahead while nobody reads standard output, to find its end.
+const READ_AHEAD: usize = 64 * 1024;
+/// How many connections that have ended may wait for standard output, beside its queue.
+const MAX_ENDED: usize = 64;
 
 /// What all sessions share.
 #[derive(Clone, Debug)]
@@ -33,14 +41,70 @@ pub(super) struct Common {
     pub(super) peers: Rc<Peers>,
     pub(super) stop: Rc<Stop>,
     pub(super) losses: Rc<Losses>,
+    pub(super) crowd: Rc<Crowd>,
 }
 
-/// One connection: what it has brought, and what of that waits for standard output.
+/// How many sessions wait for standard output.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    /// Those that keep a descriptor meanwhile, because they can't read on to the end.
+    stuck: Cell<usize>,
+    max_stuck: usize,
+    /// Those whose connection has ended.
+    ended: Cell<usize>,
+}
+
+impl Crowd {
+    /// Half of the descriptors that this process may have are for those who wait.
+    pub(super) fn new() -> Self {
+        let descriptors = getrlimit(Resource::Nofile).current;
+        Self {
+            stuck: Cell::new(0),
+            max_stuck: descriptors.map_or(usize::MAX, |most| {
+                usize::try_from(most / 2).unwrap_or(usize::MAX)
+            }),
+            ended: Cell::new(0),
+        }
+    }
+}
+
+/// One connection: what it has brought, what of that waits for standard output, and of how many
+/// echoes it is not known that the kernel has them.
 #[derive(Debug)]
 pub(super) struct Session {
     common: Common,
     tally: RefCell<Tally>,
-    unprinted: Cell<u64>,
+    waiting: RefCell<Waiting>,
+    unechoed: Cell<u64>,
+    /// Whether the connection is closed, and only lines of it are left.
+    is_closed: Cell<bool>,
+}
+
+/// Lines for which standard output had no room, in order. All but the last two have taken room
+/// that is kept for this.
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: VecDeque<(Vec<u8>, Option<Room>)>,
+    bytes: usize,
+}
+
+impl Waiting {
+    /// Whether to read on. Who sends one message is read to its end in any case.
+    fn has_room(&self) -> bool {
+        let has_all = |(_, room): &(_, Option<Room>)| room.is_some();
+        self.lines.len() < 2 || (self.bytes < READ_AHEAD && self.lines.back().is_some_and(has_all))
+    }
+
+    fn push(&mut self, line: Vec<u8>, room: Option<Room>) {
+        self.bytes += line.len();
+        self.lines.push_back((line, room));
+    }
+
+    fn pop(&mut self) -> Option<(Vec<u8>, Option<Room>)> {
+        let next = self.lines.pop_front()?;
+        self.bytes -= next.0.len();
+        Some(next)
+    }
 }
 
 impl Session {
@@ -48,7 +112,9 @@ impl Session {
         Self {
             common,
             tally: RefCell::default(),
-            unprinted: Cell::new(0),
+            waiting: RefCell::default(),
+            unechoed: Cell::new(0),
+            is_closed: Cell::new(false),
         }
     }
 
@@ -82,6 +148,9 @@ impl Session {
         }
         let (member, queue) = self.common.peers.enter();
         let result = self.take(sender, receiver, queue, &member).await;
+        self.is_closed.set(true);
+        member.leave();
+        self.print_rest().await;
         result.map_err(|failure| match member.unsent() {
             0 => failure,
             count => failure.and(&format!("{count} typed lines were not sent to it")),
@@ -99,9 +168,14 @@ impl Session {
         stop.reached(Phase::Draining).await;
         let before = self.tally.borrow().messages();
         stop.reached(Phase::Cut).await;
-        let unprinted = self.unprinted.get();
+        self.print_what_has_room();
+        let unprinted = self.waiting.borrow().lines.len() as u64;
+        let unechoed = self.unechoed.get();
         lines.count_lost(unprinted);
-        if unprinted > 0 || self.tally.borrow().messages() != before {
+        add(&losses.echoes, unechoed);
+        let is_moving = self.tally.borrow().messages() != before;
+        let is_losing = unprinted > 0 || unechoed > 0 || is_moving;
+        if is_losing && !self.is_closed.get() {
             add(&losses.connections, 1);
         }
     }
@@ -114,7 +188,7 @@ impl Session {
         queue: mpsc::UnboundedReceiver<Line>,
         member: &Member,
     ) -> Result<(), Failure> {
-        let mut sending = pin!(send_typed(sender, queue, member));
+        let mut sending = pin!(send_typed(sender, queue, member, &self.common.stop));
         let mut receiving = pin!(self.receive(receiver));
         tokio::select! {
             biased;
@@ -138,68 +212,146 @@ impl Session {
         }
     }
 
+    /// Takes messages until the peer ends. While there is no room to print one, a few more are
+    /// taken, to find the end: a peer that has gone needs no open connection for its last lines to
+    /// wait.
     async fn receive(&self, mut receiver: Receiver) -> Result<(), Failure> {
-        while let Some(message) = receiver.recv().await? {
+        loop {
+            let (is_waiting, has_room) = {
+                let waiting = self.waiting.borrow();
+                (!waiting.lines.is_empty(), waiting.has_room())
+            };
+            let stuck = &self.common.crowd.stuck;
+            let _counted = (!has_room).then(|| Counted::new(stuck));
+            if !has_room && stuck.get() > self.common.crowd.max_stuck {
+                let text = "nobody reads standard output, and too many peers wait for that";
+                return Err(Failure::new(text));
+            }
+            let message = tokio::select! {
+                biased;
+                result = self.print_first(), if is_waiting => {
+                    result?;
+                    continue;
+                }
+                message = receiver.recv(), if has_room => message?,
+            };
+            let Some(message) = message else {
+                self.print_what_has_room();
+                return Ok(());
+            };
             self.tally.borrow_mut().add(message.len());
             if self.common.mode == Mode::Print {
                 let line = self.common.lines.line(&message);
                 // No slot is held while standard output is waited for.
                 drop(message);
-                if self.print(line, &mut receiver).await? {
+                self.print(line)?;
+            }
+        }
+    }
+
+    /// Prints a line, or has it wait behind those that do.
+    fn print(&self, line: Vec<u8>) -> Result<(), Failure> {
+        let lines = &self.common.lines;
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.lines.is_empty()
+            && let Some(room) = lines.room_now(&line)
+        {
+            return lines.queue(line, room);
+        }
+        let room = lines.spare_room_now(&line);
+        waiting.push(line, room);
+        Ok(())
+    }
+
+    /// Prints the line that has waited longest, when there is room for it.
+    async fn print_first(&self) -> Result<(), Failure> {
+        let lines = &self.common.lines;
+        let needed = self
+            .waiting
+            .borrow()
+            .lines
+            .front()
+            .map(|(line, _)| needed(line));
+        let Some(needed) = needed else {
+            return Ok(());
+        };
+        let room = lines.room_for(needed).await?;
+        let first = self.waiting.borrow_mut().pop();
+        match first {
+            Some((line, _)) => lines.queue(line, room),
+            None => Ok(()),
+        }
+    }
+
+    /// Prints the lines that have room already, or find some.
+    fn print_what_has_room(&self) {
+        let lines = &self.common.lines;
+        let mut waiting = self.waiting.borrow_mut();
+        while let Some((line, room)) = waiting.pop() {
+            let Some(room) = room.or_else(|| lines.any_room_now(&line)) else {
+                waiting.bytes += line.len();
+                waiting.lines.push_front((line, None));
+                return;
+            };
+            // Whoever accepts connections sees for itself when there is no reader.
+            let _ = lines.queue(line, room);
+        }
+    }
+
+    /// Prints what is left of a connection that has ended, or counts it where too many wait.
+    async fn print_rest(&self) {
+        self.print_what_has_room();
+        let ended = &self.common.crowd.ended;
+        if ended.get() < MAX_ENDED {
+            let _counted = Counted::new(ended);
+            while !self.waiting.borrow().lines.is_empty() {
+                if self.print_first().await.is_err() {
                     break;
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Prints a line. While there is no room for it the next message may come as well, or the
-    /// end, of which it says whether it came: a peer that has gone needs no open connection for
-    /// its last line to wait.
-    async fn print(&self, mut line: Vec<u8>, receiver: &mut Receiver) -> Result<bool, Failure> {
-        let lines = &self.common.lines;
-        loop {
-            self.unprinted.set(1);
-            let message = tokio::select! {
-                biased;
-                room = lines.room_for(&line) => {
-                    lines.queue(line, room?)?;
-                    self.unprinted.set(0);
-                    return Ok(false);
-                }
-                message = receiver.recv() => message?,
-            };
-            let Some(message) = message else {
-                if let Err(line) = lines.print_now(line) {
-                    lines.print(line).await?;
-                }
-                self.unprinted.set(0);
-                return Ok(true);
-            };
-            self.tally.borrow_mut().add(message.len());
-            let next = lines.line(&message);
-            drop(message);
-            self.unprinted.set(2);
-            lines.print(line).await?;
-            line = next;
+        while let Some((line, _)) = self.waiting.borrow_mut().pop() {
+            self.common.lines.print_or_count(line);
         }
     }
 
     /// Sends everything back, until the peer ends.
     async fn echo(&self, mut sender: Sender, mut receiver: Receiver) -> Result<(), Failure> {
+        let mut is_told = false;
+        let mut unflushed = 0;
         loop {
             let message = tokio::select! {
                 biased;
                 message = receiver.recv() => message?,
+                result = sender.flush(), if self.unechoed.get() > 0 => {
+                    result?;
+                    self.unechoed.set(0);
+                    unflushed = 0;
+                    continue;
+                }
+                () = self.common.stop.reached(Phase::Draining), if !is_told => {
+                    is_told = true;
+                    sender.announce_leaving(LEAVING);
+                    continue;
+                }
                 () = self.is_drained() => break,
             };
             let Some(message) = message else {
                 return Ok(sender.close().await?);
             };
             self.tally.borrow_mut().add(message.len());
+            self.unechoed.set(self.unechoed.get() + 1);
+            unflushed += message.len();
             send_back(&mut sender, message).await?;
+            // Or nobody would know how many are lost when they get stuck.
+            if unflushed >= MAX_UNFLUSHED {
+                sender.flush().await?;
+                self.unechoed.set(0);
+                unflushed = 0;
+            }
         }
         sender.close().await?;
+        self.unechoed.set(0);
         // A peer that was told of the end ends too. What it says until then comes too late.
         while let Some(message) = receiver.recv().await? {
             self.tally.borrow_mut().add(message.len());
@@ -232,14 +384,29 @@ async fn send_back(sender: &mut Sender, message: Message) -> Result<(), SendErro
     }
 }
 
-/// Sends typed lines until no more come, and then the end.
+/// Sends typed lines until no more come, and then the end. Says first that the end is near when
+/// the listener drains.
 async fn send_typed(
     mut sender: Sender,
     mut queue: mpsc::UnboundedReceiver<Line>,
     member: &Member,
+    stop: &Stop,
 ) -> Result<(), Failure> {
     let (mut lines, mut bytes) = (0, 0);
-    while let Some(line) = queue.recv().await {
+    let mut is_told = false;
+    loop {
+        let line = tokio::select! {
+            biased;
+            () = stop.reached(Phase::Draining), if !is_told => {
+                is_told = true;
+                sender.announce_leaving(LEAVING);
+                continue;
+            }
+            line = queue.recv() => line,
+        };
+        let Some(line) = line else {
+            break;
+        };
         sender.send(&line).await?;
         lines += 1;
         bytes += line.len();

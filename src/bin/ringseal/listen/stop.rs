@@ -38,7 +38,7 @@ pub(super) struct Losses {
     pub(super) connections: Cell<u64>,
     /// Typed lines that did not reach a peer, counted for each.
     pub(super) typed_lines: Cell<u64>,
-    /// Messages that came after the end of their echoes.
+    /// Messages that came after the end of their echoes, or whose echoes got stuck.
     pub(super) echoes: Cell<u64>,
     /// Whether standard input could not be read to its end.
     pub(super) input_failed: Cell<bool>,
@@ -49,8 +49,9 @@ pub(super) fn add(counter: &Cell<u64>, count: u64) {
 }
 
 impl Losses {
-    /// What to say of it, if anything was lost.
-    pub(super) fn text(&self) -> Option<String> {
+    /// What to say of it, if anything was lost: when time was over, or when nobody read standard
+    /// output any more.
+    pub(super) fn text(&self, is_output_closed: bool) -> Option<String> {
         let mut parts = Vec::new();
         match self.connections.get() {
             0 => {}
@@ -58,8 +59,12 @@ impl Losses {
             count => parts.push(format!("{count} connections were cut off")),
         }
         if !parts.is_empty() {
-            parts[0]
-                .push_str(" with something on its way, when the time of --drain-timeout was over");
+            parts[0].push_str(" with something on its way, when ");
+            parts[0].push_str(if is_output_closed {
+                "nobody read standard output any more"
+            } else {
+                "the time of --drain-timeout was over"
+            });
         }
         if self.typed_lines.get() > 0 {
             parts.push(format!(
@@ -68,7 +73,10 @@ impl Losses {
             ));
         }
         if self.echoes.get() > 0 {
-            parts.push(format!("{} messages were not sent back", self.echoes.get()));
+            parts.push(format!(
+                "{} messages were not sent back, or are not known to be",
+                self.echoes.get()
+            ));
         }
         if self.input_failed.get() {
             parts.push("standard input was not read to its end".to_owned());

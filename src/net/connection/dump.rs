@@ -1,0 +1,98 @@
+//! Tells of each record of the native wire that leaves or has come, for whoever looks for a fault:
+//! its direction, its kind and its length, never what a message says.
+//!
+//! Costs one look at the level of logging for a record that comes, and for a buffer that leaves. A
+//! listener's first record is not among them: it leaves with the handshake.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::net::establish::address::Address;
+use crate::protocol::Wire;
+use crate::protocol::identity::PublicKey;
+use crate::protocol::record::layout::Step;
+
+/// The target of these events.
+const TARGET: &str = "ringseal::wire";
+
+/// Whether anybody wants these events.
+#[inline]
+pub(crate) fn is_wanted() -> bool {
+    tracing::enabled!(target: TARGET, tracing::Level::TRACE)
+}
+
+/// Tells the records of one connection from those of others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dump {
+    /// 0 for one that was established while nobody wanted to know.
+    connection: u64,
+}
+
+impl Dump {
+    /// Of a connection that has no number.
+    pub(crate) const UNNUMBERED: Self = Self { connection: 0 };
+
+    /// Numbers a connection, and tells whose it is.
+    #[cold]
+    pub(crate) fn begin(peer: PublicKey, address: &Address, wire: Wire) -> Self {
+        static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
+        let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        tracing::trace!(target: TARGET, connection, %peer, %address, %wire, "established");
+        Self { connection }
+    }
+
+    /// Tells of records that are behind each other in what leaves.
+    #[cold]
+    pub(crate) fn sent(self, mut records: &[u8]) {
+        while let Some((header, behind)) = records.split_first_chunk() {
+            let (kind, length) = read(*header);
+            let connection = self.connection;
+            tracing::trace!(target: TARGET, connection, kind, length, "sent");
+            records = behind.get(length - header.len()..).unwrap_or_default();
+        }
+    }
+
+    /// Tells of the record at the start of what has come, if `step` is about one that was opened.
+    #[cold]
+    pub(crate) fn received<E: fmt::Debug>(self, stream: &[u8], step: &Step<E>) {
+        let Some(header) = stream.first_chunk() else {
+            return;
+        };
+        let (kind, length) = read(*header);
+        let connection = self.connection;
+        match step {
+            Step::Incomplete { .. } => {}
+            Step::Event { event, .. } => {
+                tracing::trace!(target: TARGET, connection, kind, length, ?event, "received");
+            }
+            _ => tracing::trace!(target: TARGET, connection, kind, length, "received"),
+        }
+    }
+}
+
+/// The kind of a record, and how long it is with its header (NATIVE section 4).
+fn read(header: [u8; 4]) -> (&'static str, usize) {
+    let [kind, high, middle, low] = header;
+    let kind = match kind {
+        0 => "packed",
+        1 => "message",
+        2 => "part",
+        3 => "control",
+        4 => "padded",
+        _ => "unknown",
+    };
+    let sealed = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+    (kind, header.len() + sealed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_is_read_as_the_wire_has_it() {
+        assert_eq!(read([0, 0, 0, 16]), ("packed", 20));
+        assert_eq!(read([3, 0, 1, 2]), ("control", 262));
+        assert_eq!(read([2, 1, 0, 0]), ("part", 65_540));
+    }
+}
