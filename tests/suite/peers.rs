@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::setting::{backend, spawn, transport, wire};
@@ -51,11 +52,23 @@ pub(crate) fn key(seed: u8) -> PublicKey {
     identity(seed).public_key()
 }
 
+/// After as many bytes a pattern begins again.
+const PERIOD: usize = 251 * 128;
+
 /// Fills `length` bytes that tell their position and `salt`.
 pub(crate) fn pattern(length: usize, salt: usize) -> Vec<u8> {
-    (0..length)
-        .map(|index| (index.wrapping_mul(31) + index / 251 + salt).to_le_bytes()[0])
-        .collect()
+    // Copied, because byte by byte takes too long in code that is not optimized. Not on the heap,
+    // where tests count what is allocated.
+    static PERIODS: [OnceLock<[u8; PERIOD]>; 256] = [const { OnceLock::new() }; 256];
+    let period = PERIODS[salt % 256].get_or_init(|| {
+        std::array::from_fn(|index| (index * 31 + index / 251 + salt).to_le_bytes()[0])
+    });
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let rest = length - bytes.len();
+        bytes.extend_from_slice(&period[..rest.min(PERIOD)]);
+    }
+    bytes
 }
 
 /// Fails the test instead of hanging.

@@ -1,0 +1,1 @@
+//! Nothing: what the tests share is a module of theirs.
