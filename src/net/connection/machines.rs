@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::receiving::{Found, Memory, Read, Receiving, Shape};
-use super::records::{IncomingRecords, NativeOutgoing, OutgoingRecords};
+use super::records::{IncomingRecords, NativeIncoming, NativeOutgoing, OutgoingRecords};
 use super::sending::{Next, Progress, Sending};
 use crate::protocol::native::Suite;
 use crate::protocol::native::record as native;
@@ -285,7 +285,7 @@ proptest! {
             let (sealer, opener) = native::pair(suite);
             let records = (
                 OutgoingRecords::Native(Box::new(NativeOutgoing::new(sealer))),
-                IncomingRecords::Native(Box::new(opener)),
+                IncomingRecords::Native(Box::new(NativeIncoming::new(opener))),
             );
             let ask = |records: &mut OutgoingRecords| {
                 records.update();

@@ -8,7 +8,7 @@ use core::cell::Cell;
 use core::pin::pin;
 use core::time::Duration;
 
-use ringseal::{Receiver, Sender};
+use ringseal::{Received, Receiver, Sender};
 use tokio::sync::watch;
 
 use super::advice::{announce, explain_recv, explain_send, leaving};
@@ -134,9 +134,9 @@ async fn print_messages(
     progress: &Progress,
 ) -> Result<(), Failure> {
     loop {
-        let message = tokio::select! {
+        let received = tokio::select! {
             biased;
-            message = receiver.recv() => message.map_err(explain_recv)?,
+            received = receiver.recv_event() => received.map_err(explain_recv)?,
             () = overdue(limit, progress) => {
                 return Err(Failure::new(format!(
                     "{} lines were sent, and then the peer neither sent anything nor ended the \
@@ -147,13 +147,16 @@ async fn print_messages(
                 )));
             }
         };
-        if let Some(reason) = receiver.leaving()
-            && progress.leaving.replace(Some(reason)).is_none()
-        {
-            announce(reason);
-        }
-        let Some(message) = message else {
-            return Ok(());
+        let message = match received {
+            Some(Received::Message(message)) => message,
+            Some(Received::Leaving(reason)) => {
+                if progress.leaving.replace(Some(reason)).is_none() {
+                    announce(reason);
+                }
+                continue;
+            }
+            Some(_) => continue,
+            None => return Ok(()),
         };
         let line = lines.line(&message);
         // No slot is held while standard output is waited for.
