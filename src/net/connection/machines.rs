@@ -38,8 +38,11 @@ where
             return false;
         }
         self.machine.fill(vec![0; self.buffer.max(planned.room())]);
-        assert!(self.append(planned, message), "a fresh buffer has room");
-        true
+        // What the wire has to say of its own may take the room.
+        let is_due = self.records.due() > 0;
+        let has_room = self.append(planned, message);
+        assert!(has_room || is_due, "a fresh buffer has room");
+        has_room
     }
 
     fn append(&mut self, planned: Planned, message: &[u8]) -> bool {

@@ -32,10 +32,8 @@ enum Phase {
     /// The listener's first record is to say whether it admits this end.
     AnswerDue,
     Open,
-    /// The peer has said that nothing follows, and that this is the end.
+    /// The peer has said that nothing follows.
     Ended,
-    /// The peer has said that nothing follows because it gives up, or has refused this end.
-    GivenUp,
     Failed,
 }
 
@@ -142,7 +140,7 @@ impl Opener {
     const fn check_live(&self) -> Result<(), OpenError> {
         match self.phase {
             Phase::AnswerDue | Phase::Open => Ok(()),
-            Phase::Ended | Phase::GivenUp => Err(OpenError::Ended),
+            Phase::Ended => Err(OpenError::Ended),
             Phase::Failed => Err(OpenError::Closed),
         }
     }
@@ -323,10 +321,7 @@ impl Opener {
             _ => {}
         }
         if event.is_last() {
-            self.phase = match event {
-                Event::Ended => Phase::Ended,
-                _ => Phase::GivenUp,
-            };
+            self.phase = Phase::Ended;
         }
         Ok(())
     }
@@ -412,12 +407,13 @@ impl Incoming for Opener {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Truncated`] unless the peer has ended its direction, and [`OpenError::Closed`]
-    /// after an error, or when it has given up or refused this end.
+    /// [`OpenError::Truncated`] unless the peer has ended its direction, and
+    /// [`OpenError::Closed`] after an error. How it has ended its direction, as it may by Abort or
+    /// Refuse, the last [`Event`] has said.
     fn finish(&self, _: usize) -> Result<End, OpenError> {
         match self.phase {
             Phase::Ended => Ok(End::Authenticated),
-            Phase::GivenUp | Phase::Failed => Err(OpenError::Closed),
+            Phase::Failed => Err(OpenError::Closed),
             Phase::AnswerDue | Phase::Open => Err(OpenError::Truncated),
         }
     }
