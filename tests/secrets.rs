@@ -20,6 +20,8 @@ use rand_core::{TryCryptoRng, TryRng};
 use ringseal::Identity;
 use ringseal::protocol::cipher::{Aead, RustCrypto};
 use ringseal::protocol::handshake::{Dialer, Listener, ListenerEvent, Parameters, Session};
+use ringseal::protocol::native::{self, KemLibrary, Libraries, Library, Settings, Suite, Suites};
+use ringseal::protocol::record::layout::{Draft, Incoming, Outgoing, Step};
 use ringseal::protocol::record::{CupsVersion, Opener, Progress, Sealer};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -150,12 +152,16 @@ fn complement(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// One connection of the vectors, as text.
+/// A file of the vectors, as text.
+fn file(name: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let text = fs::read_to_string(folder.join(name)).expect("vectors");
+    serde_json::from_str(&text).expect("vectors")
+}
+
+/// One connection of the vectors.
 fn vectors() -> Value {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/connection-sake-v1-cups-v1.json");
-    let file: Value = serde_json::from_str(&fs::read_to_string(path).expect("vectors")).unwrap();
-    file["cases"][0].clone()
+    file("connection-sake-v1-cups-v1.json")["cases"][0].clone()
 }
 
 fn text(value: &Value) -> &str {
@@ -375,6 +381,183 @@ fn the_cipher_of_openssl_leaves_nothing() {
 #[test]
 fn our_own_cipher_leaves_nothing() {
     leaves_nothing::<ringseal::protocol::cipher::Avx512>();
+}
+
+/// Draws what the vectors say, one after the other.
+struct InTurn {
+    text: String,
+    at: usize,
+}
+
+impl InTurn {
+    fn new(case: &Value, names: [&str; 2]) -> Self {
+        let text = names.map(|name| text(&case[name]).to_owned()).concat();
+        Self { text, at: 0 }
+    }
+}
+
+impl TryRng for InTurn {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        unreachable!("only bytes are drawn");
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        unreachable!("only bytes are drawn");
+    }
+
+    fn try_fill_bytes(&mut self, target: &mut [u8]) -> Result<(), Infallible> {
+        let end = self.at + 2 * target.len();
+        decode(&self.text[self.at..end], target);
+        self.at = end;
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for InTurn {}
+
+fn native_secrets_of(case: &Value) -> Vec<(String, Vec<u8>)> {
+    let mut secrets = Vec::new();
+    let mut add = |name: String, value: &Value| secrets.push((name, complement(text(value))));
+    for name in [
+        "dialer_seed",
+        "listener_seed",
+        "x",
+        "y",
+        "kem_seed_d_z",
+        "encapsulation_randomness",
+        "K",
+        "Z",
+        "hs",
+        "master",
+        "exporter",
+    ] {
+        add(name.into(), &case[name]);
+    }
+    for direction in ["dialer_to_listener", "listener_to_dialer"] {
+        for name in ["secret", "key"] {
+            add(format!("{name} of {direction}"), &case[direction][name]);
+        }
+    }
+    let next = &case["dialer_to_listener"]["next"]["secret"];
+    add("next secret of dialer_to_listener".into(), next);
+    secrets
+}
+
+/// Both ends of the native wire's handshake in the vectors.
+fn native_handshake(
+    case: &Value,
+    suite: Suite,
+    library: Library,
+) -> (native::handshake::Session, native::handshake::Session) {
+    let mut namespace = vec![0; text(&case["namespace"]).len() / 2];
+    decode(text(&case["namespace"]), &mut namespace);
+    let settings = Settings::new(65_536, Settings::UNLIMITED).expect("within the limits");
+    let mut parameters = native::handshake::Parameters::new(&namespace, settings);
+    let mut libraries = Libraries::default();
+    (libraries.aes_256_gcm, libraries.chacha20_poly1305) = (library, library);
+    // It draws from what it is given, and so has the secrets of the vectors.
+    libraries.ml_kem_768 = KemLibrary::RustCrypto;
+    parameters.libraries = libraries;
+    let [own, other] = ["dialer_seed", "listener_seed"].map(|name| {
+        let mut seed = Zeroizing::new([0; 32]);
+        decode(text(&case[name]), &mut *seed);
+        Arc::new(Identity::from_seed(&seed))
+    });
+    let mut hello = Vec::new();
+    let mut dialing = native::handshake::Dialer::new(
+        &own,
+        other.public_key(),
+        suite,
+        &parameters,
+        &mut InTurn::new(case, ["x", "kem_seed_d_z"]),
+        &mut hello,
+    )
+    .expect("a dialer");
+    let setup = native::handshake::ListenerSetup::new(other, parameters, Suites::all());
+    let mut listening = native::handshake::Listener::new(&Arc::new(setup));
+    let mut random = InTurn::new(case, ["y", "encapsulation_randomness"]);
+    let mut answer = Vec::new();
+    listening
+        .receive(&hello, &mut random, &mut answer)
+        .expect("a good dialer");
+    let mut proof = Vec::new();
+    let (_, session) = dialing
+        .receive(&answer, &mut proof)
+        .expect("a good listener");
+    listening
+        .receive(&proof, &mut random, &mut answer)
+        .expect("a good dialer");
+    let accepted = listening.admit(&mut answer).expect("it was asked");
+    (session.expect("the handshake is over"), accepted)
+}
+
+/// A whole connection of the native wire, from one end to the other with an update of keys;
+/// `while_alive` is called before it is dropped.
+fn native_connection(case: &Value, suite: Suite, library: Library, while_alive: impl FnOnce()) {
+    let (dialer, listener) = native_handshake(case, suite, library);
+    let (mut sealer, _opener, _exporter) = dialer.split();
+    let (_sealer, mut opener, _other_exporter) = listener.split();
+    while_alive();
+    for size in [0, 1, 64, 5_000, 60_000] {
+        let planned = sealer.plan(size).expect("a size");
+        let mut draft = Draft::new(vec![0; planned.room() + 100]);
+        sealer
+            .append(&mut draft, planned, &vec![7; size])
+            .expect("room");
+        sealer.update(&mut draft).expect("room");
+        let (mut stream, length) = draft.into_sealed();
+        let mut rest = &mut stream[..length];
+        while !rest.is_empty() {
+            let consumed = match opener.open(rest).expect("a record") {
+                Step::Packed { region, consumed } => {
+                    let message = opener.next_packed(&rest[region]);
+                    assert!(message.expect("a message").is_some());
+                    consumed
+                }
+                Step::Message { consumed, .. } | Step::Event { consumed, .. } => consumed,
+                step => panic!("{step:?}"),
+            };
+            rest = &mut rest[consumed..];
+        }
+    }
+}
+
+// HAZARDS F20.
+#[test]
+fn the_native_wire_leaves_nothing() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let cases = file("native-handshake.json");
+    // One of each suite has the settings that both ends are given here.
+    let settings = "00010000ffffffffffffffff0000000000000000";
+    let cases = cases.as_array().expect("cases").iter();
+    let cases: Vec<_> = cases
+        .filter(|case| case["dialer_settings"] == settings)
+        .collect();
+    assert_eq!(cases.len(), Suite::ALL.len());
+    for case in cases {
+        let suite = match case["suite"].as_u64() {
+            Some(1) => Suite::Aes256Gcm,
+            _ => Suite::ChaCha20Poly1305,
+        };
+        let finder = Finder::new(&native_secrets_of(case));
+        for &library in Library::BUILT {
+            let (alive, _) = found_after(&finder, |search| {
+                native_connection(case, suite, library, search);
+            });
+            for secret in ["exporter", "secret of dialer_to_listener"] {
+                let is_there = alive.iter().any(|found| found.secret == secret);
+                assert!(is_there, "{secret} was not found while in use");
+            }
+            let (_, left) = found_after(&finder, |_| {
+                native_connection(case, suite, library, || ());
+            });
+            assert!(left.is_empty(), "{suite} by {library:?}: {left:#?}");
+        }
+    }
 }
 
 #[test]

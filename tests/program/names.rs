@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::black_hole::BlackHole;
-use crate::harness::{Pair, Program, stop};
+use crate::harness::{Pair, Program, skipped, stop};
 
 /// Says that `both.test` has an address of each family.
 const RESOLVER: &str = r#"
@@ -57,7 +57,9 @@ fn health_asks_the_second_address_of_a_name_while_the_first_is_silent() {
     let library = match resolver(&pair.directory) {
         Ok(library) => library,
         Err(reason) => {
-            eprintln!("!! SKIPPED: {reason}; NOBODY HAS SEEN HEALTH WITH TWO ADDRESSES");
+            skipped(format_args!(
+                "{reason}; NOBODY HAS SEEN HEALTH WITH TWO ADDRESSES"
+            ));
             return;
         }
     };

@@ -8,7 +8,7 @@ use std::thread;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::harness::{PATIENCE, Pair, Program, stop};
+use crate::harness::{PATIENCE, Pair, Program, skipped, stop};
 use crate::seccomp::{IO_URING, deny};
 
 /// Something else that listens: reads a request and sends `answer`. Gives its address.
@@ -73,7 +73,9 @@ fn the_fallback_names_what_the_kernel_said() {
 #[test]
 fn clients_of_both_families_are_shown_by_their_own_addresses() {
     if TcpListener::bind("[::]:0").is_err() {
-        eprintln!("!! SKIPPED: no IPv6 here; NOBODY HAS SEEN HOW IPv4 CLIENTS ARE SHOWN");
+        skipped(format_args!(
+            "no IPv6 here; NOBODY HAS SEEN HOW IPv4 CLIENTS ARE SHOWN"
+        ));
         return;
     }
     let pair = Pair::new();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::child::{is_case, start_in_namespace};
-use super::peers::{config, key, pair_with, run};
+use super::peers::{config, key, pair_with, run, skipped};
 use ringseal::{Admission, Config, Connection, Listener, RecvError, TimeLimit, dial};
 use rustix::net::sockopt;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
@@ -203,7 +203,7 @@ fn a_host_that_vanishes_is_noticed() {
     let cable = match Cable::new() {
         Ok(cable) => cable,
         Err(reason) => {
-            eprintln!("!! SKIPPED: {reason}; NOBODY HAS SEEN A HOST VANISH");
+            skipped(format_args!("{reason}; NOBODY HAS SEEN A HOST VANISH"));
             return;
         }
     };

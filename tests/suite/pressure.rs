@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::child::{is_case, start};
-use super::peers::{builder, config, pair, patiently, run};
+use super::peers::{builder, config, pair, patiently, run, skipped};
 use super::seccomp;
 use super::setting::Setting;
 use super::transport::somewhere;
@@ -67,7 +67,9 @@ fn an_idle_child_is_under_no_pressure(test: &str) {
     let group = match ControlGroup::new() {
         Ok(group) => group,
         Err(reason) => {
-            eprintln!("!! SKIPPED: {reason}; NOBODY HAS SEEN WHAT AN IDLE RING COUNTS AS");
+            skipped(format_args!(
+                "{reason}; NOBODY HAS SEEN WHAT AN IDLE RING COUNTS AS"
+            ));
             return;
         }
     };

@@ -15,7 +15,7 @@ use ringseal::{
 };
 use rustix::thread::set_thread_res_uid;
 
-use super::peers::{builder, config, key, run, run_with};
+use super::peers::{builder, config, key, run, run_with, skipped};
 use super::setting;
 
 fn shared() -> BindOptions {
@@ -114,7 +114,9 @@ fn a_port_is_shared_only_where_both_ask_for_it() {
 
 fn a_port_that_is_shared_is_not_shared_with_another_user() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("!! SKIPPED: only root can be another user; NOBODY HAS SEEN WHO SHARES A PORT");
+        skipped(format_args!(
+            "only root can be another user; NOBODY HAS SEEN WHO SHARES A PORT"
+        ));
         return;
     }
     run(async {
