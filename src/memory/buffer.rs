@@ -97,6 +97,7 @@ impl Block {
 }
 
 impl Clone for Block {
+    #[inline]
     fn clone(&self) -> Self {
         match self {
             Self::Slot { pool, index } => {
@@ -112,6 +113,7 @@ impl Clone for Block {
 }
 
 impl Drop for Block {
+    #[inline]
     fn drop(&mut self) {
         match self {
             Self::Slot { pool, index } => pool.remove_holder(*index),
@@ -409,6 +411,7 @@ impl View {
     /// # Panics
     ///
     /// If the range is not within the view.
+    #[inline]
     pub(crate) fn narrow(mut self, range: Range<usize>) -> Self {
         assert!(
             range.start <= range.end && range.end <= self.length,

@@ -10,7 +10,7 @@
 //! To keep that cost low slots are for what moves. Neither receiving nor sending may take the last
 //! ones of the other; a read that may have to wait for its peer holds one only while few are out.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::ptr::NonNull;
 use std::rc::Rc;
@@ -33,6 +33,8 @@ struct Inner {
     slot_size: usize,
     slots: usize,
     limits: Limits,
+    /// How many hold each slot. Here and not in the slab, because every message is a holder.
+    holders: Box<[Cell<u32>]>,
     state: RefCell<State>,
     heap: Heap,
 }
@@ -56,15 +58,10 @@ impl Limits {
 
 struct State {
     /// Slots that are out, by index. Never grows past `slots`, so keys are slot indices.
-    taken: Slab<Slot>,
+    taken: Slab<Class>,
     receive_taken: usize,
     send_taken: usize,
     counters: PoolCounters,
-}
-
-struct Slot {
-    holders: u32,
-    class: Class,
 }
 
 /// What the pool has seen so far.
@@ -131,6 +128,7 @@ impl Pool {
                     send: slots - left_to_receive,
                     parked: left_to_receive - 1,
                 },
+                holders: (0..slots).map(|_| Cell::new(0)).collect(),
                 state: RefCell::new(State {
                     taken: Slab::with_capacity(slots),
                     receive_taken: 0,
@@ -196,8 +194,9 @@ impl Pool {
             state.counters.missed_total += 1;
             return None;
         }
-        let index = state.taken.insert(Slot { holders: 1, class });
+        let index = state.taken.insert(class);
         assert!(index < self.inner.slots, "slab keys are slot indices");
+        self.inner.holders[index].set(1);
         *state.taken_by(class) += 1;
         state.counters.taken_total += 1;
         Some(index)
@@ -213,28 +212,37 @@ impl Pool {
     }
 
     pub(super) fn holders(&self, index: usize) -> u32 {
-        self.inner.state.borrow().taken[index].holders
+        self.inner.holders[index].get()
     }
 
+    #[inline]
     pub(super) fn add_holder(&self, index: usize) {
-        let mut state = self.inner.state.borrow_mut();
-        let holders = &mut state.taken[index].holders;
-        *holders = holders.checked_add(1).expect("fewer than 2^32 views");
+        let holders = &self.inner.holders[index];
+        let more = holders.get().checked_add(1);
+        holders.set(more.expect("fewer than 2^32 views"));
     }
 
+    #[inline]
     pub(super) fn remove_holder(&self, index: usize) {
-        let mut state = self.inner.state.borrow_mut();
-        let slot = &mut state.taken[index];
-        slot.holders -= 1;
-        let holders = slot.holders;
-        if holders == 0 {
-            let class = state.taken.remove(index).class;
+        let holders = &self.inner.holders[index];
+        let left = holders.get().checked_sub(1);
+        let left = left.expect("whoever holds it was counted");
+        holders.set(left);
+        if left <= 1 {
+            self.has_lost_holder(index, left);
+        }
+    }
+
+    /// A slot has one holder left, or none.
+    fn has_lost_holder(&self, index: usize, left: u32) {
+        if left == 0 {
+            let mut state = self.inner.state.borrow_mut();
+            let class = state.taken.remove(index);
             *state.taken_by(class) -= 1;
         }
-        drop(state);
         // Somebody who waits for heap memory may go on with a slot.
-        if holders <= 1 && self.inner.heap.has_waiters() {
-            self.tell_of_slot(index, holders);
+        if self.inner.heap.has_waiters() {
+            self.tell_of_slot(index, left);
         }
     }
 

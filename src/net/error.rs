@@ -106,7 +106,7 @@ pub enum AttemptError {
     #[error(
         "the peer closed the connection during the handshake; it may not admit this identity, or \
          the peer key given to dial is not that of the listener; else compare the namespace and the \
-         wire on both ends, and for the commonware wire the clocks"
+         wire on both ends, and on the commonware wire the SAKE version and the clocks"
     )]
     UnexpectedEnd,
 }

@@ -155,6 +155,7 @@ fn look(contender: Contender) -> (RGBColor, u32, bool) {
         Contender::Ringseal(Drive::Native, spoken) => {
             (RGBColor(128, 0, 0), 4, spoken == Spoken::NativeChaCha)
         }
+        Contender::Ringseal(Drive::BatchCalls, _) => (RGBColor(0, 158, 115), 2, true),
         Contender::Ringseal(Drive::BusyPolling, _) => (RGBColor(230, 159, 0), 2, false),
         Contender::Ringseal(Drive::TokioUring, _) => (RGBColor(230, 159, 0), 2, true),
         Contender::Ringseal(Drive::Epoll, _) => (RGBColor(213, 94, 0), 2, true),

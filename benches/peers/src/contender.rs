@@ -94,12 +94,14 @@ pub enum Contender {
 
 impl Contender {
     /// Everybody, ours first.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Ringseal(Drive::Native, Spoken::V1),
         Self::Ringseal(Drive::BusyPolling, Spoken::V1),
         Self::Ringseal(Drive::TokioUring, Spoken::V1),
         Self::Ringseal(Drive::Epoll, Spoken::V1),
         Self::Ringseal(Drive::Native, Spoken::NativeAes),
+        Self::Ringseal(Drive::BatchCalls, Spoken::NativeAes),
+        Self::Ringseal(Drive::BatchCalls, Spoken::NativeChaCha),
         Self::Ringseal(Drive::Native, Spoken::NativeChaCha),
         Self::Commonware(RuntimeKind::Tokio, 1),
         Self::Commonware(RuntimeKind::IoUring, 1),

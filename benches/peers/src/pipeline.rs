@@ -4,13 +4,18 @@
 //! No handshake and no runtime. Each message has a record of its own, or those of less than 4 KiB
 //! share records of 64 KiB; records leave in writes of 256 KiB. Lengths are in the clear and
 //! unauthenticated. It is a limit to compare with, not a protocol to use.
+//!
+//! The library is the one that ringseal takes for the suite on this processor: what is compared is
+//! all that is not the cipher.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead as aws_lc;
+use ring::aead as ring;
+use ringseal::protocol::native::Library;
 
 use crate::contender::{CALLS_A_CLOCK_READING, Flow, Work, pin};
 use crate::tls::Suite;
@@ -25,30 +30,48 @@ const RECORD_SIZE: usize = 64 * 1024;
 const HEADER: usize = 4;
 const TAG: usize = 16;
 
+/// A key of one of the libraries.
+enum Key {
+    AwsLc(aws_lc::LessSafeKey),
+    Ring(Box<ring::LessSafeKey>),
+}
+
 /// One direction's key and the number of its next record.
 struct Cipher {
-    key: LessSafeKey,
+    key: Key,
     counter: u64,
+}
+
+/// Makes a key of a library; all of them have the same calls.
+macro_rules! key {
+    ($library:ident, $suite:ident) => {{
+        let algorithm = match $suite {
+            Suite::Aes256Gcm => &$library::AES_256_GCM,
+            Suite::ChaCha20Poly1305 => &$library::CHACHA20_POLY1305,
+        };
+        let key = $library::UnboundKey::new(algorithm, &[7; 32]).expect("32 bytes are a key");
+        $library::LessSafeKey::new(key)
+    }};
 }
 
 impl Cipher {
     fn new(suite: Suite) -> Self {
-        let algorithm = match suite {
-            Suite::Aes256Gcm => &AES_256_GCM,
-            Suite::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+        let library = Library::for_suite(match suite {
+            Suite::Aes256Gcm => ringseal::protocol::native::Suite::Aes256Gcm,
+            Suite::ChaCha20Poly1305 => ringseal::protocol::native::Suite::ChaCha20Poly1305,
+        });
+        let key = match library {
+            Library::Ring => Key::Ring(Box::new(key!(ring, suite))),
+            _ => Key::AwsLc(key!(aws_lc, suite)),
         };
-        let key = UnboundKey::new(algorithm, &[7; 32]).expect("32 bytes are a key");
-        Self {
-            key: LessSafeKey::new(key),
-            counter: 0,
-        }
+        Self { key, counter: 0 }
     }
 
-    fn nonce(&mut self) -> Nonce {
+    fn nonce(&mut self) -> [u8; 12] {
         let mut nonce = [0; 12];
         nonce[4..].copy_from_slice(&self.counter.to_le_bytes());
         self.counter += 1;
-        Nonce::assume_unique_for_key(nonce)
+        nonce
     }
 
     /// Seals what lies behind the length that begins at `start`, and appends the tag.
@@ -57,12 +80,38 @@ impl Cipher {
         let length = u32::try_from(outgoing.len() - plaintext).map_err(io::Error::other)?;
         outgoing[start..plaintext].copy_from_slice(&length.to_be_bytes());
         let nonce = self.nonce();
-        let tag = self
-            .key
-            .seal_in_place_separate_tag(nonce, Aad::empty(), &mut outgoing[plaintext..])
-            .map_err(io::Error::other)?;
-        outgoing.extend_from_slice(tag.as_ref());
+        let bytes = &mut outgoing[plaintext..];
+        match &self.key {
+            Key::AwsLc(key) => {
+                let nonce = aws_lc::Nonce::assume_unique_for_key(nonce);
+                let tag = key.seal_in_place_separate_tag(nonce, aws_lc::Aad::empty(), bytes);
+                outgoing.extend_from_slice(tag.map_err(io::Error::other)?.as_ref());
+            }
+            Key::Ring(key) => {
+                let nonce = ring::Nonce::assume_unique_for_key(nonce);
+                let tag = key.seal_in_place_separate_tag(nonce, ring::Aad::empty(), bytes);
+                outgoing.extend_from_slice(tag.map_err(io::Error::other)?.as_ref());
+            }
+        }
         Ok(())
+    }
+
+    /// Opens a record, without its length, and returns the plaintext.
+    fn open<'a>(&mut self, sealed: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        let nonce = self.nonce();
+        let opened = match &self.key {
+            Key::AwsLc(key) => {
+                let nonce = aws_lc::Nonce::assume_unique_for_key(nonce);
+                let opened = key.open_in_place(nonce, aws_lc::Aad::empty(), sealed);
+                opened.map_err(io::Error::other)?
+            }
+            Key::Ring(key) => {
+                let nonce = ring::Nonce::assume_unique_for_key(nonce);
+                let opened = key.open_in_place(nonce, ring::Aad::empty(), sealed);
+                opened.map_err(io::Error::other)?
+            }
+        };
+        Ok(opened)
     }
 }
 
@@ -154,12 +203,7 @@ fn take_in(suite: Suite, mut socket: TcpStream, is_packed: bool) -> io::Result<F
                 }
                 break;
             }
-            let nonce = cipher.nonce();
-            let sealed = &mut incoming[opened + HEADER..opened + record];
-            let plaintext = cipher
-                .key
-                .open_in_place(nonce, Aad::empty(), sealed)
-                .map_err(io::Error::other)?;
+            let plaintext = cipher.open(&mut incoming[opened + HEADER..opened + record])?;
             first.get_or_insert_with(Instant::now);
             count(plaintext, is_packed, &mut flow)?;
             opened += record;

@@ -17,6 +17,9 @@ use crate::contender::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
 pub enum Drive {
     /// A ring, by the native driver, which sleeps when it has nothing to do.
     Native,
+    /// The same, with streams by the calls for those who count nanoseconds: `try_send` and
+    /// `recv_batch`.
+    BatchCalls,
     /// A ring, by the native driver, which looks for something to do before it sleeps.
     BusyPolling,
     /// A ring, by tokio-uring.
@@ -75,6 +78,7 @@ impl Drive {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Native => "ringseal",
+            Self::BatchCalls => "ringseal by batch calls",
             Self::BusyPolling => "ringseal busy polling",
             Self::TokioUring => "ringseal on tokio-uring",
             Self::Epoll => "ringseal on epoll",
@@ -84,7 +88,7 @@ impl Drive {
     fn runtime(self) -> Runtime {
         let builder = Runtime::builder();
         let builder = match self {
-            Self::Native => builder.backend(Backend::Uring),
+            Self::Native | Self::BatchCalls => builder.backend(Backend::Uring),
             Self::BusyPolling => builder.backend(Backend::Uring).busy_poll(BUSY_POLL),
             Self::TokioUring => builder.backend(Backend::TokioUring),
             Self::Epoll => builder.backend(Backend::Epoll),
@@ -130,13 +134,25 @@ pub(crate) fn listen(
         ready
             .send(listener.local_address().socket_address().expect("over TCP"))
             .expect("somebody waits for the address");
-        let mut connection = listener.accept().await.expect("accept");
+        let connection = listener.accept().await.expect("accept");
+        let (_sender, mut receiver) = connection.split();
         let mut flow = Flow::default();
         let mut first = None;
-        while let Ok(Some(message)) = connection.recv().await {
+        let mut count = |message: &[u8]| {
             first.get_or_insert_with(Instant::now);
             flow.messages += 1;
             flow.bytes += message.len() as u64;
+        };
+        if drive == Drive::BatchCalls {
+            while let Ok(Some(mut batch)) = receiver.recv_batch().await {
+                while let Ok(Some(message)) = batch.next_message() {
+                    count(message);
+                }
+            }
+        } else {
+            while let Ok(Some(message)) = receiver.recv().await {
+                count(&message);
+            }
         }
         flow.elapsed = first.map_or(Duration::ZERO, |first| first.elapsed());
         flow
@@ -157,7 +173,13 @@ pub(crate) fn flood(drive: Drive, spoken: Spoken, address: Address, work: &Work)
         let start = Instant::now();
         while start.elapsed() < work.duration {
             for _ in 0..CALLS_A_CLOCK_READING {
-                if work.batch == 1 {
+                if drive == Drive::BatchCalls {
+                    for message in &batch {
+                        if !sender.try_send(message).expect("send") {
+                            sender.send(message).await.expect("send");
+                        }
+                    }
+                } else if work.batch == 1 {
                     sender.send(&message).await.expect("send");
                 } else {
                     sender.send_many(&batch).await.expect("send");

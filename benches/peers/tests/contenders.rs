@@ -53,6 +53,7 @@ fn ringseal_does_it_all() {
     for contender in [
         Contender::Ringseal(Drive::Native, Spoken::V0),
         Contender::Ringseal(Drive::Native, Spoken::NativeAes),
+        Contender::Ringseal(Drive::BatchCalls, Spoken::NativeAes),
         Contender::Ringseal(Drive::Native, Spoken::NativeChaCha),
         Contender::Ringseal(Drive::Native, Spoken::V1),
         Contender::Ringseal(Drive::BusyPolling, Spoken::V1),

@@ -144,6 +144,25 @@ impl Outbox {
         Ok(has_room)
     }
 
+    /// Puts a small message behind others and has them written, if it is no more than that; returns
+    /// whether it did. What stands against it [`append`](Self::append) says.
+    #[inline]
+    pub(crate) fn append_at_once(&self, message: &[u8]) -> bool {
+        if self.link.check_process().is_err() {
+            return false;
+        }
+        let mut state = self.state.borrow_mut();
+        let State {
+            sending, records, ..
+        } = &mut *state;
+        let is_appended = sending.append_at_once(records, message);
+        drop(state);
+        if is_appended {
+            self.appended();
+        }
+        is_appended
+    }
+
     /// Plans the next part of a message that leaves in parts, at most `rest` bytes and no longer than
     /// a slot holds; `None` on a wire without parts.
     pub(crate) fn plan_part(&self, rest: usize) -> Option<Planned> {

@@ -193,9 +193,27 @@ impl Receiver {
     /// Dropping the future loses nothing; the next call carries on.
     #[inline]
     pub async fn recv(&mut self) -> Result<Option<Message>, RecvError> {
+        if let Some(message) = self.recv_packed()? {
+            return Ok(Some(message));
+        }
         // Given up with the future, and with it the place in line.
         let mut claim = None;
         poll_fn(|context| self.poll_recv(context, &mut claim)).await
+    }
+
+    /// Returns the next message of the record that is opened, if there is one and nothing else is to be
+    /// done first.
+    #[inline]
+    fn recv_packed(&mut self) -> Result<Option<Message>, RecvError> {
+        if self.packed.is_none() || self.in_a_row >= MESSAGES {
+            return Ok(None);
+        }
+        self.check()?;
+        let result = self.next_packed();
+        if let Err(error) = &result {
+            self.fail(error);
+        }
+        result
     }
 
     /// Waits for a message, and gives it together with all that are here then, up to 16 384 of them:

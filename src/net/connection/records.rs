@@ -291,6 +291,18 @@ impl Outgoing for OutgoingRecords {
         dispatch!(self, records => records.append(draft, planned, message))
     }
 
+    #[inline]
+    fn append_at_once<B: DerefMut<Target = [u8]>>(
+        &mut self,
+        draft: &mut Draft<B>,
+        message: &[u8],
+    ) -> bool {
+        match self {
+            Self::Commonware(_) => false,
+            Self::Native(native) => native.sealer.append_at_once(draft, message),
+        }
+    }
+
     fn reserve<B: DerefMut<Target = [u8]>>(
         &mut self,
         draft: &mut Draft<B>,

@@ -101,6 +101,10 @@ impl Sender {
     /// Dropping the future before it is done sends nothing; the sender stays usable.
     #[inline]
     pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        if self.in_a_row < TURN && self.outbox().append_at_once(message) {
+            self.in_a_row += 1;
+            return Ok(());
+        }
         let planned = self.outbox().plan(message.len())?;
         if self.in_a_row == TURN {
             poll_fn(|context| self.poll_turn(context)).await;
@@ -122,6 +126,9 @@ impl Sender {
     /// As for [`send`](Self::send).
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<bool, SendError> {
+        if self.outbox().append_at_once(message) {
+            return Ok(true);
+        }
         let planned = self.outbox().plan(message.len())?;
         if self.outbox.append(planned, message)? {
             return Ok(true);

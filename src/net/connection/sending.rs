@@ -174,6 +174,15 @@ impl<B: DerefMut<Target = [u8]>> Sending<B> {
         })
     }
 
+    /// Puts `message` into the buffer that fills if that takes no more than copying it behind others;
+    /// returns whether it did.
+    #[inline]
+    pub(crate) fn append_at_once<R: Outgoing>(&mut self, records: &mut R, message: &[u8]) -> bool {
+        self.phase == Phase::Open
+            && records.due() == 0
+            && (self.filling.draft()).is_some_and(|draft| records.append_at_once(draft, message))
+    }
+
     /// Does what `append` does to the buffer that fills; returns whether there was room.
     ///
     /// # Errors

@@ -285,6 +285,17 @@ pub trait Outgoing {
         message: &[u8],
     ) -> Result<(), Self::Error>;
 
+    /// Puts `message` into `draft` if that takes no more than copying it behind others; returns
+    /// whether it did. If not, nothing has changed: plan it and append it.
+    #[inline]
+    fn append_at_once<B: DerefMut<Target = [u8]>>(
+        &mut self,
+        _draft: &mut Draft<B>,
+        _message: &[u8],
+    ) -> bool {
+        false
+    }
+
     /// Makes room for a message inside `draft`, to be filled by the caller. What it holds before
     /// is whatever the buffer held.
     ///

@@ -546,6 +546,19 @@ impl Outgoing for Sealer {
         pack(draft, message).ok_or(SealError::Failed)
     }
 
+    #[inline]
+    fn append_at_once<B: DerefMut<Target = [u8]>>(
+        &mut self,
+        draft: &mut Draft<B>,
+        message: &[u8],
+    ) -> bool {
+        let length = message.len();
+        let is_taken = length <= self.packing_limit && length as u64 <= self.message_limit;
+        let is_open = self.phase == Phase::Open && !self.is_mid_message();
+        let (end, limit) = draft.open_record();
+        is_taken && is_open && end + entry_len(length) <= limit && pack(draft, message).is_some()
+    }
+
     fn reserve<B: DerefMut<Target = [u8]>>(
         &mut self,
         draft: &mut Draft<B>,
