@@ -53,27 +53,10 @@ const ONLY_IN: [(&str, &[&str]); 5] = [
 const NOT_IN_PROTOCOL: [&str; 6] = ["std", "async", "await", "Instant", "socket2", "rustix"];
 
 /// Files that may use each other in a circle, and why.
-const CIRCLES: [(&[&str], &str); 4] = [
+const CIRCLES: [(&[&str], &str); 2] = [
     (
         &["memory/buffer.rs", "memory/pool.rs"],
         "a pool gives out slots, and a slot goes back to its pool when it is dropped",
-    ),
-    (
-        &[
-            "net/connection/message_sink.rs",
-            "net/connection/message_writer.rs",
-            "net/connection/sender.rs",
-        ],
-        "`Sender::into_sink` and `send_stream` make what holds the sender",
-    ),
-    (
-        &[
-            "net/connection/batch.rs",
-            "net/connection/message_reader.rs",
-            "net/connection/message_stream.rs",
-            "net/connection/receiver.rs",
-        ],
-        "`Receiver::into_stream`, `recv_batch` and `recv_stream` make what holds the receiver",
     ),
     (
         &[

@@ -4,6 +4,49 @@ use super::message::Message;
 use super::receiver::{Piece, Receiver};
 use crate::net::error::RecvError;
 
+impl Receiver {
+    /// Waits for the next message and gives it in parts as they come, without putting them together:
+    /// a message of any length that [`Config::max_streamed_size`](crate::Config::max_streamed_size)
+    /// allows takes no more memory than a slot. `None` as for [`recv`](Self::recv).
+    ///
+    /// Any message can be taken so, on both wires; how many parts it has is the sender's choice, and
+    /// none of those that are not streamed has more than a few.
+    ///
+    /// ```
+    /// # async fn take(receiver: &mut ringseal::Receiver) -> Result<u64, ringseal::RecvError> {
+    /// let mut bytes = 0;
+    /// if let Some(mut message) = receiver.recv_stream().await? {
+    ///     while let Some(part) = message.next_part().await? {
+    ///         bytes += part.len() as u64;
+    ///     }
+    /// }
+    /// # Ok(bytes)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`recv`](Self::recv). With the reader, what it has not given of the message is dropped:
+    /// the next call skips the rest, and waits for it.
+    pub async fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>, RecvError> {
+        self.check()?;
+        self.skip_rest();
+        loop {
+            match self.next_piece().await {
+                Ok(None) => return Ok(None),
+                Ok(Some(first)) => return Ok(Some(MessageReader::new(self, first))),
+                // Nobody has seen anything of it.
+                Err(RecvError::MessageGivenUp) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
 /// A message that is taken in parts, made by [`Receiver::recv_stream`]. Take them with
 /// [`next_part`](Self::next_part).
 ///

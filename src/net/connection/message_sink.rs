@@ -10,6 +10,13 @@ use super::sender::Sender;
 use crate::memory::Claim;
 use crate::net::error::SendError;
 
+impl Sender {
+    /// Takes messages as a [`Sink`](futures_util::Sink).
+    pub fn into_sink<M: AsRef<[u8]>>(self) -> MessageSink<M> {
+        MessageSink::new(self)
+    }
+}
+
 /// Sends through a [`Sender`], made by [`Sender::into_sink`]. Allocates nothing.
 ///
 /// A message is sealed where it is given if the submission buffer has room for it. If it is full,

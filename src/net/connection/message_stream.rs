@@ -11,6 +11,13 @@ use super::receiver::Receiver;
 use crate::memory::Claim;
 use crate::net::error::RecvError;
 
+impl Receiver {
+    /// Gives the messages as a [`Stream`](futures_util::Stream).
+    pub fn into_stream(self) -> MessageStream {
+        MessageStream::new(self)
+    }
+}
+
 /// The messages of a [`Receiver`], made by [`Receiver::into_stream`]. Allocates nothing.
 ///
 /// Ends with the peer's direction, or after the first error. As with [`Receiver::recv`], dropping

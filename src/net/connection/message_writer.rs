@@ -3,6 +3,34 @@
 use super::sender::Sender;
 use crate::net::error::SendError;
 
+impl Sender {
+    /// Begins a message of any length that leaves in parts while it is written, in a few slots: within
+    /// the limit that the peer has told, and otherwise without one. Of the native wire only.
+    ///
+    /// The peer takes it with [`Receiver::recv_stream`](crate::Receiver::recv_stream), or with
+    /// [`recv`](crate::Receiver::recv) if it is no longer than that takes.
+    ///
+    /// ```
+    /// # async fn copy(sender: &mut ringseal::Sender, file: &[u8]) -> Result<(), ringseal::SendError> {
+    /// let mut message = sender.send_stream()?;
+    /// for piece in file.chunks(65_536) {
+    ///     message.write(piece).await?;
+    /// }
+    /// message.finish().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NoParts`] on the commonware wire.
+    pub fn send_stream(&mut self) -> Result<MessageWriter<'_>, SendError> {
+        if self.outbox().plan_part(0).is_none() {
+            return Err(SendError::NoParts);
+        }
+        Ok(MessageWriter::new(self))
+    }
+}
+
 /// A message that leaves in parts, made by [`Sender::send_stream`]. Write it, then
 /// [`finish`](Self::finish) it.
 ///

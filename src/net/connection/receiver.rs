@@ -5,11 +5,8 @@ use core::ops::Range;
 use core::task::{Context, Poll, ready};
 use std::rc::Rc;
 
-use super::batch::Batch;
 use super::link::Link;
 use super::message::Message;
-use super::message_reader::MessageReader;
-use super::message_stream::MessageStream;
 use super::receiving::{Found, Memory, Read, Receiving, Shape, Wanted};
 use super::records::{Event, IncomingRecords};
 use crate::driver::Completion;
@@ -216,77 +213,6 @@ impl Receiver {
         result
     }
 
-    /// Waits for a message, and gives it together with all that are here then, up to 16 384 of them:
-    /// one wake-up, and one hold on the memory for all. `None` as for [`recv`](Self::recv).
-    ///
-    /// For those who count nanoseconds: on the native wire a small message costs no more than finding
-    /// where it ends.
-    ///
-    /// ```
-    /// # async fn take(receiver: &mut ringseal::Receiver) -> Result<usize, ringseal::RecvError> {
-    /// let mut bytes = 0;
-    /// while let Some(mut batch) = receiver.recv_batch().await? {
-    ///     while let Some(message) = batch.next_message()? {
-    ///         bytes += message.len();
-    ///     }
-    /// }
-    /// # Ok(bytes)
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv`](Self::recv).
-    ///
-    /// # Cancellation
-    ///
-    /// As for [`recv`](Self::recv). Dropping the batch loses nothing either.
-    pub async fn recv_batch(&mut self) -> Result<Option<Batch<'_>>, RecvError> {
-        let first = self.recv().await?;
-        Ok(first.map(|first| Batch::new(self, first)))
-    }
-
-    /// Waits for the next message and gives it in parts as they come, without putting them together:
-    /// a message of any length that [`Config::max_streamed_size`](crate::Config::max_streamed_size)
-    /// allows takes no more memory than a slot. `None` as for [`recv`](Self::recv).
-    ///
-    /// Any message can be taken so, on both wires; how many parts it has is the sender's choice, and
-    /// none of those that are not streamed has more than a few.
-    ///
-    /// ```
-    /// # async fn take(receiver: &mut ringseal::Receiver) -> Result<u64, ringseal::RecvError> {
-    /// let mut bytes = 0;
-    /// if let Some(mut message) = receiver.recv_stream().await? {
-    ///     while let Some(part) = message.next_part().await? {
-    ///         bytes += part.len() as u64;
-    ///     }
-    /// }
-    /// # Ok(bytes)
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv`](Self::recv).
-    ///
-    /// # Cancellation
-    ///
-    /// As for [`recv`](Self::recv). With the reader, what it has not given of the message is dropped:
-    /// the next call skips the rest, and waits for it.
-    pub async fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>, RecvError> {
-        self.check()?;
-        self.skip_rest();
-        loop {
-            match self.next_piece().await {
-                Ok(None) => return Ok(None),
-                Ok(Some(first)) => return Ok(Some(MessageReader::new(self, first))),
-                // Nobody has seen anything of it.
-                Err(RecvError::MessageGivenUp) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
     /// Waits for the next part of the message that is taken in parts, or of the next one.
     ///
     /// # Errors
@@ -372,7 +298,7 @@ impl Receiver {
     }
 
     /// Whoever took a message in parts is gone: what still comes of it is for nobody.
-    fn skip_rest(&mut self) {
+    pub(super) fn skip_rest(&mut self) {
         self.parts = match self.parts {
             Parts::BeingGivenOut => Parts::Skipped,
             Parts::GivenOut | Parts::GivenUp => Parts::Assembled,
@@ -417,11 +343,6 @@ impl Receiver {
     /// `None`.
     pub fn end(&self) -> Option<End> {
         self.end
-    }
-
-    /// Gives the messages as a [`Stream`](futures_util::Stream).
-    pub fn into_stream(self) -> MessageStream {
-        MessageStream::new(self)
     }
 
     /// Does what [`recv`](Self::recv) does. `claim` keeps its place in line for memory, and is to be
@@ -596,7 +517,7 @@ impl Receiver {
     }
 
     #[inline]
-    fn check(&self) -> Result<(), RecvError> {
+    pub(super) fn check(&self) -> Result<(), RecvError> {
         // The sender may have given the connection up.
         if self.receiving.has_failed() || self.link.is_given_up() {
             return Err(RecvError::Closed);

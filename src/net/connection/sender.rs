@@ -6,8 +6,6 @@ use core::task::{Context, Poll, ready};
 use std::rc::Rc;
 
 use super::loan::{Borrower, Loan};
-use super::message_sink::MessageSink;
-use super::message_writer::MessageWriter;
 use super::outbox::{Outbox, OutboxError};
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request};
 use crate::net::error::SendError;
@@ -188,32 +186,6 @@ impl Sender {
         Ok(())
     }
 
-    /// Begins a message of any length that leaves in parts while it is written, in a few slots: within
-    /// the limit that the peer has told, and otherwise without one. Of the native wire only.
-    ///
-    /// The peer takes it with [`Receiver::recv_stream`](crate::Receiver::recv_stream), or with
-    /// [`recv`](crate::Receiver::recv) if it is no longer than that takes.
-    ///
-    /// ```
-    /// # async fn copy(sender: &mut ringseal::Sender, file: &[u8]) -> Result<(), ringseal::SendError> {
-    /// let mut message = sender.send_stream()?;
-    /// for piece in file.chunks(65_536) {
-    ///     message.write(piece).await?;
-    /// }
-    /// message.finish().await
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::NoParts`] on the commonware wire.
-    pub fn send_stream(&mut self) -> Result<MessageWriter<'_>, SendError> {
-        if self.outbox().plan_part(0).is_none() {
-            return Err(SendError::NoParts);
-        }
-        Ok(MessageWriter::new(self))
-    }
-
     /// Waits until the kernel has taken all that was sent. Says nothing about the peer.
     ///
     /// # Errors
@@ -269,11 +241,6 @@ impl Sender {
     /// Dropping the future is dropping the sender.
     pub async fn close(mut self) -> Result<(), SendError> {
         Ok(self.outbox().close().await?)
-    }
-
-    /// Takes messages as a [`Sink`](futures_util::Sink).
-    pub fn into_sink<M: AsRef<[u8]>>(self) -> MessageSink<M> {
-        MessageSink::new(self)
     }
 
     /// Appends `message` if the buffer that fills has room for it now; returns whether it did.
