@@ -107,8 +107,9 @@ impl Config {
 
     /// Sets whether [`dial`](crate::dial) returns only when the listener has accepted, as it does by
     /// default. If not, it returns half a round trip earlier, what is sent may be for nobody, and a
-    /// refusal is the error of the next send and receive. Of the native wire only: the other one has no
-    /// acceptance.
+    /// refusal is the error of the next receive, and then of the next send: who only sends sees that
+    /// the connection has ended, and not why. The handshake deadline does not count on from there. Of
+    /// the native wire only: the other one has no acceptance.
     #[must_use]
     pub fn await_accept(mut self, awaits: bool) -> Self {
         self.awaits_accept = awaits;
@@ -124,7 +125,8 @@ impl Config {
         self
     }
 
-    /// Sets which suites a listener takes on the native wire, all by default. The dialer names one.
+    /// Sets which suites a listener takes on the native wire, all by default, whatever
+    /// [`wire`](Self::wire) names: that is what a dialer speaks.
     #[must_use]
     pub fn suites(mut self, suites: Suites) -> Self {
         self.suites = suites;
