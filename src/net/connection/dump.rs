@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::net::establish::address::Address;
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
+use crate::protocol::native::record::describe;
 use crate::protocol::record::layout::Step;
 
 /// The target of these events.
@@ -44,21 +45,19 @@ impl Dump {
     /// Tells of records that are behind each other in what leaves.
     #[cold]
     pub(crate) fn sent(self, mut records: &[u8]) {
-        while let Some((header, behind)) = records.split_first_chunk() {
-            let (kind, length) = read(*header);
+        while let Some((kind, length)) = describe(records) {
             let connection = self.connection;
             tracing::trace!(target: TARGET, connection, kind, length, "sent");
-            records = behind.get(length - header.len()..).unwrap_or_default();
+            records = records.get(length..).unwrap_or_default();
         }
     }
 
     /// Tells of the record at the start of what has come, if `step` is about one that was opened.
     #[cold]
     pub(crate) fn received<E: fmt::Debug>(self, stream: &[u8], step: &Step<E>) {
-        let Some(header) = stream.first_chunk() else {
+        let Some((kind, length)) = describe(stream) else {
             return;
         };
-        let (kind, length) = read(*header);
         let connection = self.connection;
         match step {
             Step::Incomplete { .. } => {}
@@ -70,29 +69,14 @@ impl Dump {
     }
 }
 
-/// The kind of a record, and how long it is with its header (NATIVE section 4).
-fn read(header: [u8; 4]) -> (&'static str, usize) {
-    let [kind, high, middle, low] = header;
-    let kind = match kind {
-        0 => "packed",
-        1 => "message",
-        2 => "part",
-        3 => "control",
-        4 => "padded",
-        _ => "unknown",
-    };
-    let sealed = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-    (kind, header.len() + sealed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn header_is_read_as_the_wire_has_it() {
-        assert_eq!(read([0, 0, 0, 16]), ("packed", 20));
-        assert_eq!(read([3, 0, 1, 2]), ("control", 262));
-        assert_eq!(read([2, 1, 0, 0]), ("part", 65_540));
+        assert_eq!(describe(&[0, 0, 0, 16]), Some(("packed", 20)));
+        assert_eq!(describe(&[3, 0, 1, 2]), Some(("control", 262)));
+        assert_eq!(describe(&[2, 1, 0, 0]), Some(("part", 65_540)));
     }
 }

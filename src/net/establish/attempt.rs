@@ -171,9 +171,9 @@ async fn dial_native(
         reader.expect_consumed(consumed);
         if let Some(session) = session {
             write(&link, &mut output).await?;
-            let established = native(session, config);
+            let established = native(session);
             let idle = established.peer_idle;
-            let connection = connect(Rc::clone(&link), who, established);
+            let connection = connect(Rc::clone(&link), who, config, established);
             let mut unaccepted = Unaccepted(Some(connection));
             if config.awaits_accept()
                 && let Some(connection) = &mut unaccepted.0
@@ -362,12 +362,7 @@ impl Client<'_> {
                         address: self.address,
                         peer,
                     };
-                    return establish(
-                        self.link,
-                        who,
-                        &self.listening.config,
-                        native(session, &self.listening.config),
-                    );
+                    return establish(self.link, who, &self.listening.config, native(session));
                 }
             }
             if !output.is_empty() {
@@ -434,8 +429,6 @@ struct Established {
     exporter: Option<Exporter>,
     /// After how long without a byte the peer gives up.
     peer_idle: Option<Duration>,
-    /// How long a message may get that is put together of parts, in bytes.
-    message_limit: usize,
 }
 
 fn commonware(
@@ -453,11 +446,10 @@ fn commonware(
         incoming: IncomingRecords::Commonware(opener),
         exporter: None,
         peer_idle: None,
-        message_limit: longest(config),
     }
 }
 
-fn native(session: native::handshake::Session, config: &Config) -> Established {
+fn native(session: native::handshake::Session) -> Established {
     let wire = Wire::Native {
         suite: session.suite(),
     };
@@ -469,12 +461,7 @@ fn native(session: native::handshake::Session, config: &Config) -> Established {
         incoming: IncomingRecords::Native(Box::new(NativeIncoming::new(opener))),
         exporter: Some(exporter),
         peer_idle,
-        message_limit: longest(config),
     }
-}
-
-fn longest(config: &Config) -> usize {
-    usize::try_from(config.message_limit()).unwrap_or(usize::MAX)
 }
 
 fn establish(
@@ -484,7 +471,7 @@ fn establish(
     established: Established,
 ) -> Result<Connection, AttemptError> {
     look_after(&link, config, established.peer_idle)?;
-    Ok(connect(link, who, established))
+    Ok(connect(link, who, config, established))
 }
 
 /// Has the limits kept that a connection has once it is there.
@@ -501,7 +488,7 @@ fn look_after(
     Ok(())
 }
 
-fn connect(link: Rc<Link>, who: Who, established: Established) -> Connection {
+fn connect(link: Rc<Link>, who: Who, config: &Config, established: Established) -> Connection {
     let about = About {
         peer: who.peer,
         address: who.address,
@@ -509,7 +496,8 @@ fn connect(link: Rc<Link>, who: Who, established: Established) -> Connection {
         exporter: established.exporter,
     };
     let (outgoing, incoming) = (established.outgoing, established.incoming);
-    Connection::new(link, about, outgoing, incoming, established.message_limit)
+    let message_limit = usize::try_from(config.message_limit()).unwrap_or(usize::MAX);
+    Connection::new(link, about, outgoing, incoming, message_limit)
 }
 
 /// Says that an answer which begins with `input` is one of another protocol.

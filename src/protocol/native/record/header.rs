@@ -35,6 +35,17 @@ impl Kind {
         }
     }
 
+    /// In a word, for logs.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Packed => "packed",
+            Self::Message => "message",
+            Self::Part => "part",
+            Self::Control => "control",
+            Self::Padded => "padded",
+        }
+    }
+
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
         [
             Self::Packed,
@@ -62,6 +73,14 @@ impl Kind {
 pub(super) fn length_of(bytes: [u8; HEADER_LEN]) -> usize {
     let [_, high, middle, low] = bytes;
     usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low)
+}
+
+/// Returns the kind in a word and the length in bytes, header included, of the record at the start of
+/// `stream`: what a log shows of it.
+pub(crate) fn describe(stream: &[u8]) -> Option<(&'static str, usize)> {
+    let header = stream.first_chunk()?;
+    let kind = Kind::from_byte(header[0]).map_or("unknown", Kind::name);
+    Some((kind, HEADER_LEN + length_of(*header)))
 }
 
 /// A header that was looked at, not yet authenticated.

@@ -41,6 +41,7 @@ pub(super) use control::Answer;
 pub use control::{AbortReason, Event, Frame, RefuseReason};
 pub(super) use direction::Direction;
 pub use error::{OpenError, SealError};
+pub(crate) use header::describe;
 pub use opener::Opener;
 pub use options::SealOptions;
 pub use sealer::Sealer;
