@@ -6,8 +6,10 @@
 //! counted.
 
 mod black_hole;
+mod resolver;
+mod skipped;
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -18,50 +20,13 @@ use ringseal::{
     Address, Admission, AttemptError, Backend, BindError, Config, DialError, Identity, Listener,
     Phase, PublicKey, Runtime, RuntimeBuilder, dial,
 };
+use skipped::{SKIPPED, skipped};
 
 /// Says to a test that it is the child, and where the resolver notes what it was asked.
 const LOG: &str = "RINGSEAL_TEST_RESOLVER_LOG";
 /// Longer than anything here takes on a busy machine, but not as long as the resolver hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 const BACKENDS: [Backend; 3] = [Backend::Uring, Backend::TokioUring, Backend::Epoll];
-
-/// `both.test` has an address of each family. Names that begin with `hangs` have no answer for
-/// two minutes.
-const RESOLVER: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-typedef int resolver(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-                struct addrinfo **result) {
-    resolver *system = (resolver *)dlsym(RTLD_NEXT, "getaddrinfo");
-    int log = open(getenv("RINGSEAL_TEST_RESOLVER_LOG"), O_WRONLY | O_APPEND);
-    char line[256] = {0};
-    strncpy(line, node, sizeof line - 2);
-    strcat(line, "\n");
-    if (write(log, line, strlen(line)) < 0) abort();
-    close(log);
-    if (strncmp(node, "hangs", 5) == 0) {
-        sleep(120);
-        return EAI_AGAIN;
-    }
-    if (strcmp(node, "both.test") != 0) return system(node, service, hints, result);
-    struct addrinfo *second;
-    int error = system("::1", service, hints, result);
-    if (!error) error = system("127.0.0.1", service, hints, &second);
-    if (error) return error;
-    struct addrinfo *last = *result;
-    while (last->ai_next) last = last->ai_next;
-    last->ai_next = second;
-    return 0;
-}
-"#;
 
 /// Runs `test`, which is the body of the test function `name`, in a child process with our
 /// resolver.
@@ -70,20 +35,10 @@ fn with_resolver(name: &str, test: impl FnOnce(&Path)) {
         return test(log.as_ref());
     }
     let directory = tempfile::tempdir().expect("a directory");
-    let (source, library) = (
-        directory.path().join("resolver.c"),
-        directory.path().join("resolver.so"),
-    );
-    std::fs::write(&source, RESOLVER).expect("write");
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .args([&library, &source])
-        .arg("-ldl")
-        .status();
-    match compiled {
-        Ok(status) => assert!(status.success(), "the resolver does not compile"),
-        Err(error) => return skip(&format!("no C compiler: {error}")),
-    }
+    let library = match resolver::compile(directory.path()) {
+        Ok(library) => library,
+        Err(reason) => return skipped(format_args!("{reason}")),
+    };
     let log = directory.path().join("log");
     std::fs::write(&log, "").expect("write");
     let output = Command::new(std::env::current_exe().expect("this program"))
@@ -93,16 +48,11 @@ fn with_resolver(name: &str, test: impl FnOnce(&Path)) {
         .output()
         .expect("the child runs");
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    if let Some(reason) = text.lines().find(|line| line.starts_with("SKIPPED")) {
-        skip(reason.trim_start_matches("SKIPPED: "));
+    if let Some(reason) = text.lines().find_map(|line| line.strip_prefix(SKIPPED)) {
+        skipped(format_args!("{reason}"));
     }
     assert!(output.status.success(), "{text}");
     assert!(text.contains("1 passed"), "{text}");
-}
-
-/// Leaves a test out, and says so to whoever captures nothing.
-fn skip(reason: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
 }
 
 fn config(seed: u8) -> Config {
@@ -127,7 +77,7 @@ fn on_each_backend<F: Future<Output = ()>>(test: impl Fn() -> F) {
 fn has_both_families() -> bool {
     let both = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !both {
-        skip("this host has no ::1");
+        skipped(format_args!("this host has no ::1"));
     }
     both
 }

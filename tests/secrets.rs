@@ -198,10 +198,20 @@ fn secrets_of(case: &Value) -> Vec<(String, Vec<u8>)> {
     secrets
 }
 
-/// Draws what the vectors say.
-struct Scripted<'a>(&'a str);
+/// Draws what the vectors say, one after the other.
+struct InTurn {
+    text: String,
+    at: usize,
+}
 
-impl TryRng for Scripted<'_> {
+impl InTurn {
+    fn new<const N: usize>(side: &Value, names: [&str; N]) -> Self {
+        let text = names.map(|name| text(&side[name])).concat();
+        Self { text, at: 0 }
+    }
+}
+
+impl TryRng for InTurn {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
@@ -213,12 +223,14 @@ impl TryRng for Scripted<'_> {
     }
 
     fn try_fill_bytes(&mut self, target: &mut [u8]) -> Result<(), Infallible> {
-        decode(self.0, target);
+        let end = self.at + 2 * target.len();
+        decode(&self.text[self.at..end], target);
+        self.at = end;
         Ok(())
     }
 }
 
-impl TryCryptoRng for Scripted<'_> {}
+impl TryCryptoRng for InTurn {}
 
 fn identity(side: &Value) -> Identity {
     let mut seed = Zeroizing::new([0; 32]);
@@ -238,7 +250,7 @@ fn handshake(case: &Value) -> (Session, Session) {
     let parameters = Parameters::new(&namespace);
     let (own, other) = (identity(dialer), Arc::new(identity(listener)));
     let peer = other.public_key();
-    let mut random = Scripted(text(&dialer["ephemeral_secret"]));
+    let mut random = InTurn::new(dialer, ["ephemeral_secret"]);
     let mut to_listener = Vec::new();
     let mut dialing = Dialer::new(
         &own,
@@ -251,7 +263,7 @@ fn handshake(case: &Value) -> (Session, Session) {
     .expect("a dialer");
 
     let mut listening = Listener::new(other, &parameters);
-    let mut random = Scripted(text(&listener["ephemeral_secret"]));
+    let mut random = InTurn::new(listener, ["ephemeral_secret"]);
     let mut to_dialer = Vec::new();
     let mut receive = |input: &[u8]| {
         let (consumed, event) = listening
@@ -386,40 +398,6 @@ fn the_cipher_of_openssl_leaves_nothing() {
 fn our_own_cipher_leaves_nothing() {
     leaves_nothing::<ringseal::protocol::cipher::Avx512>();
 }
-
-/// Draws what the vectors say, one after the other.
-struct InTurn {
-    text: String,
-    at: usize,
-}
-
-impl InTurn {
-    fn new(case: &Value, names: [&str; 2]) -> Self {
-        let text = names.map(|name| text(&case[name]).to_owned()).concat();
-        Self { text, at: 0 }
-    }
-}
-
-impl TryRng for InTurn {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        unreachable!("only bytes are drawn");
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        unreachable!("only bytes are drawn");
-    }
-
-    fn try_fill_bytes(&mut self, target: &mut [u8]) -> Result<(), Infallible> {
-        let end = self.at + 2 * target.len();
-        decode(&self.text[self.at..end], target);
-        self.at = end;
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for InTurn {}
 
 fn native_secrets_of(case: &Value) -> Vec<(String, Vec<u8>)> {
     let mut secrets = Vec::new();

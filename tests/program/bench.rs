@@ -2,15 +2,15 @@
 //! fit together, never how good they are.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use crate::harness::{Ended, Program};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,81 +21,24 @@ fn alone() -> MutexGuard<'static, ()> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A running `ringseal-bench`. Killed when dropped.
-struct Program {
-    child: Child,
-    output: Receiver<String>,
-    errors: Receiver<String>,
+/// Starts `ringseal-bench`.
+fn start(args: &[&str]) -> Program {
+    let program = env!("CARGO_BIN_EXE_ringseal-bench");
+    Program::start_program(program, args, |command| {
+        command.stdin(Stdio::null());
+    })
 }
 
-/// What is left of one that has ended.
-struct Ended {
-    status: ExitStatus,
-    output: Vec<String>,
-    errors: Vec<String>,
+/// What is expected of one that has ended.
+trait Outcome {
+    fn expect_json(self) -> Value;
+    /// Exit code 1, nothing on standard output, and `part` among the errors.
+    fn expect_error(self, part: &str);
+    /// Exit code 2, nothing on standard output, and `part` among the errors.
+    fn expect_bad_usage(self, part: &str);
 }
 
-fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stream).lines() {
-            if sender.send(line.unwrap()).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-impl Program {
-    fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ringseal-bench"))
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self {
-            output: lines(child.stdout.take().unwrap()),
-            errors: lines(child.stderr.take().unwrap()),
-            child,
-        }
-    }
-
-    fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn wait(mut self) -> Ended {
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(start.elapsed() < PATIENCE, "the program does not end");
-            thread::sleep(Duration::from_millis(5));
-        };
-        Ended {
-            status,
-            output: self.output.iter().collect(),
-            errors: self.errors.iter().collect(),
-        }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Ended {
+impl Outcome for Ended {
     #[track_caller]
     fn expect_json(self) -> Value {
         assert_eq!(self.status.code(), Some(0), "{:?}", self.errors);
@@ -106,14 +49,14 @@ impl Ended {
     }
 
     #[track_caller]
-    fn expect_failure(self, part: &str) {
+    fn expect_error(self, part: &str) {
         assert_eq!(self.status.code(), Some(1), "{:?}", self.errors);
         assert_eq!(self.output, [""; 0]);
         assert!(self.errors.join("\n").contains(part), "{:?}", self.errors);
     }
 
     #[track_caller]
-    fn expect_usage_error(self, part: &str) {
+    fn expect_bad_usage(self, part: &str) {
         assert_eq!(self.status.code(), Some(2), "{:?}", self.errors);
         assert_eq!(self.output, [""; 0]);
         assert!(self.errors.join("\n").contains(part), "{:?}", self.errors);
@@ -124,8 +67,8 @@ impl Ended {
 #[track_caller]
 fn measure(args: &[&str]) -> Value {
     let short = ["--seconds", "0.3", "--warmup", "0.1", "--json"];
-    let figures = Program::start(&[args, &short].concat())
-        .wait()
+    let figures = start(&[args, &short].concat())
+        .wait_for(PATIENCE)
         .expect_json();
     check(&figures);
     figures
@@ -292,7 +235,7 @@ fn many_connections_all_have_slots() {
 fn too_few_slots_are_warned_of() {
     let _alone = alone();
     let args = ["--connections", "2", "--slots", "9", "--seconds", "0.1"];
-    let ended = Program::start(&args).wait();
+    let ended = start(&args).wait_for(PATIENCE);
     assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
     let [line] = &ended.errors[..] else {
         panic!("not one line: {:?}", ended.errors);
@@ -341,7 +284,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// A run of two processes that does not end by itself, measuring, and the listener's id.
 fn start_processes() -> (Program, u32) {
-    let program = Program::start(&[
+    let program = start(&[
         "--processes",
         "--seconds",
         "600",
@@ -352,7 +295,7 @@ fn start_processes() -> (Program, u32) {
         "--json",
     ]);
     program.errors.recv_timeout(PATIENCE).expect("progress");
-    let children = children(program.id());
+    let children = children(program.child.id());
     let [listener] = children[..] else {
         panic!("not one child: {children:?}");
     };
@@ -370,7 +313,7 @@ fn listener_as_a_process_measures_and_ends_with_the_run() {
 
     let (program, listener) = start_processes();
     program.signal(Signal::TERM);
-    let figures = program.wait().expect_json();
+    let figures = program.wait_for(PATIENCE).expect_json();
     assert_eq!(figures["interrupted"], true);
     // Waited for, so not even its entry is left.
     assert_eq!(status_field(listener, "State:"), None);
@@ -381,7 +324,7 @@ fn listener_as_a_process_does_not_outlive_a_killed_parent() {
     let _alone = alone();
     let (program, listener) = start_processes();
     program.signal(Signal::KILL);
-    program.wait();
+    program.wait_for(PATIENCE);
     wait_until("the listener stays", || !is_running(listener));
 }
 
@@ -391,7 +334,7 @@ fn dialer_sees_when_the_listener_is_killed() {
     let (program, listener) = start_processes();
     let id = Pid::from_raw(i32::try_from(listener).unwrap()).unwrap();
     kill_process(id, Signal::KILL).unwrap();
-    let ended = program.wait();
+    let ended = program.wait_for(PATIENCE);
     assert_eq!(ended.status.code(), Some(1), "{:?}", ended.errors);
     assert_eq!(ended.output, [""; 0]);
     assert_eq!(status_field(listener, "State:"), None);
@@ -401,7 +344,7 @@ fn dialer_sees_when_the_listener_is_killed() {
 fn interrupt_ends_a_run_early_and_figures_are_told() {
     let _alone = alone();
     for direction in ["send", "ping"] {
-        let program = Program::start(&[
+        let program = start(&[
             "--direction",
             direction,
             "--seconds",
@@ -413,7 +356,7 @@ fn interrupt_ends_a_run_early_and_figures_are_told() {
         let line = program.errors.recv_timeout(PATIENCE).expect("progress");
         assert!(line.contains("messages/s"), "{line}");
         program.signal(Signal::INT);
-        let figures = program.wait().expect_json();
+        let figures = program.wait_for(PATIENCE).expect_json();
         check(&figures);
         assert_eq!(figures["interrupted"], true);
         assert!(number(&figures, "seconds") < 600.0);
@@ -423,13 +366,13 @@ fn interrupt_ends_a_run_early_and_figures_are_told() {
 #[test]
 fn interrupt_before_anything_was_measured_says_so() {
     let _alone = alone();
-    let program = Program::start(&["--processes", "--warmup", "600"]);
-    wait_until("no listener", || !children(program.id()).is_empty());
-    let [listener] = children(program.id())[..] else {
+    let program = start(&["--processes", "--warmup", "600"]);
+    wait_until("no listener", || !children(program.child.id()).is_empty());
+    let [listener] = children(program.child.id())[..] else {
         panic!("not one child");
     };
     // The handler is there once the dialer has a thread of its own.
-    let tasks = format!("/proc/{}/task", program.id());
+    let tasks = format!("/proc/{}/task", program.child.id());
     let has_dialer = || {
         fs::read_dir(&tasks).unwrap().any(|task| {
             let name = fs::read_to_string(task.unwrap().path().join("comm"));
@@ -438,13 +381,15 @@ fn interrupt_before_anything_was_measured_says_so() {
     };
     wait_until("no dialer", has_dialer);
     wait_until("no handler", || {
-        let caught = status_field(program.id(), "SigCgt:").unwrap();
+        let caught = status_field(program.child.id(), "SigCgt:").unwrap();
         let caught = u64::from_str_radix(&caught, 16).unwrap();
         let bits = [Signal::INT, Signal::TERM].map(|signal| 1 << (signal.as_raw() - 1));
         bits.iter().all(|bit: &u64| caught & bit != 0)
     });
     program.signal(Signal::INT);
-    program.wait().expect_failure("nothing was measured");
+    program
+        .wait_for(PATIENCE)
+        .expect_error("nothing was measured");
     assert_eq!(status_field(listener, "State:"), None);
 }
 
@@ -452,7 +397,7 @@ fn interrupt_before_anything_was_measured_says_so() {
 fn words_tell_all_parts_and_progress_only_on_request() {
     let _alone = alone();
     let short = ["--seconds", "0.3", "--warmup", "0.1"];
-    let ended = Program::start(&[&short[..], &["--direction", "ping"]].concat()).wait();
+    let ended = start(&[&short[..], &["--direction", "ping"]].concat()).wait_for(PATIENCE);
     assert_eq!(ended.status.code(), Some(0));
     assert_eq!(ended.errors, [""; 0]);
     let text = ended.output.join("\n");
@@ -471,7 +416,7 @@ fn words_tell_all_parts_and_progress_only_on_request() {
     ] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
-    let ended = Program::start(&[&short[..], &["--interval", "0.1"]].concat()).wait();
+    let ended = start(&[&short[..], &["--interval", "0.1"]].concat()).wait_for(PATIENCE);
     assert!(!ended.errors.is_empty());
     for line in &ended.errors {
         assert!(
@@ -484,7 +429,7 @@ fn words_tell_all_parts_and_progress_only_on_request() {
 #[test]
 fn listener_alone_serves_one_dialer_after_the_other() {
     let _alone = alone();
-    let listener = Program::start(&["--listen", "127.0.0.1:0", "--seed", "one"]);
+    let listener = start(&["--listen", "127.0.0.1:0", "--seed", "one"]);
     let line = listener.output.recv_timeout(PATIENCE).expect("an address");
     let address = line.strip_prefix("listening on ").expect("an address");
     for direction in ["send", "receive", "ping"] {
@@ -494,9 +439,9 @@ fn listener_alone_serves_one_dialer_after_the_other() {
     }
     let refused = |more: &[&str], part: &str| {
         let connect = ["--connect", address, "--seconds", "0.3"];
-        Program::start(&[&connect[..], more].concat())
-            .wait()
-            .expect_failure(part);
+        start(&[&connect[..], more].concat())
+            .wait_for(PATIENCE)
+            .expect_error(part);
     };
     refused(&["--seed", "two"], "--seed");
     refused(&["--seed", "one", "--connections", "2"], "--connections 2");
@@ -504,7 +449,7 @@ fn listener_alone_serves_one_dialer_after_the_other() {
     refused(&["--seed", "one", "--wire", "v1,v0"], "--wire");
     measure(&["--connect", address, "--seed", "one"]);
     listener.signal(Signal::INT);
-    let ended = listener.wait();
+    let ended = listener.wait_for(PATIENCE);
     assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
 }
 
@@ -514,14 +459,14 @@ fn cores_that_do_not_exist_are_refused_with_what_to_do() {
     for cores in ["1023,0", "0,1023", "1023,1023"] {
         for more in [&[][..], &["--processes"]] {
             let args = [&["--pin", cores, "--seconds", "0.1"], more].concat();
-            Program::start(&args).wait().expect_failure("--no-pin");
+            start(&args).wait_for(PATIENCE).expect_error("--no-pin");
         }
     }
 }
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    let refused = |args: &[&str], part: &str| Program::start(args).wait().expect_usage_error(part);
+    let refused = |args: &[&str], part: &str| start(args).wait_for(PATIENCE).expect_bad_usage(part);
     refused(&["--size", "4294967290"], "4294967279");
     refused(&["--size=-1"], "--size");
     refused(&["--seconds", "0"], "above 0");

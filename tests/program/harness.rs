@@ -1,4 +1,4 @@
-//! Runs `ringseal` and looks at what it prints and how it ends.
+//! Runs a program and looks at what it prints and how it ends.
 
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running `ringseal`. Killed when dropped.
+/// A running program. Killed when dropped.
 pub(crate) struct Program {
     pub(crate) child: Child,
     pub(crate) input: Option<ChildStdin>,
@@ -44,13 +44,23 @@ pub(crate) fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 impl Program {
+    /// Starts `ringseal`.
     pub(crate) fn start<S: AsRef<str>>(args: &[S]) -> Self {
         Self::start_with(args, |_| {})
     }
 
     /// Starts it after `set` has changed where its streams go, or its environment.
     pub(crate) fn start_with<S: AsRef<str>>(args: &[S], set: impl FnOnce(&mut Command)) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ringseal"));
+        Self::start_program(env!("CARGO_BIN_EXE_ringseal"), args, set)
+    }
+
+    /// Starts one of the programs as [`start_with`](Self::start_with) does.
+    pub(crate) fn start_program<S: AsRef<str>>(
+        program: &str,
+        args: &[S],
+        set: impl FnOnce(&mut Command),
+    ) -> Self {
+        let mut command = Command::new(program);
         command
             .args(args.iter().map(AsRef::as_ref))
             .env_remove("RUST_LOG")
@@ -91,13 +101,18 @@ impl Program {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    pub(crate) fn wait(mut self) -> Ended {
+    pub(crate) fn wait(self) -> Ended {
+        self.wait_for(PATIENCE)
+    }
+
+    /// Waits for its end, and fails the test after `patience`.
+    pub(crate) fn wait_for(mut self, patience: Duration) -> Ended {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(start.elapsed() < PATIENCE, "the program does not end");
+            assert!(start.elapsed() < patience, "the program does not end");
             thread::sleep(Duration::from_millis(5));
         };
         Ended {
@@ -314,11 +329,4 @@ pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
 pub(crate) fn number_before(line: &str, what: &str) -> Option<usize> {
     let before = line.split_once(what)?.0;
     before.rsplit(' ').next()?.parse().ok()
-}
-
-/// Says loudly what this machine can't try: past the test runner, which keeps what a test prints that
-/// passes.
-pub(crate) fn skipped(what: std::fmt::Arguments<'_>) {
-    // Where nobody reads it there is nobody to tell.
-    let _ = writeln!(io::stderr(), "!! SKIPPED: {what}");
 }

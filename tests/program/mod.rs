@@ -12,7 +12,11 @@ mod keys;
 mod names;
 mod native;
 mod peers;
+#[path = "../resolver/mod.rs"]
+mod resolver;
 #[path = "../seccomp/mod.rs"]
 mod seccomp;
+#[path = "../skipped/mod.rs"]
+mod skipped;
 mod standard_error;
 mod texts;

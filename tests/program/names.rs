@@ -2,50 +2,17 @@
 
 use std::net::{Ipv6Addr, TcpListener};
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::black_hole::BlackHole;
-use crate::harness::{Pair, Program, skipped, stop};
+use crate::harness::{Pair, Program, stop};
+use crate::skipped::skipped;
 
-/// Says that `both.test` has an address of each family.
-const RESOLVER: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <netdb.h>
-#include <string.h>
-
-typedef int resolver(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-                struct addrinfo **result) {
-    resolver *system = (resolver *)dlsym(RTLD_NEXT, "getaddrinfo");
-    if (strcmp(node, "both.test") != 0) return system(node, service, hints, result);
-    struct addrinfo *second;
-    int error = system("::1", service, hints, result);
-    if (!error) error = system("127.0.0.1", service, hints, &second);
-    if (error) return error;
-    struct addrinfo *last = *result;
-    while (last->ai_next) last = last->ai_next;
-    last->ai_next = second;
-    return 0;
-}
-"#;
-
-/// The resolver as a library to be loaded first, or why there is none.
+/// The resolver as a library to be loaded first, or why there is none that helps.
 fn resolver(directory: &TempDir) -> Result<PathBuf, String> {
-    let source = directory.path().join("resolver.c");
-    let library = directory.path().join("resolver.so");
-    std::fs::write(&source, RESOLVER).expect("write");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-o"]);
-    compiler.args([&library, &source]).arg("-ldl");
-    match compiler.status() {
-        Ok(status) => assert!(status.success(), "the resolver does not compile"),
-        Err(error) => return Err(format!("no C compiler: {error}")),
-    }
+    let library = crate::resolver::compile(directory.path())?;
     TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).map_err(|_| "this host has no ::1".to_owned())?;
     Ok(library)
 }

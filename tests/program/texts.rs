@@ -8,8 +8,9 @@ use std::thread;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::harness::{PATIENCE, Pair, Program, skipped, stop};
+use crate::harness::{PATIENCE, Pair, Program, stop};
 use crate::seccomp::{IO_URING, deny};
+use crate::skipped::skipped;
 
 /// Something else that listens: reads a request and sends `answer`. Gives its address.
 fn other_server(answer: &'static [u8]) -> String {

@@ -12,8 +12,9 @@ use ringseal::{
 use rustix::net::{self, SocketAddrUnix};
 
 use super::black_hole::BlackHole;
-use super::peers::{config, key, run, skipped};
+use super::peers::{config, key, run};
 use super::setting;
+use super::skipped::skipped;
 
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// Another address of this host.

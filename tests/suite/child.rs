@@ -119,3 +119,15 @@ pub(crate) fn limit(resource: Resource, value: u64) {
     };
     setrlimit(resource, limit).expect("lower a limit");
 }
+
+/// Returns what stands behind `word` on a line of its own.
+pub(crate) fn said(
+    lines: &mut impl Iterator<Item = std::io::Result<String>>,
+    word: &str,
+) -> String {
+    let find = |line: std::io::Result<String>| {
+        let line = line.expect("a line");
+        line.strip_prefix(word).map(|rest| rest.trim().to_owned())
+    };
+    lines.find_map(find).expect("the child's word")
+}

@@ -6,8 +6,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::child::{is_case, start_in_namespace};
-use super::peers::{config, key, pair_with, run, skipped};
+use super::child::{is_case, said, start_in_namespace};
+use super::peers::{config, key, pair_with, run};
+use super::skipped::skipped;
 use ringseal::{Admission, Config, Connection, Listener, RecvError, TimeLimit, dial};
 use rustix::net::sockopt;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
@@ -133,15 +134,6 @@ impl Drop for Cable {
             let _ = ip(&format!("netns delete {namespace}"));
         }
     }
-}
-
-/// Returns what stands behind `word` on a line of its own.
-fn said(lines: &mut impl Iterator<Item = std::io::Result<String>>, word: &str) -> String {
-    let find = |line: std::io::Result<String>| {
-        let line = line.expect("a line");
-        line.strip_prefix(word).map(|rest| rest.trim().to_owned())
-    };
-    lines.find_map(find).expect("the child's word")
 }
 
 fn say(word: &str) {

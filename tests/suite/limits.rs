@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
 
-use super::child::{is_case, limit, run_case, start};
+use super::child::{is_case, limit, run_case, said, start};
 use super::peers::{builder, config, key, pair, patiently, run};
 use super::setting::backend;
 use super::transport::somewhere;
@@ -95,13 +95,7 @@ fn a_listener_short_of_descriptors_pauses_and_recovers() {
     }
     let mut process = start(module_path!(), TEST);
     let mut lines = BufReader::new(process.child.stdout.take().expect("piped")).lines();
-    let address = lines
-        .find_map(|line| {
-            line.expect("a line")
-                .strip_prefix("ADDRESS ")
-                .map(str::to_owned)
-        })
-        .expect("the address");
+    let address = said(&mut lines, "ADDRESS");
     run(async {
         let mut first = dial(&address, key(2), &config(1)).await.expect("dial");
         assert!(first.recv().await.expect("recv").is_some(), "short now");

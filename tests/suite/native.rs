@@ -161,9 +161,12 @@ async fn relayed(
 }
 
 async fn bind(config: &Config) -> Listener {
-    Listener::bind(somewhere(), config, Admission::any())
-        .await
-        .expect("bind")
+    bind_with(config, Admission::any()).await
+}
+
+async fn bind_with(config: &Config, admission: Admission) -> Listener {
+    let bound = Listener::bind(somewhere(), config, admission).await;
+    bound.expect("bind")
 }
 
 /// Bytes of hello and proof.
@@ -229,9 +232,7 @@ fn a_changed_record_ends_both_directions_and_the_peer_is_told() {
 fn who_is_not_admitted_is_told_so() {
     run(async {
         let only_three = Admission::allow_list([key(3)]);
-        let mut listener = Listener::bind(somewhere(), &config(2), only_three)
-            .await
-            .expect("bind");
+        let mut listener = bind_with(&config(2), only_three).await;
         let address = listener.local_address();
         let (alice, carol) = (config(1), config(3));
         let (refused, seen) =
@@ -575,9 +576,7 @@ fn a_dial_that_is_dropped_while_it_awaits_acceptance_is_no_end() {
             let mut decided = decided.clone();
             async move { decided.wait_for(|decided| *decided).await.is_ok() }
         });
-        let mut listener = Listener::bind(somewhere(), &config(2), admission)
-            .await
-            .expect("bind");
+        let mut listener = bind_with(&config(2), admission).await;
         let address = listener.local_address();
         let dialing = config(1);
         let has_proved = async {
@@ -618,9 +617,7 @@ fn who_waits_to_be_admitted_is_told_why_that_ends() {
         let dialing = config(1);
         // The check takes longer than there is time for.
         let hasty = config(2).handshake_deadline(Duration::from_millis(200));
-        let mut listener = Listener::bind(somewhere(), &hasty, undecided())
-            .await
-            .expect("bind");
+        let mut listener = bind_with(&hasty, undecided()).await;
         let address = listener.local_address();
         let (dialed, seen) =
             futures_util::join!(dial(address, key(2), &dialing), listener.accept());
@@ -631,9 +628,7 @@ fn who_waits_to_be_admitted_is_told_why_that_ends() {
             "{reason:?}"
         );
         // The listener ends meanwhile.
-        let mut listener = Listener::bind(somewhere(), &config(2), undecided())
-            .await
-            .expect("bind");
+        let mut listener = bind_with(&config(2), undecided()).await;
         let address = listener.local_address();
         let listening = async {
             let pause = Duration::from_millis(100);
@@ -654,9 +649,7 @@ fn admission_learns_what_a_client_speaks() {
             ready(admitted)
         });
         let both = config(2).wires([Wire::native(), Wire::COMMONWARE]);
-        let mut listener = Listener::bind(somewhere(), &both, admission)
-            .await
-            .expect("bind");
+        let mut listener = bind_with(&both, admission).await;
         let address = listener.local_address();
         let suites = Suite::ALL.map(|suite| Wire::Native { suite });
         for wire in suites.into_iter().chain([Wire::COMMONWARE]) {
@@ -888,9 +881,7 @@ fn records_before_admission_are_for_nobody_until_then() {
                 decision.expect("somebody decides").expect("decided")
             }
         });
-        let mut listener = Listener::bind(somewhere(), &config(2), admission)
-            .await
-            .expect("bind");
+        let mut listener = bind_with(&config(2), admission).await;
         for is_admitted in [true, false] {
             decide.send_replace(None);
             let address = listener.local_address();

@@ -71,13 +71,6 @@ pub(crate) fn pattern(length: usize, salt: usize) -> Vec<u8> {
     bytes
 }
 
-/// Says loudly what this machine can't try: past the test runner, which keeps what a test prints that
-/// passes.
-pub(crate) fn skipped(what: std::fmt::Arguments<'_>) {
-    // Where nobody reads it there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "!! SKIPPED: {what}");
-}
-
 /// Fails the test instead of hanging.
 pub(crate) async fn patiently<F: Future>(future: F) -> F::Output {
     // Boxed as what it gives alone, so that the executor is not compiled again for each test.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::child::{is_case, start};
-use super::peers::{builder, config, pair, patiently, run, skipped};
+use super::peers::{builder, config, pair, patiently, run};
 use super::seccomp;
 use super::setting::Setting;
+use super::skipped::skipped;
 use super::transport::somewhere;
 use ringseal::{Admission, Listener};
 

@@ -15,8 +15,9 @@ use ringseal::{
 };
 use rustix::thread::set_thread_res_uid;
 
-use super::peers::{builder, config, key, run, run_with, skipped};
+use super::peers::{builder, config, key, run, run_with};
 use super::setting;
+use super::skipped::skipped;
 
 fn shared() -> BindOptions {
     BindOptions::new().share_port(true)

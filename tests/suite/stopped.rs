@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringseal::{Admission, Listener, dial};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::child::{is_case, start};
+use super::child::{is_case, said, start};
 use super::peers::{config, key, pattern, run};
 use super::setting::transport;
 use super::transport::{Transport, somewhere};
@@ -30,13 +30,7 @@ fn a_process_that_was_stopped_cuts_no_peer_that_went_on() {
     }
     let mut process = start(module_path!(), TEST);
     let mut lines = BufReader::new(process.child.stdout.take().expect("piped")).lines();
-    let address = lines
-        .find_map(|line| {
-            line.expect("a line")
-                .strip_prefix("ADDRESS ")
-                .map(str::to_owned)
-        })
-        .expect("the address");
+    let address = said(&mut lines, "ADDRESS");
     let id = Pid::from_child(&process.child);
     run(async {
         let mut dialer = dial(&address, key(2), &config(1)).await.expect("dial");

@@ -33,6 +33,8 @@ mod seccomp;
 mod setting;
 mod shared_ports;
 mod signals;
+#[path = "../skipped/mod.rs"]
+mod skipped;
 mod stopped;
 mod streamed;
 mod task_group;
