@@ -144,13 +144,15 @@ impl Outbox {
         Ok(has_room)
     }
 
-    /// Puts a small message behind others and has them written, if it is no more than that; returns
-    /// whether it did. What stands against it [`append`](Self::append) says.
+    /// Plans a message, puts it into the buffer that fills, and has it written; returns what was planned
+    /// if there was no room.
+    ///
+    /// # Errors
+    ///
+    /// That it is too large, after which the direction goes on; others are final.
     #[inline]
-    pub(crate) fn append_at_once(&self, message: &[u8]) -> bool {
-        if self.link.check_process().is_err() {
-            return false;
-        }
+    pub(crate) fn append_unplanned(&self, message: &[u8]) -> Result<Option<Planned>, SendError> {
+        self.link.check_process().map_err(SendError::Transport)?;
         let mut state = self.state.borrow_mut();
         let State {
             sending, records, ..
@@ -159,8 +161,17 @@ impl Outbox {
         drop(state);
         if is_appended {
             self.appended();
+            return Ok(None);
         }
-        is_appended
+        let no_room = self.with_open(|sending, records| {
+            let planned = records.plan(message.len())?;
+            let is_appended = sending.append(records, planned, message)?;
+            Ok((!is_appended).then_some(planned))
+        })?;
+        if no_room.is_none() {
+            self.appended();
+        }
+        Ok(no_room)
     }
 
     /// Plans the next part of a message that leaves in parts, at most `rest` bytes and no longer than

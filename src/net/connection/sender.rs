@@ -33,13 +33,23 @@ pub struct Sender {
     /// Whether a message has begun to leave in parts. Still set at the next call when its writer was
     /// dropped, or leaked.
     is_streaming: bool,
-    /// Messages that were sent since others had a turn because of it.
-    in_a_row: u32,
+    /// How much of a turn was used by what was sent since others had one because of it.
+    in_a_row: usize,
 }
 
-/// How many messages may be sent before other tasks have a turn, the writer among them. Shorter ones
-/// than 16 bytes would otherwise lie in their buffer until there are as many as it holds.
-const TURN: u32 = 16_384;
+/// How much may be sent before other tasks have a turn, the writer among them: 16 384 empty messages,
+/// about 60 KiB of small ones, which are then on their way while the next are sealed, or a slot of
+/// those from 1 KiB on.
+const TURN: usize = 16_384;
+
+/// Returns how much of a [`TURN`] a message of `length` bytes uses.
+#[inline]
+const fn turn_share(length: usize) -> usize {
+    /// Those that take longer to seal than a turn of others costs fill their buffer first.
+    const LONG: usize = 256;
+    let counted = if length < LONG { length } else { LONG };
+    1 + counted / 4
+}
 
 /// Where the buffer of a reservation is.
 #[derive(Debug)]
@@ -87,8 +97,8 @@ impl Sender {
     /// its own. So does one that finds neither a slot nor anything of its sender's on the way:
     /// peers that do not read stop nobody else. Records of more than 32 KiB may then have to wait
     /// for their turn, within
-    /// [`RuntimeBuilder::heap_budget`](crate::RuntimeBuilder::heap_budget). Once in 16 384 messages it
-    /// gives other tasks a turn.
+    /// [`RuntimeBuilder::heap_budget`](crate::RuntimeBuilder::heap_budget). Once in 16 384 messages, or
+    /// about 60 KiB of small ones, it gives other tasks a turn.
     ///
     /// # Errors
     ///
@@ -99,17 +109,12 @@ impl Sender {
     /// Dropping the future before it is done sends nothing; the sender stays usable.
     #[inline]
     pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        if self.in_a_row < TURN && self.outbox().append_at_once(message) {
-            self.in_a_row += 1;
-            return Ok(());
-        }
-        let planned = self.outbox().plan(message.len())?;
-        if self.in_a_row == TURN {
+        if self.in_a_row >= TURN {
             poll_fn(|context| self.poll_turn(context)).await;
         }
-        self.in_a_row += 1;
-        while !self.outbox.append(planned, message)? {
-            self.make_room(planned).await?;
+        self.in_a_row += turn_share(message.len());
+        if let Some(planned) = self.outbox().append_unplanned(message)? {
+            self.append_to_room(planned, message).await?;
         }
         Ok(())
     }
@@ -124,13 +129,9 @@ impl Sender {
     /// As for [`send`](Self::send).
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<bool, SendError> {
-        if self.outbox().append_at_once(message) {
+        let Some(planned) = self.outbox().append_unplanned(message)? else {
             return Ok(true);
-        }
-        let planned = self.outbox().plan(message.len())?;
-        if self.outbox.append(planned, message)? {
-            return Ok(true);
-        }
+        };
         Ok(self.try_make_room(planned)? && self.outbox.append(planned, message)?)
     }
 
@@ -177,11 +178,19 @@ impl Sender {
     ///
     /// Dropping the future sends a part of the batch, whole messages from its start.
     pub async fn send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<(), SendError> {
-        for message in messages {
-            self.outbox().plan(message.as_ref().len())?;
+        let limit = self.max_message_size();
+        for length in messages.iter().map(|message| message.as_ref().len()) {
+            if length as u64 > limit {
+                self.outbox().plan(length)?;
+            }
         }
         for message in messages {
-            self.send(message.as_ref()).await?;
+            let message = message.as_ref();
+            if self.in_a_row >= TURN || self.outbox().append_unplanned(message)?.is_some() {
+                self.send(message).await?;
+            } else {
+                self.in_a_row += turn_share(message.len());
+            }
         }
         Ok(())
     }
@@ -246,8 +255,7 @@ impl Sender {
     /// Appends `message` if the buffer that fills has room for it now; returns whether it did.
     #[inline]
     pub(crate) fn try_append(&mut self, message: &[u8]) -> Result<bool, SendError> {
-        let planned = self.outbox().plan(message.len())?;
-        self.outbox.append(planned, message)
+        Ok(self.outbox().append_unplanned(message)?.is_none())
     }
 
     /// Gets another buffer to fill, with room for the message, if that takes no waiting.
@@ -301,13 +309,13 @@ impl Sender {
         message: &[u8],
     ) -> Poll<Result<(), SendError>> {
         let planned = self.outbox().plan(message.len())?;
-        if self.in_a_row == TURN {
+        if self.in_a_row >= TURN {
             ready!(self.poll_turn(context));
         }
         while !self.outbox.append(planned, message)? {
             ready!(self.poll_room(context, claim, planned))?;
         }
-        self.in_a_row += 1;
+        self.in_a_row += turn_share(message.len());
         Poll::Ready(Ok(()))
     }
 
@@ -359,10 +367,10 @@ impl Sender {
         let planned = self.outbox.plan_part(rest.len());
         let planned = planned.ok_or(SendError::NoParts)?;
         let part = &rest[..planned.length()];
-        if self.in_a_row == TURN {
+        if self.in_a_row >= TURN {
             poll_fn(|context| self.poll_turn(context)).await;
         }
-        self.in_a_row += 1;
+        self.in_a_row += turn_share(part.len());
         while !self.outbox.append_part(part, is_last)? {
             self.make_room(planned).await?;
         }
@@ -376,6 +384,17 @@ impl Sender {
             Some(Reserved::Here(draft)) => self.outbox.put_back(draft),
             Some(Reserved::Lent(borrower)) => borrower.give_up(&self.outbox),
             None => {}
+        }
+    }
+
+    /// Puts the message into a buffer that has room for it, once there is one.
+    #[cold]
+    async fn append_to_room(&self, planned: Planned, message: &[u8]) -> Result<(), SendError> {
+        loop {
+            self.make_room(planned).await?;
+            if self.outbox.append(planned, message)? {
+                return Ok(());
+            }
         }
     }
 
