@@ -89,6 +89,68 @@ fn receive_with_a_limit() {
     });
 }
 
+/// Longer than a connection that nobody holds is seen to its end while its peer does not read.
+const LONG_PAUSE: Duration = Duration::from_secs(6);
+const LENGTH: usize = 60_000;
+
+// HAZARDS F1, F10.
+fn what_was_sent_before_a_process_was_stopped_still_arrives() {
+    const TEST: &str = "what_was_sent_before_a_process_was_stopped_still_arrives";
+    // What holds an end back is the same on both sockets, and takes seconds.
+    if transport() != Transport::Tcp {
+        return;
+    }
+    if is_case(TEST) {
+        return fill_and_leave();
+    }
+    let mut process = start(module_path!(), TEST);
+    let mut lines = BufReader::new(process.child.stdout.take().expect("piped")).lines();
+    let address = said(&mut lines, "ADDRESS");
+    let id = Pid::from_child(&process.child);
+    run(async {
+        let mut dialer = dial(&address, key(2), &config(1)).await.expect("dial");
+        let sent: usize = said(&mut lines, "SENT").parse().expect("a number");
+        kill_process(id, Signal::STOP).expect("stop it");
+        ringseal::sleep(LONG_PAUSE).await;
+        kill_process(id, Signal::CONT).expect("let it go on");
+        // It has looked at the time before anything moves.
+        ringseal::sleep(Duration::from_millis(500)).await;
+        for index in 0..sent {
+            let message = dialer.recv().await.expect("recv").expect("a message");
+            assert!(*message == *pattern(LENGTH, index), "message {index}");
+        }
+        assert!(dialer.recv().await.expect("recv").is_none());
+    });
+    drop(process.child.stdin.take());
+    assert!(process.child.wait().expect("wait").success());
+}
+
+/// The child: sends as much as finds room, and leaves.
+fn fill_and_leave() {
+    run(async {
+        let mut listener = Listener::bind(somewhere(), &config(2), Admission::any())
+            .await
+            .expect("bind");
+        println!("\nADDRESS {}", listener.local_address());
+        std::io::stdout().flush().expect("flush");
+        let mut connection = listener.accept().await.expect("accept");
+        let mut sent = 0;
+        loop {
+            let message = pattern(LENGTH, sent);
+            let sending = connection.send(&message);
+            match ringseal::timeout(Duration::from_millis(300), sending).await {
+                Some(sending) => sending.expect("send"),
+                None => break,
+            }
+            sent += 1;
+        }
+        drop(connection);
+        println!("\nSENT {sent}");
+        std::io::stdout().flush().expect("flush");
+    });
+}
+
 crate::on_every_setting! {
+    what_was_sent_before_a_process_was_stopped_still_arrives,
     a_process_that_was_stopped_cuts_no_peer_that_went_on,
 }

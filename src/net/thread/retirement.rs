@@ -23,6 +23,8 @@ use crate::driver::{self, Socket, WakerCell};
 const QUIET_LIMIT: Duration = Duration::from_secs(1);
 /// How long a buffer may take to go out, and how long the peer may go on when all is out.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
+/// What time is counted in. No more than one passes while this process is stopped.
+const SLICE: Duration = Duration::from_millis(250);
 /// How long all of it takes at most: two buffers, the rest of one, and the peer.
 pub(crate) const LONGEST: Duration = Duration::from_secs(5 * 4);
 /// How many bytes are thrown away: more than the kernels of both hosts hold by default.
@@ -69,7 +71,7 @@ pub(crate) async fn retire<L: Retiring>(link: Rc<L>) {
         }
     })
     .await;
-    let mut start = driver::now();
+    let (mut quiet, mut total) = (Duration::ZERO, Duration::ZERO);
     let mut retirement = Retirement {
         link: &link,
         discarded: 0,
@@ -78,17 +80,26 @@ pub(crate) async fn retire<L: Retiring>(link: Rc<L>) {
     while link.lifetime().need() == Need::Arrival {
         let was_sending = !link.lifetime().has_sending_ended();
         let written = link.written();
-        let passed = driver::now().saturating_duration_since(start);
         let limit = if was_sending { TIME_LIMIT } else { QUIET_LIMIT };
-        let limit = limit.min(TIME_LIMIT.saturating_sub(passed));
+        if quiet >= limit || total >= TIME_LIMIT {
+            break;
+        }
+        let start = driver::now();
         let step = poll_fn(|context| retirement.poll_step(context));
-        // Looks before it minds the time: what came while this process was stopped counts.
-        match driver::timeout(limit, step).await {
-            Some(Ok(())) => give_others_a_turn().await,
-            Some(Err(_)) | None => break,
+        match driver::timeout(SLICE, step).await {
+            Some(Ok(())) => {
+                total += driver::now().saturating_duration_since(start).min(SLICE);
+                quiet = Duration::ZERO;
+                give_others_a_turn().await;
+            }
+            Some(Err(_)) => break,
+            None => {
+                quiet += SLICE;
+                total += SLICE;
+            }
         }
         if was_sending && (link.written() != written || link.lifetime().has_sending_ended()) {
-            start = driver::now();
+            (quiet, total) = (Duration::ZERO, Duration::ZERO);
         }
     }
     link.has_retired();
