@@ -15,8 +15,8 @@ use super::peers::{PATIENCE, builder, config, key, pair, patiently};
 use super::setting::transport;
 use super::transport::{Transport, somewhere};
 use ringseal::{
-    Admission, BindOptions, Connection, Listener, Message, RemoteConnection, RemoteListener,
-    RingThreads, Runtime, SocketListener, TaskGroup, dial,
+    Admission, BindOptions, Connection, Listener, Message, PlainSocket, RemoteConnection,
+    RemoteListener, RingThreads, Runtime, SocketListener, TaskGroup, dial,
 };
 
 /// Forks, and has the child do `work` and end without anything else. Returns how it ended: zero
@@ -409,6 +409,45 @@ fn a_forked_child_can_drop_clients_and_not_use_them() {
     }));
 }
 
+// HAZARDS F15: a plain socket, with a read in flight.
+fn a_forked_child_can_drop_plain_sockets_and_not_use_them() {
+    const TEST: &str = "a_forked_child_can_drop_plain_sockets_and_not_use_them";
+    if !is_case(TEST) {
+        return run_case(module_path!(), TEST);
+    }
+    let (near, mut far) = UnixStream::pair().expect("a pair");
+    let runtime = builder().build().expect("a ring");
+    let mut inherited = runtime.block_on(patiently(async {
+        let mut pair = pair().await;
+        pair.0.send(b"carried").await.expect("send");
+        let message = pair.1.recv().await.expect("recv").expect("one");
+        let (mut reader, writer) = PlainSocket::from_std(near).expect("ours").split();
+        assert!(futures_util::poll!(pin!(reader.readable())).is_pending());
+        ringseal::sleep(Duration::from_millis(5)).await;
+        Some((reader, writer, message, pair))
+    }));
+    let status = fork_to(|| {
+        let (mut reader, mut writer, message, pair) = inherited.take().expect("ours");
+        now(reader.readable()).expect_err("the parent's");
+        now(writer.write_message(message)).expect_err("the parent's");
+        now(writer.flush()).expect_err("the parent's");
+        drop(reader);
+        now(writer.shutdown_write()).expect_err("the parent's");
+        drop(pair);
+    });
+    assert_eq!(status, 0);
+    let (mut reader, mut writer, message, _pair) = inherited.expect("the parent's");
+    runtime.block_on(patiently(async {
+        std::io::Write::write_all(&mut far, b"still here").expect("write");
+        reader.readable().await.expect("readable");
+        writer.write_message(message).await.expect("write");
+        writer.flush().await.expect("flush");
+    }));
+    let mut carried = [0; 7];
+    far.read_exact(&mut carried).expect("what was written");
+    assert_eq!(&carried, b"carried");
+}
+
 // A process that does start a program is none of this: the descriptors do not go along.
 fn a_started_program_inherits_no_descriptor() {
     let inherited = set_up();
@@ -437,6 +476,7 @@ crate::on_every_driver! {
     a_forked_child_may_have_a_runtime_of_its_own,
     a_forked_child_can_drop_and_not_use_handles,
     a_forked_child_can_drop_clients_and_not_use_them,
+    a_forked_child_can_drop_plain_sockets_and_not_use_them,
     a_forked_child_has_no_tasks_of_a_group,
     a_started_program_inherits_no_descriptor,
 }

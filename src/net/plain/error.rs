@@ -43,7 +43,8 @@ pub enum PlainSocketError {
     /// The socket was closed meanwhile.
     #[error(
         "the plain socket to {peer} is closed: it failed before, its writer was dropped in the \
-         middle of a message, or its runtime ends; connect again"
+         middle of a message, its runtime ends, or this is a forked child, which has none of its \
+         parent's sockets; connect again"
     )]
     Closed {
         /// The other end.

@@ -110,6 +110,10 @@ impl PlainLink {
     }
 
     fn socket(&self) -> Result<Rc<Socket>, PlainSocketError> {
+        // In a forked child nothing that it waits for would come.
+        if self.process.is_inherited() {
+            return Err(self.closed());
+        }
         self.socket.borrow().clone().ok_or_else(|| self.closed())
     }
 
