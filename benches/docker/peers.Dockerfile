@@ -1,6 +1,8 @@
 # ringseal and its peers as one program, for benches/docker/bench.
 #
 #     docker build -t ringseal-peers -f benches/docker/peers.Dockerfile .
+#
+# With --build-arg PROFILE=dev it builds in a third of the time, and measures nothing.
 
 ARG BUILD_IMAGE=rust:1.95.0-slim-bookworm
 ARG DEBIAN_IMAGE=debian:bookworm-slim
@@ -8,13 +10,14 @@ ARG DEBIAN_IMAGE=debian:bookworm-slim
 FROM ${BUILD_IMAGE} AS build
 LABEL ringseal.stage=build
 WORKDIR /build
+ARG PROFILE=release
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches
 # Every member of the workspace has to have its manifest.
 COPY tests/suite/Cargo.toml tests/suite/
-RUN cargo build --locked --release --package ringseal-peers \
-    && strip -o /ringseal-peers target/release/ringseal-peers
+RUN cargo build --locked --profile "$PROFILE" --package ringseal-peers \
+    && strip -o /ringseal-peers target/*/ringseal-peers
 
 FROM ${DEBIAN_IMAGE}
 COPY --from=build /ringseal-peers /usr/local/bin/ringseal-peers
