@@ -22,10 +22,10 @@ use crate::case::{Case, Row, Sample};
 use crate::options::Options;
 
 /// Message sizes of the streams of one message a call.
-const SINGLE: [usize; 4] = [64, 1024, 16_384, 65_536];
+const SINGLE: [usize; 5] = [64, 1024, 16_384, 65_536, 1 << 20];
 
 /// Message size and messages in a call of the other streams.
-const BATCHES: [(usize, usize); 2] = [(64, 64), (16_384, 16)];
+const BATCHES: [(usize, usize); 3] = [(64, 64), (1024, 64), (16_384, 16)];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
