@@ -1,11 +1,14 @@
 //! What `ringseal` and `ringseal-bench` share: the options that set up a ring, failures, signals,
-//! standard input and output, log lines, figures, words. For these two programs only; no promise covers it.
+//! standard input and output, log lines, figures, words; and keys as users have them, which fuzzing has
+//! to reach. For these two programs only; no promise covers it.
 
 pub mod args;
 pub mod events;
 pub mod failure;
 pub mod interrupts;
+pub mod key_file;
 pub mod log;
+pub mod public_key_argument;
 pub mod report;
 pub mod start;
 pub mod stdio;

@@ -19,7 +19,11 @@ const MAX_SIZE: usize = 64 * 1024;
 const OPENSSH_LABEL: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
 
 /// Reads a private key that nobody else can read.
-pub(crate) fn read(path: &Path) -> Result<Identity, Failure> {
+///
+/// # Errors
+///
+/// That there is none, that it is open to others, or what is wrong with it.
+pub fn read(path: &Path) -> Result<Identity, Failure> {
     let shown = path.display();
     let cannot = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Failure::new(format!(
@@ -58,12 +62,21 @@ pub(crate) fn read(path: &Path) -> Result<Identity, Failure> {
     if length > MAX_SIZE {
         return Err(too_long());
     }
-    let text = core::str::from_utf8(&text[..length])
-        .map_err(|_| Failure::new(format!("{shown}: {}", KeyError::NotPem)))?;
+    parse(&text[..length], path)
+}
+
+/// Reads what a private key file holds; `path` is for who reads the error.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn parse(text: &[u8], path: &Path) -> Result<Identity, Failure> {
+    let refused = |error: KeyError| Failure::new(format!("{}: {error}", path.display()));
+    let text = core::str::from_utf8(text).map_err(|_| refused(KeyError::NotPem))?;
     if text.contains(OPENSSH_LABEL) {
         return from_openssh(text, path);
     }
-    Identity::from_pkcs8_pem(text).map_err(|error| Failure::new(format!("{shown}: {error}")))
+    Identity::from_pkcs8_pem(text).map_err(refused)
 }
 
 /// Reads what `ssh-keygen -t ed25519` makes when it is given no passphrase.
@@ -110,7 +123,11 @@ fn fill(mut file: File, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Writes a private key to a file of its own that only its owner can read.
-pub(crate) fn create(path: &Path, identity: &Identity) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// That the file is there, or cannot be written.
+pub fn create(path: &Path, identity: &Identity) -> Result<(), Failure> {
     let shown = path.display();
     let opened = OpenOptions::new()
         .write(true)
@@ -133,7 +150,7 @@ pub(crate) fn create(path: &Path, identity: &Identity) -> Result<(), Failure> {
 }
 
 /// The path as it can be pasted into a shell.
-pub(crate) fn shell_word(path: &Path) -> String {
+pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') {

@@ -15,7 +15,7 @@ const MAX_SIZE: u64 = 16 * 1024;
 
 /// What stands for a public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PublicKeyArgument {
+pub enum PublicKeyArgument {
     /// The key itself.
     Key(PublicKey),
     /// A file that holds it, read when it is needed.
@@ -41,7 +41,7 @@ impl PublicKeyArgument {
     /// # Errors
     ///
     /// What is wrong with the file.
-    pub(crate) fn key(&self) -> Result<PublicKey, Failure> {
+    pub fn key(&self) -> Result<PublicKey, Failure> {
         match self {
             Self::Key(key) => Ok(*key),
             Self::File(path) => {
@@ -66,6 +66,15 @@ fn read(path: &Path) -> Result<PublicKey, String> {
             "longer than {MAX_SIZE} bytes, so it is not a public key; name the right file"
         ));
     }
+    parse_file(&text)
+}
+
+/// Reads what a file of one public key holds.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn parse_file(text: &str) -> Result<PublicKey, String> {
     if text.contains("PRIVATE KEY-----") {
         return Err(
             "this is a private key; name the public one, which `ringseal pubkey` prints".to_owned(),
