@@ -83,8 +83,11 @@ pub fn parse(text: &[u8], path: &Path) -> Result<Identity, Failure> {
 fn from_openssh(text: &str, path: &Path) -> Result<Identity, Failure> {
     let file = shell_word(path);
     let refused = |what: &str| Failure::new(format!("{}: private key {what}", path.display()));
-    let key = PrivateKey::from_openssh(text.trim())
-        .map_err(|error| refused(&format!("is damaged: {error}; copy the whole file again")))?;
+    let key = PrivateKey::from_openssh(text.trim()).map_err(|error| {
+        // It may have parts of the file in it.
+        let error = error.to_string().replace(char::is_control, "?");
+        refused(&format!("is damaged: {error}; copy the whole file again"))
+    })?;
     if key.is_encrypted() {
         return Err(refused(&format!(
             "is encrypted; take the passphrase off a copy of it: cp -p {file} NEW && \

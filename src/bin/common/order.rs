@@ -75,7 +75,8 @@ impl Order {
         let direction = value["direction"].as_str().unwrap_or_default();
         let order = Self {
             work: Work {
-                direction: Direction::from_str(direction, false).map_err(Failure::new)?,
+                direction: Direction::from_str(direction, false)
+                    .map_err(|_| Failure::new("the other end names no valid direction"))?,
                 size: number(&value, "size")?,
                 batch: number::<u32>(&value, "batch")?.clamp(1, MAX_BATCH),
             },
@@ -223,6 +224,9 @@ mod tests {
         assert!(text(decode(many)).contains("--connections 3"));
         assert!(text(Order::decode(b"hello", 2, 100)).contains("ringseal-bench"));
         assert!(text(Order::decode(b"{}", 2, 100)).contains("one version"));
+        let astray = json!({ "version": VERSION, "direction": "\u{1b}[2J" }).to_string();
+        let said = text(Order::decode(astray.as_bytes(), 2, 100));
+        assert!(said.contains("direction") && !said.contains('\u{1b}'));
     }
 
     #[test]

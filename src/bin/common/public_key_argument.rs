@@ -107,7 +107,11 @@ fn parse(text: &str) -> Result<PublicKey, String> {
             algorithm.escape_debug()
         ));
     }
-    let damaged = |error| format!("damaged public key of OpenSSH: {error}; copy it again");
+    let damaged = |error: ssh_key::Error| {
+        // It may have parts of the text in it.
+        let error = error.to_string().replace(char::is_control, "?");
+        format!("damaged public key of OpenSSH: {error}; copy it again")
+    };
     let key = ssh_key::PublicKey::from_openssh(text).map_err(damaged)?;
     // The parser is lenient about lengths inside.
     let written = key.to_openssh().map_err(damaged)?;
