@@ -135,6 +135,10 @@ fn unfit_public_keys_are_refused_with_what_to_do() {
             "algorithm ssh-rsa",
         ),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGCkx7RQ", "damaged"),
+        (
+            &format!("{ED25519_PUBLIC}{ED25519_PUBLIC}"),
+            "more than one line",
+        ),
     ] {
         dial(peer).expect_usage_error(part);
     }

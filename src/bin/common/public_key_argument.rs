@@ -26,6 +26,10 @@ impl FromStr for PublicKeyArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // As `"$(cat *.pub)"` has them. The second would be a comment to the first.
+        if text.trim().contains(['\n', '\r']) {
+            return Err("more than one line; give one key at a time".to_owned());
+        }
         match parse(text) {
             Ok(key) => Ok(Self::Key(key)),
             // No key in either form has such a name.
@@ -165,6 +169,7 @@ mod tests {
             ("ssh-rsa AAAAB3NzaC1yc2E/AAA= rsa", "algorithm ssh-rsa"),
             ("ssh-ed25519 AAAA/ comment", "damaged"),
             (&LINE.replace("NTE5AAAAI", "NTE5AAAAJ"), "damaged"),
+            (&format!("{LINE}\n{LINE}"), "more than one line"),
         ] {
             let error = text.parse::<PublicKeyArgument>().expect_err(text);
             assert!(error.contains(part), "`{part}` is not in: {error}");
