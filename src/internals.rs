@@ -4,14 +4,90 @@
 use std::io;
 
 use crate::memory::{Buffer, Class, Mapping, Pool};
+use crate::net::machines;
 #[cfg(all(feature = "avx512", target_arch = "x86_64"))]
 use crate::protocol::cipher::Avx512;
+use crate::protocol::handshake::HandshakeError;
+use crate::protocol::native::record::SealOptions;
+use crate::protocol::native::{Settings, Suite};
+use crate::protocol::record::{self, CupsVersion, Opener, Sealer};
+use crate::protocol::{MAX_U64_LEN, decode_u32, encode_u64};
 
 /// Our own cipher with a one-time key of choice for nonce 0, where the processor can run it.
 #[cfg(all(feature = "avx512", target_arch = "x86_64"))]
 #[must_use]
 pub fn with_one_time_key(key: &[u8; 32], one_time_key: &[u8; 32]) -> Avx512 {
     Avx512::with_one_time_key(key, one_time_key)
+}
+
+/// Messages of the native wire's handshake, of a peer that does not keep to it.
+pub mod native_forge {
+    pub use crate::protocol::native::handshake::forge::{
+        CLAIMS_LEN, answer, authenticate, proof, settings_from, settings_to,
+    };
+}
+
+/// Records of the native wire, of a peer that does not keep to it.
+pub mod native_raw {
+    pub use crate::protocol::native::record::raw::{RawSealer, pair, raw_pair};
+}
+
+/// Messages of SAKE, of a peer that does not keep to it.
+pub mod sake_forge {
+    pub use crate::protocol::handshake::forge::{Parties, syn, syn_ack};
+}
+
+/// Returns both ends of a direction of CUPS.
+#[must_use]
+pub fn cups_pair(key: &[u8; 32], version: CupsVersion, limit: u32) -> (Sealer, Opener) {
+    record::keyed_pair(key, version, limit)
+}
+
+/// Reads the varint at the start of `bytes`: its value and length; `None` if it goes on after the end.
+///
+/// # Errors
+///
+/// [`HandshakeError::BadVarint`].
+pub fn decode_varint(bytes: &[u8]) -> Result<Option<(u32, usize)>, HandshakeError> {
+    Ok(decode_u32(bytes)?)
+}
+
+/// Writes a varint.
+#[must_use]
+pub fn encode_varint(value: u64) -> Vec<u8> {
+    let mut bytes = [0; MAX_U64_LEN];
+    let length = encode_u64(value, &mut bytes);
+    bytes[..length].to_vec()
+}
+
+/// Sends messages by the sending machine of a connection and receives them by the receiving one, over
+/// CUPS. Each step moves one of them: its kind says which, its number by how many bytes.
+///
+/// # Panics
+///
+/// If anything comes out that is not what was sent, or the end does not.
+pub fn check_machines_on_commonware(
+    version: CupsVersion,
+    messages: &[Vec<u8>],
+    steps: &[(u8, usize)],
+) {
+    machines::check_commonware(cups_pair(&[7; 32], version, 1000), messages, steps);
+}
+
+/// As [`check_machines_on_commonware`], over the native wire, which updates keys and pads meanwhile.
+///
+/// # Panics
+///
+/// As there.
+pub fn check_machines_on_native(
+    suite: Suite,
+    options: &SealOptions,
+    messages: &[Vec<u8>],
+    steps: &[(u8, usize)],
+) {
+    let limit = Settings::MIN_RECORD_LIMIT;
+    let settings = Settings::new(limit, 1 << 20).expect("in range");
+    machines::check_native(native_raw::pair(suite, &settings, options), messages, steps);
 }
 
 /// The slots of a runtime, without the runtime.

@@ -236,6 +236,7 @@ fn commented_files() -> Vec<PathBuf> {
         "benches/docker/make-base-images",
         "benches/docker/record-calls",
         "tests/containers/run",
+        "tests/fuzz/run",
     ];
     let of_tidy = repository().join("tests/tidy");
     ["src", "tests", "benches"]

@@ -24,6 +24,8 @@ pub use config::Config;
 pub(crate) use connection::About;
 pub use connection::Connection;
 pub use connection::batch::Batch;
+#[cfg(feature = "internals")]
+pub(crate) use connection::machines;
 pub use connection::message::Message;
 pub use connection::message_reader::MessageReader;
 pub use connection::message_sink::MessageSink;

@@ -33,6 +33,8 @@ mod transcript;
 mod varint;
 mod wire;
 
+#[cfg(feature = "internals")]
+pub(crate) use varint::{MAX_U64_LEN, decode_u32, encode_u64};
 pub use wire::{Wire, WireError};
 
 #[cfg(test)]

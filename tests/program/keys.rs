@@ -80,6 +80,11 @@ fn unfit_keys_of_openssh_are_refused_with_what_to_do() {
             ["does not belong to it", "new key"],
         ),
         ("public", ED25519_PUBLIC, ["not PEM", "BEGIN PRIVATE KEY"]),
+        (
+            "escapes",
+            "-----BEGIN \u{1b}[2JKEY-----\n",
+            ["`\\u{1b}[2JKEY`", "openssl genpkey"],
+        ),
     ] {
         let file = write(&directory, name, key);
         run(&["pubkey", text(&file)]).expect_failure(&[text(&file), parts[0], parts[1]]);
@@ -130,6 +135,10 @@ fn unfit_public_keys_are_refused_with_what_to_do() {
             "algorithm ssh-rsa",
         ),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGCkx7RQ", "damaged"),
+        (
+            &format!("{ED25519_PUBLIC}{ED25519_PUBLIC}"),
+            "more than one line",
+        ),
     ] {
         dial(peer).expect_usage_error(part);
     }

@@ -4,28 +4,14 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, Parser};
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
 use ringseal::{Address, RuntimeBuilder, Wire};
 use ringseal_cli::args::{RingArgs, address, seconds, seconds_or_none};
+use ringseal_cli::order::{Direction, MAX_BATCH};
 
 use super::pinning::Cores;
 use super::settings::{self, MAX_ARENA, MAX_CONNECTIONS, Settings};
-
-/// More in one call would only be a longer queue.
-pub(crate) const MAX_BATCH: u32 = 65_536;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Direction {
-    /// Dialer to listener.
-    Send,
-    /// Listener to dialer.
-    Receive,
-    /// Both ways at once.
-    Both,
-    /// There and back, one at a time on each connection: latency.
-    Ping,
-}
 
 /// Measures ringseal for as long as a profiler needs: throughput or latency, and what it costs.
 #[derive(Debug, Parser)]

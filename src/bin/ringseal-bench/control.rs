@@ -8,17 +8,14 @@
 
 use core::time::Duration;
 
-use clap::ValueEnum;
 use ringseal::protocol::cipher::{Aead, DefaultAead};
 use ringseal::{Connection, Statistics, timeout};
 use ringseal_cli::args::BackendName;
 use ringseal_cli::failure::Failure;
-use serde_json::{Value, json};
+use ringseal_cli::order::{Description, Order};
+use ringseal_cli::snapshot::Snapshot;
 
-use super::arguments::{Direction, MAX_BATCH};
 use super::settings::Settings;
-use super::snapshot::Snapshot;
-use super::workload::Work;
 
 /// How long the other end may take for an answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,158 +29,25 @@ pub(crate) const END: &[u8] = b"end";
 const SILENT: &str = "the listener does not answer; it serves one dialer at a time, and with too \
                       few --slots it comes to a halt";
 const GONE: &str = "the listener has gone; if that was at once, compare --wire on both ends";
-/// Both ends have to be this program in the same version.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What the dialer wants done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    pub(crate) work: Work,
-    pub(crate) connections: u32,
-}
-
-impl Order {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let order = json!({
-            "version": VERSION,
-            "direction": name(self.work.direction),
-            "size": self.work.size,
-            "batch": self.work.batch,
-            "connections": self.connections,
-        });
-        order.to_string().into_bytes()
+/// Describes this end, from inside its runtime.
+pub(crate) fn describe(settings: &Settings, core: Option<usize>) -> Description {
+    let statistics = Statistics::current();
+    let registered = statistics.is_some_and(|statistics| statistics.registered);
+    // What `auto` has become.
+    let backend = statistics.map_or(settings.ring.backend, |statistics| {
+        BackendName::of(statistics.backend)
+    });
+    Description {
+        aead: DefaultAead::name().to_owned(),
+        backend: backend.to_string(),
+        busy_poll_us: u64::from(settings.ring.busy_poll),
+        slots: settings.slots as u64,
+        slot_size: settings.slot_size as u64,
+        ring_entries: u64::from(settings.ring_entries),
+        registered,
+        core: core.map(|core| core as u64),
     }
-
-    /// Reads an order and checks that this end is prepared for it.
-    pub(crate) fn decode(bytes: &[u8], settings: &Settings, limit: u32) -> Result<Self, Failure> {
-        let value = parse(bytes)?;
-        if value["version"] != VERSION {
-            return Err(Failure::new(format!(
-                "the listener is ringseal {VERSION} and the dialer is not; use one version"
-            )));
-        }
-        let direction = value["direction"].as_str().unwrap_or_default();
-        let order = Self {
-            work: Work {
-                direction: Direction::from_str(direction, false).map_err(Failure::new)?,
-                size: number(&value, "size")?,
-                batch: number::<u32>(&value, "batch")?.clamp(1, MAX_BATCH),
-            },
-            connections: number(&value, "connections")?,
-        };
-        if order.work.size > limit {
-            return Err(Failure::new(format!(
-                "the listener takes messages of {limit} bytes at most; start it with --size {}",
-                order.work.size
-            )));
-        }
-        if order.connections > settings.connections {
-            return Err(Failure::new(format!(
-                "the listener is prepared for {} connections; start it with --connections {}",
-                settings.connections, order.connections
-            )));
-        }
-        Ok(order)
-    }
-}
-
-/// What one end runs on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Description {
-    pub(crate) aead: String,
-    pub(crate) backend: String,
-    pub(crate) busy_poll_us: u64,
-    pub(crate) slots: u64,
-    pub(crate) slot_size: u64,
-    pub(crate) ring_entries: u64,
-    pub(crate) registered: bool,
-    pub(crate) core: Option<u64>,
-}
-
-impl Description {
-    /// Whether there is a ring and its slots are not registered with it.
-    pub(crate) fn could_register(&self) -> bool {
-        !self.registered && self.backend != BackendName::Epoll.to_string()
-    }
-
-    /// Of this end, from inside its runtime.
-    pub(crate) fn of(settings: &Settings, core: Option<usize>) -> Self {
-        let statistics = Statistics::current();
-        let registered = statistics.is_some_and(|statistics| statistics.registered);
-        // What `auto` has become.
-        let backend = statistics.map_or(settings.ring.backend, |statistics| {
-            BackendName::of(statistics.backend)
-        });
-        Self {
-            aead: DefaultAead::name().to_owned(),
-            backend: backend.to_string(),
-            busy_poll_us: u64::from(settings.ring.busy_poll),
-            slots: settings.slots as u64,
-            slot_size: settings.slot_size as u64,
-            ring_entries: u64::from(settings.ring_entries),
-            registered,
-            core: core.map(|core| core as u64),
-        }
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        json!({
-            "aead": self.aead,
-            "backend": self.backend,
-            "busy_poll_us": self.busy_poll_us,
-            "slots": self.slots,
-            "slot_size_bytes": self.slot_size,
-            "ring_entries": self.ring_entries,
-            "registered": self.registered,
-            "core": self.core,
-        })
-    }
-
-    /// What the listener answers to an order.
-    pub(crate) fn encode(answer: &Result<Self, String>) -> Vec<u8> {
-        let value = match answer {
-            Ok(description) => description.json(),
-            Err(text) => json!({ "refused": text }),
-        };
-        value.to_string().into_bytes()
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Failure> {
-        let value = parse(bytes)?;
-        if let Some(text) = value["refused"].as_str() {
-            return Err(Failure::new(text));
-        }
-        Ok(Self {
-            aead: value["aead"].as_str().unwrap_or("unknown").to_owned(),
-            backend: value["backend"].as_str().unwrap_or("unknown").to_owned(),
-            busy_poll_us: number(&value, "busy_poll_us")?,
-            slots: number(&value, "slots")?,
-            slot_size: number(&value, "slot_size_bytes")?,
-            ring_entries: number(&value, "ring_entries")?,
-            registered: value["registered"] == true,
-            core: value["core"].as_u64(),
-        })
-    }
-}
-
-/// The name of a direction on the command line.
-pub(crate) fn name(direction: Direction) -> String {
-    direction
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default()
-}
-
-fn parse(bytes: &[u8]) -> Result<Value, Failure> {
-    serde_json::from_slice(bytes)
-        .map_err(|_| Failure::new("the other end does not speak as `ringseal-bench` does"))
-}
-
-fn number<N: TryFrom<u64>>(value: &Value, field: &str) -> Result<N, Failure> {
-    value[field]
-        .as_u64()
-        .and_then(|number| number.try_into().ok())
-        .ok_or_else(|| Failure::new(format!("the other end names no valid {field}")))
 }
 
 /// The dialer's end of the connection.
@@ -232,79 +96,5 @@ impl Control {
         answer
             .map_err(|error| Failure::with_advice(&error, GONE))?
             .ok_or_else(|| Failure::new(GONE))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ringseal_cli::args::{BackendName, RingArgs};
-
-    fn settings() -> Settings {
-        Settings {
-            size: 64,
-            connections: 2,
-            wire: "v1,v1".parse().expect("a wire"),
-            slots: 10,
-            slot_size: 4096,
-            ring_entries: 256,
-            ring: RingArgs {
-                backend: BackendName::Uring,
-                busy_poll: 0,
-            },
-            time_limit: None,
-        }
-    }
-
-    fn order() -> Order {
-        Order {
-            work: Work {
-                direction: Direction::Both,
-                size: 64,
-                batch: 3,
-            },
-            connections: 2,
-        }
-    }
-
-    #[test]
-    fn orders_cross_and_what_the_listener_is_not_prepared_for_is_refused() {
-        let decode = |order: Order| Order::decode(&order.encode(), &settings(), 100);
-        assert!(matches!(decode(order()), Ok(decoded) if decoded == order()));
-        let mut large = order();
-        large.work.size = 101;
-        let text = |result| match result {
-            Err(Failure::Failed(text)) => text,
-            other => panic!("not refused: {other:?}"),
-        };
-        assert!(text(decode(large)).contains("--size 101"));
-        let many = Order {
-            connections: 3,
-            ..order()
-        };
-        assert!(text(decode(many)).contains("--connections 3"));
-        assert!(text(Order::decode(b"hello", &settings(), 100)).contains("ringseal-bench"));
-        assert!(text(Order::decode(b"{}", &settings(), 100)).contains("one version"));
-    }
-
-    #[test]
-    fn descriptions_and_refusals_cross() {
-        let description = Description {
-            aead: "some".to_owned(),
-            backend: "uring".to_owned(),
-            busy_poll_us: 7,
-            slots: 10,
-            slot_size: 4096,
-            ring_entries: 256,
-            registered: true,
-            core: None,
-        };
-        let encoded = Description::encode(&Ok(description.clone()));
-        assert!(matches!(Description::decode(&encoded), Ok(decoded) if decoded == description));
-        let refused = Description::encode(&Err("because".to_owned()));
-        assert!(matches!(
-            Description::decode(&refused),
-            Err(Failure::Failed(text)) if text == "because"
-        ));
     }
 }

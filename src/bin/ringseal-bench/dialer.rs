@@ -7,14 +7,15 @@ use std::time::Instant;
 use ringseal::{Address, Identity, PublicKey};
 use ringseal_cli::failure::Failure;
 use ringseal_cli::interrupts::Interrupts;
+use ringseal_cli::order::{Description, Order, Work};
 use ringseal_cli::report::RoundTrips;
 
-use super::control::{Control, Description, Order};
+use super::control::{Control, describe};
 use super::measurement::{Mark, Measurement, Progress};
 use super::pinning::pin;
 use super::settings::Settings;
-use super::snapshot::Snapshot;
-use super::workload::{Role, Work, Workers};
+use super::snapshot;
+use super::workload::{Role, Workers};
 
 /// What the dialer is to do.
 #[derive(Clone, Debug)]
@@ -131,7 +132,7 @@ impl Session {
         Ok(Self {
             control,
             workers,
-            ours: Description::of(&plan.settings, plan.core),
+            ours: describe(&plan.settings, plan.core),
             theirs,
             start: Instant::now(),
         })
@@ -158,7 +159,7 @@ impl Session {
             listener = self.control.mark() => listener?,
             failure = self.workers.failure() => return Err(failure),
         };
-        let dialer = Snapshot::take(self.start, &self.workers.received)?;
+        let dialer = snapshot::take(self.start, &self.workers.received)?;
         Ok(Mark { dialer, listener })
     }
 

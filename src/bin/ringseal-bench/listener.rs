@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use ringseal::{Address, Admission, Config, Connection, Identity, Listener, PublicKey, timeout};
 use ringseal_cli::failure::{self, Failure};
+use ringseal_cli::order::{Description, Order};
 
-use super::control::{Description, END, MARK, Order, PATIENCE, READY};
+use super::control::{END, MARK, PATIENCE, READY, describe};
 use super::pinning::pin;
 use super::settings::Settings;
-use super::snapshot::Snapshot;
+use super::snapshot;
 use super::workload::{Role, Workers};
 
 /// What the listener is to do.
@@ -82,7 +83,7 @@ async fn session(
         .ok_or_else(|| Failure::new("a dialer came and ordered nothing"))??
         .ok_or_else(gone)?;
     let limit = post.settings.size.max(Config::DEFAULT_MAX_MESSAGE_SIZE);
-    let order = match Order::decode(&message, &post.settings, limit) {
+    let order = match Order::decode(&message, post.settings.connections, limit) {
         Ok(order) => order,
         Err(failure) => {
             if let Failure::Failed(text) = &failure {
@@ -97,7 +98,7 @@ async fn session(
     };
     drop(message);
     let mut workers = Workers::new(Role::Listener, order.work)?;
-    let description = Description::of(&post.settings, post.core);
+    let description = describe(&post.settings, post.core);
     let answer = Description::encode(&Ok(description));
     control.send(&answer).await?;
     let start = Instant::now();
@@ -117,7 +118,7 @@ async fn session(
             failure = workers.failure() => return Err(failure),
         };
         if *command == *MARK {
-            let snapshot = Snapshot::take(start, &workers.received)?;
+            let snapshot = snapshot::take(start, &workers.received)?;
             control.send(&snapshot.encode()).await?;
         } else if *command == *END {
             drop(workers);

@@ -4,7 +4,7 @@
 //! * `settings`: what both ends are set up with; the only place that sets up a runtime;
 //! * `dialer`, `listener`: the ends, each a runtime on a thread; `listener_process`: the listener
 //!   as a child;
-//! * `control`: what they tell each other; `workload`: what they do meanwhile;
+//! * `control`: how they tell each other what is in the common library; `workload`: what they do meanwhile;
 //! * `counting_allocator`, `snapshot`, `measurement`, `report`: counters, their differences, and
 //!   how they are told;
 //! * `pinning`: cores.
@@ -33,6 +33,7 @@ use clap::Parser;
 use ringseal::Address;
 use ringseal_cli::failure::{self, Failure};
 use ringseal_cli::interrupts::Interrupts;
+use ringseal_cli::order::Work;
 use ringseal_cli::{events, log, stdio, terms};
 use tokio::sync::oneshot;
 
@@ -44,7 +45,6 @@ use measurement::Measurement;
 use pinning::Cores;
 use report::{Ends, Report};
 use settings::{Identities, Settings, allow_descriptors};
-use workload::Work;
 
 /// Lines of progress that may wait for a slow terminal.
 const WAITING_LINES: usize = 16;

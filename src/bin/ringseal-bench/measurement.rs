@@ -1,9 +1,7 @@
 //! What a run has shown: differences of counters over the measured time, and nothing else.
+use ringseal_cli::order::{Description, Direction};
 use ringseal_cli::report::RoundTrips;
-
-use super::arguments::Direction;
-use super::control::Description;
-use super::snapshot::Snapshot;
+use ringseal_cli::snapshot::Snapshot;
 
 /// The figures of both ends at about the same time.
 #[derive(Clone, Copy, Debug)]

@@ -4,13 +4,11 @@ use core::fmt;
 use core::time::Duration;
 
 use ringseal::Wire;
+use ringseal_cli::order::{Description, Direction, Work, name};
+use ringseal_cli::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-use super::arguments::Direction;
-use super::control::{Description, name};
 use super::measurement::{Measurement, Progress, Window, ratio};
-use super::snapshot::Snapshot;
-use super::workload::Work;
 
 /// Where the two ends were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

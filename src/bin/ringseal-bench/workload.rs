@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use ringseal::{Connection, Receiver, Sender, Task, spawn};
 use ringseal_cli::failure::Failure;
+use ringseal_cli::order::{Direction, Work};
 use ringseal_cli::report::RoundTrips;
 use tokio::sync::mpsc;
 
-use super::arguments::Direction;
 use super::snapshot::Received;
 
 /// Which end this is.
@@ -20,14 +20,6 @@ use super::snapshot::Received;
 pub(crate) enum Role {
     Dialer,
     Listener,
-}
-
-/// What is sent, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Work {
-    pub(crate) direction: Direction,
-    pub(crate) size: u32,
-    pub(crate) batch: u32,
 }
 
 /// Tasks that never end by themselves, and what they have counted. Dropping it ends them.

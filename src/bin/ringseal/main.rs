@@ -5,17 +5,17 @@ mod demo;
 mod dial;
 mod doctor;
 mod health;
-mod key_file;
 mod keygen;
 mod listen;
 mod output;
-mod public_key_argument;
 mod standstill;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use ringseal_cli::{events, failure, interrupts, log, report, start, stdio};
+use ringseal_cli::{
+    events, failure, interrupts, key_file, log, public_key_argument, report, start, stdio,
+};
 
 use args::{Cli, Command};
 

@@ -3,16 +3,12 @@
 
 use std::collections::VecDeque;
 
-use proptest::prelude::*;
-
 use super::receiving::{Found, Memory, Read, Receiving, Shape};
 use super::records::{IncomingRecords, NativeIncoming, NativeOutgoing, OutgoingRecords};
 use super::sending::{Next, Progress, Sending};
-use crate::protocol::native::Suite;
 use crate::protocol::native::record as native;
 use crate::protocol::record::layout::{Incoming, Outgoing, Planned};
-use crate::protocol::record::one_tag::OneTag;
-use crate::protocol::record::{CupsVersion, pair};
+use crate::protocol::record::{Opener, Sealer};
 
 /// The sending end: the machine, and the buffer that is out.
 struct Source<R> {
@@ -189,6 +185,12 @@ where
     }
 }
 
+/// Sends `messages` by the first of both and receives them by the second; in each of `steps` the machine
+/// that its kind stands for moves by its count.
+///
+/// # Panics
+///
+/// If anything comes out that is not what was sent, or the end does not.
 fn check<O: Outgoing, I: Incoming>(
     records: (O, I),
     buffer: usize,
@@ -196,8 +198,7 @@ fn check<O: Outgoing, I: Incoming>(
     ask: impl Fn(&mut O),
     messages: &[Vec<u8>],
     steps: &[(u8, usize)],
-) -> Result<(), TestCaseError>
-where
+) where
     O::Error: core::fmt::Debug,
     I::Error: core::fmt::Debug,
     I::Event: core::fmt::Debug,
@@ -245,57 +246,89 @@ where
             // Whoever has the messages drops them.
             _ => sink.is_shared = false,
         }
-        prop_assert!(sink.received[..] == messages[..sink.received.len()]);
+        assert!(
+            sink.received[..] == messages[..sink.received.len()],
+            "another message"
+        );
         if sink.has_ended {
             break;
         }
     }
-    prop_assert!(sink.has_ended, "it came to a halt");
-    prop_assert_eq!(sink.received.len(), messages.len());
-    Ok(())
+    assert!(sink.has_ended, "it came to a halt");
+    assert_eq!(sink.received.len(), messages.len());
 }
 
-proptest! {
-    #[test]
-    fn what_is_sent_comes_out(
-        lengths in prop::collection::vec(0..200_usize, 0..30),
-        steps in prop::collection::vec((0..5_u8, 0..400_usize), 0..300),
-    ) {
+/// Does it with CUPS.
+pub(crate) fn check_commonware(
+    (sealer, opener): (Sealer, Opener),
+    messages: &[Vec<u8>],
+    steps: &[(u8, usize)],
+) {
+    check((sealer, opener), 300, |_| (), messages, steps);
+}
+
+/// Does it with the native wire, which has things of its own to say.
+pub(crate) fn check_native(
+    (sealer, opener): (native::Sealer, native::Opener),
+    messages: &[Vec<u8>],
+    steps: &[(u8, usize)],
+) {
+    let records = (
+        OutgoingRecords::Native(Box::new(NativeOutgoing::new(sealer))),
+        IncomingRecords::Native(Box::new(NativeIncoming::new(opener))),
+    );
+    let ask = |records: &mut OutgoingRecords| {
+        records.update();
+        records.alive();
+        records.leave(1);
+    };
+    check(records, 20_000, ask, messages, steps);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::native::Suite;
+    use crate::protocol::record::one_tag::OneTag;
+    use crate::protocol::record::{CupsVersion, pair};
+
+    /// Messages of these lengths, each of its own byte.
+    fn messages(lengths: &[usize]) -> Vec<Vec<u8>> {
         let message = |(index, length): (usize, &usize)| vec![index.to_le_bytes()[0]; *length];
-        let messages: Vec<Vec<u8>> = lengths.iter().enumerate().map(message).collect();
-        check((OneTag::new(), OneTag::new()), 300, |_| (), &messages, &steps)?;
-        for version in [CupsVersion::V0, CupsVersion::V1] {
-            check(pair(version, 1000), 300, |_| (), &messages, &steps)?;
+        lengths.iter().enumerate().map(message).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_comes_out(
+            lengths in prop::collection::vec(0..200_usize, 0..30),
+            steps in prop::collection::vec((0..5_u8, 0..400_usize), 0..300),
+        ) {
+            let messages = messages(&lengths);
+            check((OneTag::new(), OneTag::new()), 300, |_| (), &messages, &steps);
+            for version in [CupsVersion::V0, CupsVersion::V1] {
+                check_commonware(pair(version, 1000), &messages, &steps);
+            }
         }
     }
-}
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
 
-    // Long messages take several records there, and the wire has things of its own to say.
-    #[test]
-    fn what_is_sent_on_the_native_wire_comes_out(
-        lengths in prop::collection::vec(
-            prop_oneof![0..200_usize, 4000..4200_usize, 10_000..60_000_usize],
-            0..12,
-        ),
-        steps in prop::collection::vec((0..5_u8, 0..30_000_usize), 0..200),
-    ) {
-        let message = |(index, length): (usize, &usize)| vec![index.to_le_bytes()[0]; *length];
-        let messages: Vec<Vec<u8>> = lengths.iter().enumerate().map(message).collect();
-        for suite in Suite::ALL {
-            let (sealer, opener) = native::pair(suite);
-            let records = (
-                OutgoingRecords::Native(Box::new(NativeOutgoing::new(sealer))),
-                IncomingRecords::Native(Box::new(NativeIncoming::new(opener))),
-            );
-            let ask = |records: &mut OutgoingRecords| {
-                records.update();
-                records.alive();
-                records.leave(1);
-            };
-            check(records, 20_000, ask, &messages, &steps)?;
+        // Long messages take several records there.
+        #[test]
+        fn what_is_sent_on_the_native_wire_comes_out(
+            lengths in prop::collection::vec(
+                prop_oneof![0..200_usize, 4000..4200_usize, 10_000..60_000_usize],
+                0..12,
+            ),
+            steps in prop::collection::vec((0..5_u8, 0..30_000_usize), 0..200),
+        ) {
+            for suite in Suite::ALL {
+                check_native(native::pair(suite), &messages(&lengths), &steps);
+            }
         }
     }
 }

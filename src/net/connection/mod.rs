@@ -26,8 +26,8 @@ pub(crate) mod batch;
 pub(crate) mod dump;
 pub(crate) mod link;
 pub(crate) mod loan;
-#[cfg(test)]
-mod machines;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod machines;
 pub(crate) mod message;
 pub(crate) mod message_reader;
 pub(crate) mod message_sink;

@@ -24,6 +24,8 @@
 mod dialer;
 pub(super) mod ephemeral;
 mod error;
+#[cfg(feature = "internals")]
+pub(crate) mod forge;
 mod frame;
 mod listener;
 mod schedule;

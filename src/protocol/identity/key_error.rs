@@ -60,7 +60,7 @@ pub enum KeyError {
         "PEM block holds `{label}`, not `PRIVATE KEY`; make one with `openssl genpkey -algorithm ed25519`"
     )]
     WrongLabel {
-        /// What it says it holds, cut off after 40 characters.
+        /// What it says it holds, cut off after 40 characters, with what is not printable ASCII escaped.
         label: String,
     },
 }

@@ -129,7 +129,10 @@ fn check_label(pem: &str) -> Result<(), KeyError> {
         "PRIVATE KEY" => Ok(()),
         "ENCRYPTED PRIVATE KEY" => Err(KeyError::Encrypted),
         other => Err(KeyError::WrongLabel {
-            label: other.chars().take(MAX_LABEL_CHARS).collect(),
+            // Whoever reads it may be at a terminal.
+            label: (other.chars().take(MAX_LABEL_CHARS))
+                .flat_map(char::escape_default)
+                .collect(),
         }),
     }
 }
@@ -223,6 +226,10 @@ mod tests {
             (
                 OPENSSL.replace("PRIVATE", &"A".repeat(1000)),
                 wrong_label(&"A".repeat(40)),
+            ),
+            (
+                OPENSSL.replace("PRIVATE", "\u{1b}[2J\nPRIVATE"),
+                wrong_label("\\u{1b}[2J\\nPRIVATE KEY"),
             ),
             (
                 OPENSSL.replace("-----END", "-----ENDE"),

@@ -14,6 +14,8 @@
 //! records looks like a normal end, so messages must mark their own.
 
 mod error;
+#[cfg(any(test, feature = "internals"))]
+mod keyed;
 pub mod layout;
 mod nonce;
 mod opener;
@@ -25,6 +27,8 @@ pub(crate) mod one_tag;
 mod tests;
 
 pub use error::{LimitError, OpenError, SealError};
+#[cfg(feature = "internals")]
+pub(crate) use keyed::keyed_pair;
 pub use opener::{Opener, Progress};
 pub use sealer::Sealer;
 
@@ -52,11 +56,5 @@ pub enum CupsVersion {
 /// Both ends of one direction, for tests of other rooms.
 #[cfg(test)]
 pub(crate) fn pair(version: CupsVersion, max_message_size: u32) -> (Sealer, Opener) {
-    use super::cipher::{Aead, DefaultAead};
-
-    let cipher = || DefaultAead::new(&[7; 32]);
-    (
-        Sealer::new(cipher(), version, max_message_size),
-        Opener::new(cipher(), version, max_message_size),
-    )
+    keyed::keyed_pair(&[7; 32], version, max_message_size)
 }

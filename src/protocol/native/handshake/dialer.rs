@@ -152,6 +152,15 @@ impl Dialer {
         Ok((consumed, Some(session)))
     }
 
+    /// Returns what both ends would know after `answer`, and `h2`.
+    #[cfg(feature = "internals")]
+    pub(super) fn exchange(&self, answer: &[u8; ANSWER_LEN]) -> Option<(Exchange, Hash)> {
+        let mut rest = &answer[..];
+        let (ephemeral, ciphertext) = (take(&mut rest), take(&mut rest));
+        let waiting = self.waiting.as_ref()?;
+        waiting.exchange(ephemeral, ciphertext).ok()
+    }
+
     /// Judges an answer and waits for another.
     #[cfg(test)]
     pub(super) fn judge(&self, answer: &[u8]) -> Result<Session, Refusal> {

@@ -23,6 +23,8 @@
 
 mod dialer;
 mod error;
+#[cfg(feature = "internals")]
+pub(crate) mod forge;
 mod kem;
 mod listener;
 mod message;

@@ -115,15 +115,32 @@ impl Exchange {
         claims: &[u8],
         output: &mut Vec<u8>,
     ) {
-        let signature = identity.sign(&words.payload(transcript, claims));
-        let finished = self.finished(words, transcript, claims, &signature).tag();
         let start = output.len();
         // At once, so that nothing that is not sealed yet stays in a block that was outgrown.
         output.reserve(claims.len() + PART_OVERHEAD);
+        self.state(words, transcript, identity, claims, output);
+        let part = output.get_mut(start..).unwrap_or_default();
+        self.seal(words, transcript, part);
+    }
+
+    /// Appends what an end states to `output`, with room for the tag behind it.
+    pub(super) fn state(
+        &self,
+        words: &Words,
+        transcript: &Hash,
+        identity: &Identity,
+        claims: &[u8],
+        output: &mut Vec<u8>,
+    ) {
+        let signature = identity.sign(&words.payload(transcript, claims));
+        let finished = self.finished(words, transcript, claims, &signature).tag();
         for part in [claims, &signature, &finished, &[0; TAG_LEN]] {
             output.extend_from_slice(part);
         }
-        let part = output.get_mut(start..).unwrap_or_default();
+    }
+
+    /// Seals what an end states in place.
+    pub(super) fn seal(&self, words: &Words, transcript: &Hash, part: &mut [u8]) {
         let (key, nonce) = self.key(words, transcript);
         key.seal_in_place(&nonce, transcript, part)
             .expect("a tag's room is there");

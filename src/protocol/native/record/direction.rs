@@ -155,7 +155,7 @@ impl Direction {
     }
 
     /// Acts as if records of so many blocks had been sealed or opened.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(super) const fn use_up(&mut self, blocks: u64) {
         self.0.used += blocks;
     }

@@ -30,6 +30,8 @@ mod error;
 mod header;
 mod opener;
 mod options;
+#[cfg(feature = "internals")]
+pub(crate) mod raw;
 mod sealer;
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl Opener {
         self.under_way.is_some()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(super) const fn keys_mut(&mut self) -> &mut Direction {
         &mut self.keys
     }
