@@ -147,14 +147,16 @@ pub use handle::{
 };
 pub use net::{
     AcceptError, Address, Admission, Applicant, AttemptError, Batch, BindError, Config, Connection,
-    DialError, Incoming, ListenError, Listener, Message, MessageReader, MessageSink, MessageStream,
-    MessageWriter, PeerCredentials, Phase, PlainConnectError, PlainReader, PlainSocket,
-    PlainSocketError, PlainWriter, Received, Receiver, RecvError, Reservation, Runtime,
-    RuntimeBuilder, SendError, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed,
-    TimeLimit, UnixSocket, accept_over, dial, dial_over,
+    DialError, Incoming, KeyChanges, KeyFile, KeyFileError, ListenError, Listener, Message,
+    MessageReader, MessageSink, MessageStream, MessageWriter, PeerCredentials, Phase,
+    PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter, Received, Receiver,
+    RecvError, Reservation, Runtime, RuntimeBuilder, SendError, Sender, SocketListener, Statistics,
+    TaskGroup, TaskGroupClosed, TimeLimit, UnixSocket, accept_over, dial, dial_over,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
-pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};
+pub use protocol::identity::{
+    Identity, KeyError, KeyLineFault, KeyList, KeyListError, PublicKey, Verification,
+};
 pub use protocol::record::{CupsVersion, OpenError};
 pub use protocol::{Wire, WireError};
 

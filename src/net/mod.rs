@@ -39,6 +39,7 @@ pub(crate) use establish::admission::CurrentAdmission;
 pub use establish::admission::{Admission, Applicant};
 pub use establish::dial::{accept_over, dial, dial_over};
 pub use establish::incoming::Incoming;
+pub use establish::key_file::{KeyChanges, KeyFile, KeyFileError};
 pub use establish::listener::Listener;
 pub use establish::socket_listener::SocketListener;
 pub use establish::unix_socket::{PeerCredentials, UnixSocket};

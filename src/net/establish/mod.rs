@@ -8,6 +8,7 @@ pub(crate) mod connect;
 pub(crate) mod dial;
 pub(crate) mod handshakes;
 pub(crate) mod incoming;
+pub(crate) mod key_file;
 pub(crate) mod listener;
 pub(crate) mod progress;
 pub(crate) mod socket_listener;
