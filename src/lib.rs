@@ -7,8 +7,8 @@
 //! SAKE and whose record layer CUPS, each in a version V0 and a version V1.
 //!
 //! The [`guide`] has a page for each thing that servers have to do: [ways of
-//! use](guide::ways_of_use), [graceful shutdown](guide::shutdown), [many
-//! cores](guide::many_cores), [limits and defaults](guide::limits), [logging](guide::logging),
+//! use](guide::ways_of_use), [graceful shutdown](guide::shutdown),
+//! [reconnecting](guide::reconnecting), [many cores](guide::many_cores), [limits and defaults](guide::limits), [logging](guide::logging),
 //! [metrics](guide::metrics).
 //!
 //! What makes it fast: one arena of slots per thread is registered with the thread's ring. Reads
@@ -142,16 +142,17 @@ pub use driver::{
 #[cfg(target_os = "linux")]
 pub use driver::{Inspection, Support, SystemCall};
 pub use handle::{
-    QueueLimits, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteSender,
-    RingHandle, RingThreads, RunError,
+    QueueLimits, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteRedialer,
+    RemoteSender, RingHandle, RingThreads, RunError,
 };
 pub use net::{
-    AcceptError, Address, Admission, Applicant, AttemptError, Batch, BindError, Config, Connection,
-    DialError, Incoming, KeyChanges, KeyFile, KeyFileError, ListenError, Listener, Message,
-    MessageReader, MessageSink, MessageStream, MessageWriter, PeerCredentials, Phase,
+    AcceptError, Address, Admission, Applicant, AttemptError, Backoff, Batch, BindError, Config,
+    Connection, DialError, Incoming, KeyChanges, KeyFile, KeyFileError, ListenError, Listener,
+    Message, MessageReader, MessageSink, MessageStream, MessageWriter, PeerCredentials, Phase,
     PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter, Received, Receiver,
-    RecvError, Reservation, Runtime, RuntimeBuilder, SendError, Sender, SocketListener, Statistics,
-    TaskGroup, TaskGroupClosed, TimeLimit, UnixSocket, accept_over, dial, dial_over,
+    RecvError, RedialState, Redialer, Reservation, RetryOutlook, Runtime, RuntimeBuilder,
+    SendError, SendProgress, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed,
+    TimeLimit, UnixSocket, accept_over, dial, dial_over,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{

@@ -21,6 +21,7 @@
 //! | backend | io_uring, else epoll | [`RuntimeBuilder::backend`] |
 //! | looking for work before sleeping | off | [`RuntimeBuilder::busy_poll`] |
 //! | waiting between a thread and a ring thread | 256 KiB and 4096 messages | [`RingHandle::queue_limits`] |
+//! | pauses between attempts of a redialer | 100 ms at first, 30 s at most | [`Backoff`](crate::Backoff) |
 //! | file of admitted keys | 4 MiB, names of up to 64 characters | [`KeyFile`](crate::KeyFile) |
 //! | names being resolved at a time, in the process | 8; dials of one name share a query | |
 //! | connections that nobody holds and that still send, of a runtime | 1024; 20 s, 8 MiB thrown away each | [`Connection`] |

@@ -10,7 +10,7 @@ use super::limits::QueueLimits;
 use super::remote_receiver::RemoteReceiver;
 use super::remote_sender::RemoteSender;
 use super::shared::Shared;
-use crate::net::{About, Address, Connection, PeerCredentials, RecvError, SendError};
+use crate::net::{About, Address, Connection, PeerCredentials, RecvError, SendError, SendProgress};
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native::ExportError;
@@ -98,6 +98,12 @@ impl RemoteConnection {
     /// As for [`RemoteSender::flush`].
     pub async fn flush(&mut self) -> Result<(), RemoteError<SendError>> {
         self.sender.flush().await
+    }
+
+    /// Returns how many messages were queued, and how many of them have left for sure; see
+    /// [`RemoteSender::progress`].
+    pub fn progress(&self) -> SendProgress {
+        self.sender.progress()
     }
 
     /// Receives a message; see [`RemoteReceiver::recv`].

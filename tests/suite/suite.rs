@@ -25,6 +25,7 @@ mod overload;
 mod peers;
 mod plain;
 mod pressure;
+mod redial;
 mod replay;
 mod restart;
 mod ring_failure;

@@ -37,6 +37,7 @@ pub(crate) mod outbox;
 pub(crate) mod receiver;
 pub(crate) mod receiving;
 pub(crate) mod records;
+pub(crate) mod send_progress;
 pub(crate) mod sender;
 pub(crate) mod sending;
 
@@ -56,6 +57,7 @@ use message::Message;
 use outbox::Outbox;
 use receiver::Receiver;
 use records::{IncomingRecords, OutgoingRecords};
+use send_progress::SendProgress;
 use sender::Sender;
 
 /// Two authenticated peers and an encrypted stream of messages in each direction.
@@ -204,6 +206,12 @@ impl Connection {
     /// As for [`Sender::flush`].
     pub async fn flush(&mut self) -> Result<(), SendError> {
         self.sender.flush().await
+    }
+
+    /// Returns how many messages were sent, and how many of them have left for sure; see
+    /// [`Sender::progress`].
+    pub fn progress(&self) -> SendProgress {
+        self.sender.progress()
     }
 
     /// Receives a message; see [`Receiver::recv`].

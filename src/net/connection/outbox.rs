@@ -5,7 +5,7 @@
 //! thread's queue have run, so whatever they append until then leaves in the same submission: a
 //! lone message is not held back, and a stream coalesces by itself.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::ops::Range;
 use core::task::{Context, Poll};
@@ -15,6 +15,7 @@ use std::rc::Rc;
 use super::dump;
 use super::link::Link;
 use super::records::{AppendError, OutgoingRecords};
+use super::send_progress::SendProgress;
 use super::sending::{Next, Progress, Refusal, Sending};
 use crate::driver::{Completion, WakerCell};
 use crate::memory::{Account, Buffer, Class};
@@ -42,6 +43,26 @@ pub(crate) struct Outbox {
     sender: WakerCell,
     /// The writer task, while it has nothing to do.
     idle_writer: WakerCell,
+    /// Messages that were appended.
+    accepted: Cell<u64>,
+    /// How many of them a flush has confirmed.
+    flushed: Cell<u64>,
+}
+
+/// What a flush waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    position: u64,
+    /// Messages appended before it.
+    messages: u64,
+}
+
+impl Mark {
+    /// All that is appended until it is looked at.
+    pub(crate) const ALL: Self = Self {
+        position: u64::MAX,
+        messages: u64::MAX,
+    };
 }
 
 /// Why the outbox takes nothing more.
@@ -92,7 +113,20 @@ impl Outbox {
             }),
             sender: WakerCell::default(),
             idle_writer: WakerCell::default(),
+            accepted: Cell::new(0),
+            flushed: Cell::new(0),
         }
+    }
+
+    /// Returns how many messages were appended and confirmed.
+    pub(crate) fn progress(&self) -> SendProgress {
+        SendProgress::new(self.accepted.get(), self.flushed.get())
+    }
+
+    /// Notes that the first `messages` messages, or all, are with the kernel.
+    fn confirm(&self, messages: u64) {
+        let confirmed = messages.min(self.accepted.get());
+        self.flushed.set(self.flushed.get().max(confirmed));
     }
 
     pub(crate) fn link(&self) -> &Rc<Link> {
@@ -279,6 +313,7 @@ impl Outbox {
 
     #[inline]
     fn appended(&self) {
+        self.accepted.set(self.accepted.get() + 1);
         count(&self.link.shard.counters.messages_sent, 1);
         self.idle_writer.wake();
     }
@@ -333,11 +368,14 @@ impl Outbox {
     ///
     /// [`OutboxError`] after a failure.
     pub(crate) async fn flush(&self) -> Result<(), OutboxError> {
-        let target = self.state.borrow().sending.position();
-        poll_fn(|context| self.poll_written(context, target)).await
+        let mark = Mark {
+            position: self.state.borrow().sending.position(),
+            messages: self.accepted.get(),
+        };
+        poll_fn(|context| self.poll_written(context, mark)).await
     }
 
-    /// Waits until the kernel has taken all up to `target`, or all that was appended.
+    /// Waits until the kernel has taken all up to `mark`.
     ///
     /// # Errors
     ///
@@ -345,11 +383,13 @@ impl Outbox {
     pub(crate) fn poll_written(
         &self,
         context: &mut Context<'_>,
-        target: u64,
+        mark: Mark,
     ) -> Poll<Result<(), OutboxError>> {
         self.link.check_process()?;
         let mut state = self.state.borrow_mut();
-        if state.sending.is_written(target) {
+        if state.sending.is_written(mark.position) {
+            drop(state);
+            self.confirm(mark.messages);
             return Poll::Ready(Ok(()));
         }
         state.check()?;
@@ -374,6 +414,8 @@ impl Outbox {
         self.begin_close();
         let mut state = self.state.borrow_mut();
         if state.sending.is_closed() {
+            drop(state);
+            self.confirm(u64::MAX);
             return Poll::Ready(Ok(()));
         }
         if state.sending.has_stopped() {

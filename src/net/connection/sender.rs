@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::loan::{Borrower, Loan};
 use super::outbox::{Outbox, OutboxError};
+use super::send_progress::SendProgress;
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request};
 use crate::net::error::SendError;
 use crate::net::thread::shard::{Shard, count};
@@ -197,6 +198,13 @@ impl Sender {
     /// Dropping the future changes nothing.
     pub async fn flush(&mut self) -> Result<(), SendError> {
         Ok(self.outbox().flush().await?)
+    }
+
+    /// Returns how many messages were sent, and how many of them are confirmed by a
+    /// [`flush`](Self::flush): also after the connection has failed, to know what the peer may not
+    /// have.
+    pub fn progress(&self) -> SendProgress {
+        self.outbox.progress()
     }
 
     /// Has what is sent from here on sealed with new keys, and the old ones wiped; returns whether

@@ -11,6 +11,7 @@ pub(crate) mod incoming;
 pub(crate) mod key_file;
 pub(crate) mod listener;
 pub(crate) mod progress;
+pub(crate) mod redial;
 pub(crate) mod socket_listener;
 pub(crate) mod source;
 pub(crate) mod unix_socket;
