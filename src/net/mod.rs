@@ -50,6 +50,7 @@ pub(crate) use establish::redial::redialing::{RedialStep, Redialing, random_numb
 pub use establish::socket_listener::SocketListener;
 pub use establish::unix_socket::{PeerCredentials, UnixSocket};
 pub use plain::{PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter};
-pub use thread::runtime::{Runtime, RuntimeBuilder, Statistics};
+pub use thread::runtime::{Runtime, RuntimeBuilder};
+pub use thread::statistics::Statistics;
 pub use thread::task_group::{TaskGroup, TaskGroupClosed};
 pub use thread::time_limits::TimeLimit;
