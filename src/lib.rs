@@ -100,6 +100,7 @@
 //! * `avx512`: seals with code of our own on x86-64 processors that have AVX-512 and its integer
 //!   multiplication. **Nobody outside this project has audited it.** Its tests run everywhere, on
 //!   a model of the instructions.
+//! * `metrics`: hands counters to the facade of that name, and so to the exporter of your choice.
 //! * `openssl`: seals long messages with the system's OpenSSL.
 //! * `testing`: a wire in memory and time that can be paused, for tests of programs that use this
 //!   crate.
@@ -145,11 +146,14 @@ pub use handle::{
     QueueLimits, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteRedialer,
     RemoteSender, RingHandle, RingThreads, RunError,
 };
+#[cfg(feature = "metrics")]
+pub use net::MetricsPublisher;
 pub use net::{
     AcceptError, Address, Admission, Applicant, AttemptError, Backoff, Batch, BindError, Config,
-    Connection, DialError, Incoming, KeyChanges, KeyFile, KeyFileError, ListenError, Listener,
-    Message, MessageReader, MessageSink, MessageStream, MessageWriter, PeerCredentials, Phase,
-    PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter, Received, Receiver,
+    Connection, DialError, HandshakeCounts, Incoming, KeyChanges, KeyFile, KeyFileError,
+    ListenError, Listener, METRICS, Message, MessageReader, MessageSink, MessageStream,
+    MessageWriter, Metric, MetricKind, MetricUnit, PeerCredentials, Phase, PlainConnectError,
+    PlainReader, PlainSocket, PlainSocketError, PlainWriter, PrometheusText, Received, Receiver,
     RecvError, RedialState, Redialer, Reservation, RetryOutlook, Runtime, RuntimeBuilder,
     SendError, SendProgress, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed,
     TimeLimit, UnixSocket, accept_over, dial, dial_over,

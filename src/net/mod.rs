@@ -10,6 +10,7 @@
 //!   task empties, and a [`Receiver`], which opens in the slots that were read into. What is done next
 //!   is decided by two machines without sockets. The socket belongs to a link, which sees it through
 //!   retirement when both halves are gone.
+//! * `metrics`: what is counted, for systems that watch it.
 //! * `plain`: [`PlainSocket`] reads into the reservations of a [`Sender`] and writes the messages of a
 //!   [`Receiver`], unsealed.
 
@@ -17,9 +18,13 @@ mod config;
 mod connection;
 mod error;
 mod establish;
+mod metrics;
 mod plain;
 mod thread;
 
+#[cfg(feature = "metrics")]
+pub use self::metrics::MetricsPublisher;
+pub use self::metrics::{METRICS, Metric, MetricKind, MetricUnit, PrometheusText};
 pub use config::Config;
 pub(crate) use connection::About;
 pub use connection::Connection;
@@ -50,6 +55,7 @@ pub(crate) use establish::redial::redialing::{RedialStep, Redialing, random_numb
 pub use establish::socket_listener::SocketListener;
 pub use establish::unix_socket::{PeerCredentials, UnixSocket};
 pub use plain::{PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter};
+pub use thread::counters::HandshakeCounts;
 pub use thread::runtime::{Runtime, RuntimeBuilder};
 pub use thread::statistics::Statistics;
 pub use thread::task_group::{TaskGroup, TaskGroupClosed};

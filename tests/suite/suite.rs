@@ -36,6 +36,7 @@ mod shared_ports;
 mod signals;
 #[path = "../skipped/mod.rs"]
 mod skipped;
+mod statistics;
 mod stopped;
 mod streamed;
 mod task_group;

@@ -22,9 +22,10 @@ use crate::driver::{
     is_silence,
 };
 use crate::memory::Buffer;
+use crate::net::thread::counters::ConnectionStage;
 use crate::net::thread::lifetime::{Lifetime, Need};
 use crate::net::thread::retirement::{self, MAX_RETIRING, Retiring};
-use crate::net::thread::shard::{Member, Shard};
+use crate::net::thread::shard::{Member, Shard, count};
 use crate::net::thread::time_limits::{IdleTracker, Limited, TimeLimit};
 use crate::protocol::native::record::AbortReason;
 
@@ -41,6 +42,9 @@ pub(crate) struct Link {
     pub(crate) lifetime: Lifetime,
     /// Whether the handshake is over, and with it the time when nothing needs to arrive.
     is_established: Cell<bool>,
+    stage: Cell<ConnectionStage>,
+    /// Whether it was counted that the peer's host was silent for too long.
+    is_silence_counted: Cell<bool>,
     is_retiring: Cell<bool>,
     /// Who waits for the read in flight.
     reader: WakerCell,
@@ -77,6 +81,7 @@ impl Link {
     }
 
     fn of(shard: Rc<Shard>, socket: Socket) -> Rc<Self> {
+        let stage = Cell::new(shard.counters.connections.begin());
         Rc::new_cyclic(|link| Self {
             socket: RefCell::new(Some(Rc::new(socket))),
             key: shard.register(link.clone() as Weak<dyn Member>),
@@ -86,6 +91,8 @@ impl Link {
             keeps_alive: Cell::new(false),
             lifetime: Lifetime::default(),
             is_established: Cell::new(false),
+            stage,
+            is_silence_counted: Cell::new(false),
             is_retiring: Cell::new(false),
             reader: WakerCell::default(),
             writer: WakerCell::default(),
@@ -106,6 +113,11 @@ impl Link {
     /// Notes that the handshake is over: from here on what is sent has to arrive.
     pub(crate) fn establish(&self) {
         self.is_established.set(true);
+        self.move_on(ConnectionStage::Open);
+    }
+
+    fn move_on(&self, stage: ConnectionStage) {
+        self.shard.counters.connections.move_on(&self.stage, stage);
     }
 
     /// Whether the ring of this socket can take operations now.
@@ -156,9 +168,13 @@ impl Link {
     pub(crate) fn limit_behind<T>(&self, result: &io::Result<T>) -> Option<TimeLimit> {
         let is_silent = |error: &io::Error| self.keeps_alive.get() && is_silence(error);
         let silent = result.as_ref().err().filter(|&error| is_silent(error));
-        self.tracker
-            .expired()
-            .or_else(|| silent.map(|_| TimeLimit::Host))
+        self.tracker.expired().or_else(|| {
+            silent?;
+            if !self.is_silence_counted.replace(true) {
+                self.shard.watched.count(TimeLimit::Host);
+            }
+            Some(TimeLimit::Host)
+        })
     }
 
     /// Starts a read into `range` of `buffer`.
@@ -232,9 +248,10 @@ impl Link {
     pub(crate) async fn read(&self, buffer: Buffer, length: usize) -> io::Result<(usize, Buffer)> {
         self.check_running()?;
         self.start_read(buffer, 0..length);
-        poll_fn(|context| self.poll_read(context))
-            .await
-            .into_parts()
+        let completion = poll_fn(|context| self.poll_read(context)).await;
+        let (read, buffer) = completion.into_parts()?;
+        count(&self.shard.counters.bytes_received, read);
+        Ok((read, buffer))
     }
 
     /// Writes the first `length` bytes of `buffer`, all of them.
@@ -249,11 +266,12 @@ impl Link {
             self.check_running()?;
             self.start_write(buffer, range.clone());
             let completion = poll_fn(|context| self.poll_write(context)).await;
-            let (count, rest) = completion.into_parts()?;
-            if count == 0 {
+            let (written, rest) = completion.into_parts()?;
+            if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            range.start += count;
+            count(&self.shard.counters.bytes_sent, written);
+            range.start += written;
             buffer = rest;
         }
         Ok(())
@@ -390,6 +408,7 @@ impl Link {
 
     fn retire(self: &Rc<Self>) {
         if self.socket.borrow().is_some() && !self.is_retiring.replace(true) {
+            self.move_on(ConnectionStage::Ending);
             let work = retirement::retire(Rc::clone(self));
             self.shard.retire(Rc::clone(self) as Rc<dyn Member>, work);
         }
@@ -404,6 +423,7 @@ impl Link {
         let Some(socket) = self.socket.take() else {
             return;
         };
+        self.move_on(ConnectionStage::Over);
         let is_in_flight = socket.is_in_flight();
         // An operation in flight keeps the socket open, and one that a failed driver never gives
         // back does so for good: shut it down explicitly.
@@ -466,7 +486,7 @@ impl Retiring for Link {
     fn has_retired(self: &Rc<Self>) {
         self.is_retiring.set(false);
         match self.lifetime.need() {
-            Need::Use => {}
+            Need::Use => self.move_on(ConnectionStage::Open),
             Need::Arrival | Need::Nothing => self.close(true),
         }
     }

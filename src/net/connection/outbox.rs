@@ -17,11 +17,13 @@ use super::link::Link;
 use super::records::{AppendError, OutgoingRecords};
 use super::send_progress::SendProgress;
 use super::sending::{Next, Progress, Refusal, Sending};
-use crate::driver::{Completion, WakerCell};
+use crate::driver::{self, Completion, WakerCell};
 use crate::memory::{Account, Buffer, Class};
 use crate::net::error::SendError;
+use crate::net::thread::counters::Waiting;
 use crate::net::thread::shard::count;
 use crate::net::thread::time_limits::TimeLimit;
+use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{Draft, Outgoing, Place, Planned};
 
 #[derive(Debug)]
@@ -47,6 +49,10 @@ pub(crate) struct Outbox {
     accepted: Cell<u64>,
     /// How many of them a flush has confirmed.
     flushed: Cell<u64>,
+    /// Records that the thread's counters have.
+    counted: Cell<RecordCounts>,
+    /// Whoever waits for room.
+    waiting: Waiting,
 }
 
 /// What a flush waits for.
@@ -115,12 +121,32 @@ impl Outbox {
             idle_writer: WakerCell::default(),
             accepted: Cell::new(0),
             flushed: Cell::new(0),
+            counted: Cell::default(),
+            waiting: Waiting::default(),
         }
     }
 
     /// Returns how many messages were appended and confirmed.
     pub(crate) fn progress(&self) -> SendProgress {
         SendProgress::new(self.accepted.get(), self.flushed.get())
+    }
+
+    /// Notes whether somebody waits for room now.
+    #[inline]
+    pub(crate) fn note_waiting(&self, waits: bool) {
+        if waits {
+            self.waiting.begin(driver::now);
+        } else if self.waiting.is_waiting() {
+            let waits = &self.link.shard.counters.send_waits;
+            self.waiting.end(waits, driver::now);
+        }
+    }
+
+    /// Adds the records that were sealed meanwhile to the thread's counters.
+    fn count_records(&self, records: &OutgoingRecords) {
+        let counts = records.counts();
+        let added = counts.since(self.counted.replace(counts));
+        self.link.shard.counters.add_sent(added);
     }
 
     /// Notes that the first `messages` messages, or all, are with the kernel.
@@ -467,10 +493,11 @@ impl Outbox {
                     }
                 }
                 Ok(Next::Submit { buffer, range }) => {
-                    self.dump(&buffer, &range);
+                    self.note_leaving(&buffer, &range);
                     let bytes = buffer.get(range.clone()).unwrap_or_default();
                     let socket = self.link.socket();
                     let written = socket.map_or(0, |socket| socket.write_at_once(bytes));
+                    count(&self.link.shard.counters.bytes_sent, written);
                     let progress = self.state.borrow_mut().sending.completed(written);
                     if let Progress::Remaining(rest) = progress {
                         // The rest is for the writer task.
@@ -519,7 +546,7 @@ impl Outbox {
                     self.completed(completion)?;
                 }
                 Next::Submit { buffer, range } => {
-                    self.dump(&buffer, &range);
+                    self.note_leaving(&buffer, &range);
                     self.submit(buffer, range)?;
                     self.sender.wake();
                 }
@@ -620,6 +647,7 @@ impl Outbox {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        count(&self.link.shard.counters.bytes_sent, written);
         let progress = self.state.borrow_mut().sending.completed(written);
         self.link.wrote();
         if let Progress::Remaining(range) = progress {
@@ -631,11 +659,13 @@ impl Outbox {
         Ok(())
     }
 
-    /// Tells of the records that leave, if anybody wants to know.
-    fn dump(&self, buffer: &Buffer, range: &Range<usize>) {
+    /// Counts the records that leave, and tells of them if anybody wants to know.
+    fn note_leaving(&self, buffer: &Buffer, range: &Range<usize>) {
+        let state = self.state.borrow();
+        self.count_records(&state.records);
         if dump::is_wanted() {
             let sealed = buffer.get(range.clone()).unwrap_or_default();
-            self.state.borrow().records.dump(sealed);
+            state.records.dump(sealed);
         }
     }
 

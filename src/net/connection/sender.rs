@@ -392,10 +392,22 @@ impl Sender {
     async fn make_room(&self, planned: Planned) -> Result<(), SendError> {
         // Given up with the future, and with it the place in line.
         let mut claim = None;
+        let _given_up = EndsWaiting(&self.outbox);
         poll_fn(|context| self.poll_room(context, &mut claim, planned)).await
     }
 
     fn poll_room(
+        &self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+        planned: Planned,
+    ) -> Poll<Result<(), SendError>> {
+        let room = self.poll_another(context, claim, planned);
+        self.outbox.note_waiting(room.is_pending());
+        room
+    }
+
+    fn poll_another(
         &self,
         context: &mut Context<'_>,
         claim: &mut Option<Claim>,
@@ -423,8 +435,18 @@ impl Sender {
     }
 }
 
+/// Ends the wait for room of whoever gives it up.
+struct EndsWaiting<'a>(&'a Outbox);
+
+impl Drop for EndsWaiting<'_> {
+    fn drop(&mut self) {
+        self.0.note_waiting(false);
+    }
+}
+
 impl Drop for Sender {
     fn drop(&mut self) {
+        self.outbox.note_waiting(false);
         self.outbox().leave();
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod handshakes;
 pub(crate) mod incoming;
 pub(crate) mod key_file;
 pub(crate) mod listener;
+pub(crate) mod outcome;
 pub(crate) mod progress;
 pub(crate) mod redial;
 pub(crate) mod socket_listener;

@@ -1,5 +1,6 @@
 //! A thread: its runtime, and what all of its connections share.
 
+pub(crate) mod counters;
 pub(crate) mod lifetime;
 pub(crate) mod retirement;
 pub(crate) mod runtime;

@@ -203,6 +203,8 @@ pub(crate) struct Watched {
     tick: Cell<Duration>,
     /// The task that ticks.
     ticker: WakerCell,
+    /// How many connections each limit has ended.
+    expired: [Cell<u64>; 3],
 }
 
 /// Keeps to `limits` from now on.
@@ -248,6 +250,26 @@ async fn tick(watched: Rc<Watched>) {
 }
 
 impl Watched {
+    /// Returns how many connections `limit` has ended.
+    pub(crate) fn expired(&self, limit: TimeLimit) -> u64 {
+        self.counter(limit).get()
+    }
+
+    /// Counts a connection that `limit` has ended.
+    pub(crate) fn count(&self, limit: TimeLimit) {
+        let counter = self.counter(limit);
+        counter.set(counter.get() + 1);
+    }
+
+    const fn counter(&self, limit: TimeLimit) -> &Cell<u64> {
+        let [idle, progress, host] = &self.expired;
+        match limit {
+            TimeLimit::Idle => idle,
+            TimeLimit::Progress => progress,
+            TimeLimit::Host => host,
+        }
+    }
+
     /// Ends connections whose time is up and forgets those that are gone. Returns how long to wait,
     /// if there are others.
     fn sweep_all(&self) -> Option<Duration> {
@@ -277,6 +299,7 @@ impl Watched {
         }
         for (link, limit) in expired {
             tracing::debug!(%limit, "a connection ends");
+            self.count(limit);
             link.tracker().expired.set(Some(limit));
             // Whoever waits for it finds the reason.
             catch_panic(|| link.cut());
