@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tracing::Span;
 
 use super::error::RemoteError;
 use super::limits::QueueLimits;
@@ -69,6 +70,11 @@ impl RemoteConnection {
     /// Returns the network address of the peer.
     pub fn peer_address(&self) -> &Address {
         &self.about.address
+    }
+
+    /// Returns the span of this connection; see [`Connection::span`].
+    pub fn span(&self) -> &Span {
+        &self.about.span
     }
 
     /// Returns who is at the other end of a Unix-domain socket; see

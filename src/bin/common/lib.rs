@@ -6,6 +6,7 @@ pub mod events;
 pub mod failure;
 pub mod interrupts;
 pub mod log;
+pub mod log_format;
 pub mod report;
 pub mod start;
 pub mod stdio;

@@ -9,13 +9,16 @@
 //! A link has its socket for as long as that is needed, not for as long as somebody has the link:
 //! halves, and messages, may outlive it.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::future::poll_fn;
 use core::ops::Range;
 use core::task::{Context as TaskContext, Poll};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
+
+use tracing::Span;
+use tracing::span::Entered;
 
 use crate::driver::{
     Completion, DriverError, Duplex, KeepAlive, ProcessMark, ShutdownSide, Socket, WakerCell,
@@ -43,6 +46,8 @@ pub(crate) struct Link {
     /// Whether the handshake is over, and with it the time when nothing needs to arrive.
     is_established: Cell<bool>,
     stage: Cell<ConnectionStage>,
+    /// What is told of the connection is told within it.
+    span: OnceCell<Span>,
     /// Whether it was counted that the peer's host was silent for too long.
     is_silence_counted: Cell<bool>,
     is_retiring: Cell<bool>,
@@ -92,6 +97,7 @@ impl Link {
             lifetime: Lifetime::default(),
             is_established: Cell::new(false),
             stage,
+            span: OnceCell::new(),
             is_silence_counted: Cell::new(false),
             is_retiring: Cell::new(false),
             reader: WakerCell::default(),
@@ -114,6 +120,17 @@ impl Link {
     pub(crate) fn establish(&self) {
         self.is_established.set(true);
         self.move_on(ConnectionStage::Open);
+    }
+
+    /// Has what is told of the connection from here on told within `span`.
+    pub(crate) fn describe(&self, span: Span) {
+        // Once, by whoever makes the connection.
+        let _ = self.span.set(span);
+    }
+
+    /// Has what is told until this is dropped told of this connection.
+    pub(crate) fn telling(&self) -> Option<Entered<'_>> {
+        self.span.get().map(Span::enter)
     }
 
     fn move_on(&self, stage: ConnectionStage) {
@@ -424,6 +441,10 @@ impl Link {
             return;
         };
         self.move_on(ConnectionStage::Over);
+        let _telling = self.telling();
+        if self.is_established.get() {
+            tracing::debug!("a connection is over");
+        }
         let is_in_flight = socket.is_in_flight();
         // An operation in flight keeps the socket open, and one that a failed driver never gives
         // back does so for good: shut it down explicitly.
@@ -503,6 +524,10 @@ impl Limited for Link {
 
     fn need(&self) -> Need {
         self.lifetime.need()
+    }
+
+    fn span(&self) -> Option<Span> {
+        self.span.get().cloned()
     }
 
     fn tell_alive(&self) {

@@ -44,6 +44,8 @@ pub(crate) mod sending;
 use core::fmt;
 use std::rc::Rc;
 
+use tracing::Span;
+
 use crate::driver;
 use crate::net::error::{RecvError, SendError};
 use crate::net::establish::address::Address;
@@ -91,6 +93,8 @@ pub(crate) struct About {
     pub(crate) address: Address,
     pub(crate) wire: Wire,
     pub(crate) exporter: Option<Exporter>,
+    /// What its events are told within.
+    pub(crate) span: Span,
 }
 
 impl About {
@@ -116,9 +120,13 @@ impl Connection {
         message_limit: usize,
     ) -> Self {
         link.establish();
+        link.describe(about.span.clone());
+        about
+            .span
+            .in_scope(|| tracing::debug!("a connection is established"));
         if dump::is_wanted() {
-            let dump = Dump::begin(about.peer, &about.address, about.wire);
-            outgoing.number(dump);
+            let dump = Dump::begin(about.peer, &about.address, about.wire, &about.span);
+            outgoing.number(dump.clone());
             incoming.number(dump);
         }
         let outbox = Rc::new(Outbox::new(Rc::clone(&link), outgoing));
@@ -164,6 +172,13 @@ impl Connection {
     /// Returns the address of the peer.
     pub fn peer_address(&self) -> &Address {
         &self.about.address
+    }
+
+    /// Returns the span that the library tells of this connection within, with the start of the peer's
+    /// key, its address, and the wire with its suite. Have the task that serves it run in there as
+    /// well, and its events carry the same; see [logging](crate::guide::logging).
+    pub fn span(&self) -> &Span {
+        &self.about.span
     }
 
     /// Returns who the system says is at the other end of a Unix-domain socket, as of when the

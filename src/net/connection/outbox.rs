@@ -688,11 +688,13 @@ impl Outbox {
         match stop {
             Stop::Records(error) => {
                 drop(state);
+                let _telling = self.link.telling();
                 tracing::debug!(?error, "a record could not be sealed");
                 self.link.end_writing();
                 self.link.sending_ended();
             }
             Stop::Socket(error) if stopped.is_some() => {
+                let _telling = self.link.telling();
                 tracing::debug!(%error, "the sending direction failed");
                 let result = Err::<(), _>(error);
                 state.failure = Some(match (self.link.limit_behind(&result), result) {

@@ -17,6 +17,7 @@ use core::time::Duration;
 use std::rc::{Rc, Weak};
 
 use slab::Slab;
+use tracing::Span;
 
 use super::lifetime::Need;
 use crate::driver::{self, Socket, WakerCell, catch_panic};
@@ -119,6 +120,9 @@ pub(crate) trait Limited {
 
     /// What the socket is needed for.
     fn need(&self) -> Need;
+
+    /// What it is told of within.
+    fn span(&self) -> Option<Span>;
 
     /// Has the peer told that this end is there, if the wire can.
     fn tell_alive(&self);
@@ -298,6 +302,7 @@ impl Watched {
             self.links.borrow_mut().insert(link);
         }
         for (link, limit) in expired {
+            let _telling = link.span().map(Span::entered);
             tracing::debug!(%limit, "a connection ends");
             self.count(limit);
             link.tracker().expired.set(Some(limit));

@@ -92,6 +92,13 @@ impl PublicKey {
         &self.0
     }
 
+    /// Shows the first 16 of the 64 digits: enough to tell peers apart in a log, and not to let
+    /// anybody in by.
+    pub fn short(&self) -> impl fmt::Display + use<> {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        ShortKey([a, b, c, d, e, f, g, h])
+    }
+
     /// A key as it arrived, to be given to [`verifier`](Self::verifier).
     pub(crate) const fn from_unchecked(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -139,6 +146,15 @@ impl FromStr for PublicKey {
 }
 
 impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The start of a key.
+struct ShortKey([u8; 8]);
+
+impl fmt::Display for ShortKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
@@ -309,6 +325,7 @@ mod tests {
         let text = key.to_string();
         assert_eq!(text.len(), 64);
         assert_eq!(format!("{key:?}"), text);
+        assert_eq!(key.short().to_string(), text[..16]);
         assert_eq!(text.parse(), Ok(key));
         assert_eq!(text.to_uppercase().parse(), Ok(key));
         for (wrong, expected) in [
