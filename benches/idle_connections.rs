@@ -8,7 +8,10 @@
 //!
 //! It raises its limit of descriptors as far as it may, and says so if that is too low.
 
-#![expect(unsafe_code, reason = "what the allocator counts is asked of the C library")]
+#![expect(
+    unsafe_code,
+    reason = "what the allocator counts is asked of the C library"
+)]
 
 use std::time::Duration;
 
@@ -54,7 +57,9 @@ fn main() {
     if count < wanted {
         println!("!! only {count} of {wanted} connections: raise `ulimit -n`");
     }
-    println!("| wire | connections | bytes of heap an end | slots kept | processor time a second |");
+    println!(
+        "| wire | connections | bytes of heap an end | slots kept | processor time a second |"
+    );
     println!("|---|---|---|---|---|");
     let native = |suite| Wire::Native { suite };
     for (name, wire) in [

@@ -7,8 +7,8 @@
 //! SAKE and whose record layer CUPS, each in a version V0 and a version V1.
 //!
 //! The [`guide`] has a page for each thing that servers have to do: [ways of
-//! use](guide::ways_of_use), [graceful shutdown](guide::shutdown), [many
-//! cores](guide::many_cores), [limits and defaults](guide::limits), [logging](guide::logging),
+//! use](guide::ways_of_use), [graceful shutdown](guide::shutdown),
+//! [reconnecting](guide::reconnecting), [many cores](guide::many_cores), [limits and defaults](guide::limits), [logging](guide::logging),
 //! [metrics](guide::metrics).
 //!
 //! What makes it fast: one arena of slots per thread is registered with the thread's ring. Reads
@@ -100,6 +100,7 @@
 //! * `avx512`: seals with code of our own on x86-64 processors that have AVX-512 and its integer
 //!   multiplication. **Nobody outside this project has audited it.** Its tests run everywhere, on
 //!   a model of the instructions.
+//! * `metrics`: hands counters to the facade of that name, and so to the exporter of your choice.
 //! * `openssl`: seals long messages with the system's OpenSSL.
 //! * `testing`: a wire in memory and time that can be paused, for tests of programs that use this
 //!   crate.
@@ -142,19 +143,25 @@ pub use driver::{
 #[cfg(target_os = "linux")]
 pub use driver::{Inspection, Support, SystemCall};
 pub use handle::{
-    QueueLimits, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteSender,
-    RingHandle, RingThreads, RunError,
+    QueueLimits, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteRedialer,
+    RemoteSender, RingHandle, RingThreads, RunError,
 };
+#[cfg(feature = "metrics")]
+pub use net::MetricsPublisher;
 pub use net::{
-    AcceptError, Address, Admission, Applicant, AttemptError, Batch, BindError, Config, Connection,
-    DialError, Incoming, ListenError, Listener, Message, MessageReader, MessageSink, MessageStream,
-    MessageWriter, PeerCredentials, Phase, PlainConnectError, PlainReader, PlainSocket,
-    PlainSocketError, PlainWriter, Received, Receiver, RecvError, Reservation, Runtime,
-    RuntimeBuilder, SendError, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed,
+    AcceptError, Address, Admission, Applicant, AttemptError, Backoff, Batch, BindError, Config,
+    Connection, DialError, HandshakeCounts, Incoming, KeyChanges, KeyFile, KeyFileError,
+    ListenError, Listener, METRICS, Message, MessageReader, MessageSink, MessageStream,
+    MessageWriter, Metric, MetricKind, MetricUnit, PeerCredentials, Phase, PlainConnectError,
+    PlainReader, PlainSocket, PlainSocketError, PlainWriter, PrometheusText, Received, Receiver,
+    RecvError, RedialState, Redialer, Reservation, RetryOutlook, Runtime, RuntimeBuilder,
+    SendError, SendProgress, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed,
     TimeLimit, UnixSocket, accept_over, dial, dial_over,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
-pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};
+pub use protocol::identity::{
+    Identity, KeyError, KeyLineFault, KeyList, KeyListError, PublicKey, Verification,
+};
 pub use protocol::record::{CupsVersion, OpenError};
 pub use protocol::{Wire, WireError};
 

@@ -13,12 +13,13 @@ use std::io::ErrorKind;
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use black_hole::BlackHole;
 use ringseal::{
-    Address, Admission, AttemptError, Backend, BindError, Config, DialError, Identity, Listener,
-    Phase, PublicKey, Runtime, RuntimeBuilder, dial,
+    Address, Admission, AttemptError, Backend, Backoff, BindError, Config, DialError, Identity,
+    Listener, Phase, PublicKey, Redialer, Runtime, RuntimeBuilder, dial,
 };
 use skipped::{SKIPPED, skipped};
 
@@ -221,6 +222,26 @@ fn other_names_are_resolved_while_one_hangs() {
                 futures_util::join!(dial(&both, key(2), &config), listener.accept());
             drop((dialed.expect("dial"), accepted.expect("accept")));
             hanging.abort();
+        });
+    });
+}
+
+/// A name that is given another address is found there.
+#[test]
+fn a_redialer_asks_for_the_name_at_each_attempt() {
+    let name = "a_redialer_asks_for_the_name_at_each_attempt";
+    with_resolver(name, |log| {
+        on_each_backend(|| async {
+            let before = queries(log, "both.test");
+            let failures = AtomicUsize::new(0);
+            let moment = Duration::from_millis(1);
+            // Nobody listens there.
+            let mut redialer = Redialer::new("both.test:1", key(2), config(1))
+                .backoff(Backoff::new(moment, moment))
+                .give_up_when(move |_| failures.fetch_add(1, Ordering::Relaxed) == 2);
+            let error = redialer.connect().await.expect_err("nobody is there");
+            assert!(matches!(error, DialError::Connect { .. }), "{error:?}");
+            assert_eq!(queries(log, "both.test") - before, 3);
         });
     });
 }

@@ -65,6 +65,16 @@ impl DriverState {
         self.status.in_flight()
     }
 
+    /// Returns how many operations have begun since the driver was started.
+    pub(crate) fn submissions(&self) -> u64 {
+        self.status.begun()
+    }
+
+    /// Returns how many of them have ended.
+    pub(crate) fn completions(&self) -> u64 {
+        self.status.ended()
+    }
+
     /// Has `waker` called once when nothing is in flight any more.
     pub(crate) fn wake_when_idle(&self, waker: &Waker) {
         self.status.wake_when_idle(waker);

@@ -12,6 +12,8 @@ use crate::memory::ProcessMark;
 #[derive(Debug)]
 pub(crate) struct DriverStatus {
     in_flight: Cell<usize>,
+    /// How many have begun.
+    begun: Cell<u64>,
     /// Called when nothing is in flight any more.
     idle: WakerCell,
     failure: Cell<Option<DriverError>>,
@@ -22,6 +24,7 @@ impl DriverStatus {
     pub(super) fn new() -> Self {
         Self {
             in_flight: Cell::new(0),
+            begun: Cell::new(0),
             idle: WakerCell::default(),
             failure: Cell::new(None),
             process: ProcessMark::current(),
@@ -37,6 +40,16 @@ impl DriverStatus {
         }
     }
 
+    /// Returns how many operations have begun.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.get()
+    }
+
+    /// Returns how many operations have ended.
+    pub(super) fn ended(&self) -> u64 {
+        self.begun.get() - self.in_flight.get() as u64
+    }
+
     /// Has `waker` called once when nothing is in flight any more.
     pub(super) fn wake_when_idle(&self, waker: &Waker) {
         self.idle.set(waker);
@@ -44,6 +57,7 @@ impl DriverStatus {
 
     pub(super) fn begin(&self) {
         self.in_flight.set(self.in_flight.get() + 1);
+        self.begun.set(self.begun.get() + 1);
     }
 
     pub(super) fn end(&self) {

@@ -21,6 +21,8 @@
 //! | backend | io_uring, else epoll | [`RuntimeBuilder::backend`] |
 //! | looking for work before sleeping | off | [`RuntimeBuilder::busy_poll`] |
 //! | waiting between a thread and a ring thread | 256 KiB and 4096 messages | [`RingHandle::queue_limits`] |
+//! | pauses between attempts of a redialer | 100 ms at first, 30 s at most | [`Backoff`](crate::Backoff) |
+//! | file of admitted keys | 4 MiB, names of up to 64 characters | [`KeyFile`](crate::KeyFile) |
 //! | names being resolved at a time, in the process | 8; dials of one name share a query | |
 //! | connections that nobody holds and that still send, of a runtime | 1024; 20 s, 8 MiB thrown away each | [`Connection`] |
 //!
@@ -32,6 +34,9 @@
 //! are short never wait for each other. Full pools are backpressure: tasks wait, in order. A
 //! message longer than a slot takes a heap block for itself; so does what is sent while peers that
 //! do not read hold every slot for sending, a block of one record or 16 KiB at a time.
+//!
+//! Who is let in may stand in a file that is read again while the listener runs: see
+//! [`KeyFile`](crate::KeyFile).
 //!
 //! What a stranger can cost before its identity is proved is bounded by the handshakes at a time
 //! and their deadline; what an admitted peer can cost, by the message size and the time limits.

@@ -6,45 +6,49 @@
 //! [`RingThreads`] each thread is asked by [`RingHandle::run`], which goes from one to the next in
 //! turn.
 //!
-//! What to watch:
+//! The names below are those of one table, [`METRICS`](crate::METRICS). There are two ways to hand
+//! them on:
 //!
-//! | field | when it rises |
-//! |---|---|
-//! | `slot_waits` | connections wait for slots: raise [`RuntimeBuilder::slots`], or find the peer that does not read, or who keeps [`Message`](crate::Message)s |
-//! | `large_blocks` | messages do not fit a slot and take heap blocks: raise [`RuntimeBuilder::slot_size`] |
-//! | `moved_bytes` over the bytes that came | frames are often cut at the end of a slot: raise [`RuntimeBuilder::slot_size`] |
-//! | `in_flight` while nothing moves | operations do not complete |
-//! | `refused` | strangers come: `Admission::filter` or `Incoming::refuse` turned them away before a handshake |
-//! | `registered`, `backend` | not counters: whether this thread got the fast path |
+//! * [`PrometheusText`](crate::PrometheusText) is the text that Prometheus reads, made when somebody
+//!   asks, without any other crate;
+//! * `MetricsPublisher`, with the feature `metrics`, hands what was added since the last time to the
+//!   [`metrics`](https://docs.rs/metrics) facade, at an interval or when told to, and so to the
+//!   exporter that the program has.
+//!
+//! Either way connections count in plain variables of their thread. Nothing is shared between threads
+//! for a message, and nothing is allocated.
+//!
+//! | name | label | what, and what to do when it rises |
+//! |---|---|---|
+//! | `ringseal_connections` | `state`: handshaking, open, ending | connections now |
+//! | `ringseal_dialed_handshakes_total` | `outcome`: see [`HandshakeCounts`](crate::HandshakeCounts) | attempts of this end |
+//! | `ringseal_accepted_handshakes_total` | `outcome` | attempts of clients; `overloaded`: serve fewer a thread; `not_admitted`: strangers, or a key that is not listed |
+//! | `ringseal_refused_clients_total` | | strangers came: `Admission::filter` or `Incoming::refuse` turned them away before a handshake |
+//! | `ringseal_messages_total` | `direction`: sent, received | over the records: messages a record |
+//! | `ringseal_records_total` | `direction` | records |
+//! | `ringseal_wire_bytes_total` | `direction` | bytes, with handshakes and records' overhead |
+//! | `ringseal_moved_bytes_total` | | over the bytes received: frames are often cut at the end of a slot, so raise [`RuntimeBuilder::slot_size`] |
+//! | `ringseal_reads_total`, `ringseal_writes_total` | | over the messages: how well they share system calls |
+//! | `ringseal_submissions_total`, `ringseal_completions_total` | | operations of the driver; a difference that stays while nothing moves: operations do not complete |
+//! | `ringseal_key_updates_total` | | once a gigabyte in each direction of the native wire |
+//! | `ringseal_send_waits_total`, `ringseal_send_wait_seconds_total` | | backpressure: peers do not read, or memory is short. The clock is read when a wait begins and ends |
+//! | `ringseal_time_limits_hit_total` | `limit`: idle, progress, host | connections that were ended; handshakes that took too long are `timed_out` above |
+//! | `ringseal_slots`, `ringseal_slots_in_use` | | the pool |
+//! | `ringseal_slot_waits_total` | | somebody found no slot: raise [`RuntimeBuilder::slots`], or find the peer that does not read, or who keeps [`Message`](crate::Message)s |
+//! | `ringseal_heap_budget_bytes`, `ringseal_heap_in_use_bytes` | | [`RuntimeBuilder::heap_budget`], and what of it is used |
+//! | `ringseal_heap_waits_total` | | somebody waited for heap memory: raise the budget, or send less at a time |
+//! | `ringseal_heap_blocks_total` | | messages did not fit a slot: raise [`RuntimeBuilder::slot_size`] |
+//! | `ringseal_registered` | | 0: this thread did not get the fast path; see `ringseal doctor` |
+//!
+//! Messages and records are counted when their buffer leaves, or is gone through. Each runtime counts
+//! for itself, so give each a label, as `thread` below.
 //!
 //! One figure of the system's needs care: before Linux 6.15 the kernel counts every wait in a ring as
 //! one for storage, and `io.pressure` (PSI) rises by it. A thread that has nothing to do waits outside
 //! its ring there, so an idle server shows none; a busy one may show some, and it means nothing.
 //!
 //! ```
-//! use std::fmt::Write;
-//!
-//! use ringseal::{Admission, Config, Identity, RingThreads, Runtime, Statistics};
-//!
-//! /// In the text format of Prometheus; `thread` is its label.
-//! fn prometheus(statistics: &Statistics, thread: usize) -> String {
-//!     let mut text = String::new();
-//!     for (name, value) in [
-//!         ("messages_sent_total", statistics.messages_sent),
-//!         ("messages_received_total", statistics.messages_received),
-//!         ("reads_total", statistics.reads),
-//!         ("writes_total", statistics.writes),
-//!         ("moved_bytes_total", statistics.moved_bytes),
-//!         ("slot_waits_total", statistics.slot_waits),
-//!         ("large_blocks_total", statistics.large_blocks),
-//!         ("refused_total", statistics.refused),
-//!         ("free_slots", statistics.free_slots as u64),
-//!         ("in_flight", statistics.in_flight as u64),
-//!     ] {
-//!         writeln!(text, "ringseal_{name}{{thread=\"{thread}\"}} {value}").expect("a string");
-//!     }
-//!     text
-//! }
+//! use ringseal::{Admission, Config, Identity, PrometheusText, RingThreads, Runtime, Statistics};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -61,14 +65,18 @@
 //! dialed.send("hello").await?;
 //! assert_eq!(accepted.recv().await?.as_deref(), Some(&b"hello"[..]));
 //!
-//! let mut text = String::new();
+//! let mut text = PrometheusText::new();
 //! for thread in 0..count {
 //!     let statistics = handle.run(|| async { Statistics::current() }).await?;
-//!     text += &prometheus(&statistics.expect("inside a runtime"), thread);
+//!     let statistics = statistics.expect("inside a runtime");
+//!     text.add(&[("thread", &thread.to_string())], &statistics);
 //! }
+//! // Serve this with the content type PrometheusText::CONTENT_TYPE.
+//! let text = text.to_string();
 //! // One thread dialled, the other listened.
 //! let sent = (0..count).filter(|thread| {
-//!     text.contains(&format!("ringseal_messages_sent_total{{thread=\"{thread}\"}} 1\n"))
+//!     let labels = format!("thread=\"{thread}\",direction=\"sent\"");
+//!     text.contains(&format!("\nringseal_messages_total{{{labels}}} 1\n"))
 //! });
 //! assert_eq!(sent.count(), 1, "{text}");
 //! threads.shutdown().await?;
@@ -78,6 +86,7 @@
 //!
 //! [`RuntimeBuilder::slots`]: crate::RuntimeBuilder::slots
 //! [`RuntimeBuilder::slot_size`]: crate::RuntimeBuilder::slot_size
+//! [`RuntimeBuilder::heap_budget`]: crate::RuntimeBuilder::heap_budget
 //! [`RingHandle::run`]: crate::RingHandle::run
 //! [`RingThreads`]: crate::RingThreads
 //! [`Runtime::statistics`]: crate::Runtime::statistics

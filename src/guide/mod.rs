@@ -3,6 +3,7 @@
 //! * [`ways_of_use`]: bound to a thread or from any thread, over sockets or streams of your own,
 //!   in tests; with a ring or without.
 //! * [`shutdown`]: end without losing what was sent.
+//! * [`reconnecting`]: dial again what was lost, and know what to say again.
 //! * [`many_cores`]: more than one thread that serves.
 //! * [`wires`]: which of the two wires to take.
 //! * [`limits`]: what each end allows, the defaults, and what memory that comes to.
@@ -13,6 +14,7 @@ pub mod limits;
 pub mod logging;
 pub mod many_cores;
 pub mod metrics;
+pub mod reconnecting;
 pub mod shutdown;
 pub mod ways_of_use;
 pub mod wires;

@@ -2,7 +2,8 @@
 //! to every thread and work in every executor.
 //!
 //! * [`RingThreads`] starts the threads, each with its own runtime, and ends them.
-//! * [`RingHandle`] has connections made on them: dialled, or accepted by a [`RemoteListener`].
+//! * [`RingHandle`] has connections made on them: dialled, by a [`RemoteRedialer`] again when they
+//!   are lost, or accepted by a [`RemoteListener`].
 //! * [`RemoteConnection`] splits into a [`RemoteSender`] and a [`RemoteReceiver`]. Behind each is a
 //!   queue of [`Bytes`](bytes::Bytes) and a task on the ring thread that moves what is in it to
 //!   or from the real half of the connection.
@@ -24,6 +25,7 @@ mod outgoing;
 mod remote_connection;
 mod remote_listener;
 mod remote_receiver;
+mod remote_redialer;
 mod remote_sender;
 mod ring_handle;
 mod ring_threads;
@@ -35,6 +37,7 @@ pub use limits::QueueLimits;
 pub use remote_connection::RemoteConnection;
 pub use remote_listener::RemoteListener;
 pub use remote_receiver::RemoteReceiver;
+pub use remote_redialer::RemoteRedialer;
 pub use remote_sender::RemoteSender;
 pub use ring_handle::RingHandle;
 pub use ring_threads::RingThreads;

@@ -14,7 +14,7 @@ use super::limits::QueueLimits;
 use super::locked::{Locked, ready_when, wake};
 use super::notices::{Notice, Notices};
 use crate::driver::{catch_panic, sleep};
-use crate::net::{SendError, Sender};
+use crate::net::{SendError, SendProgress, Sender};
 use crate::protocol::native::record::AbortReason;
 
 /// How long a peer that does not read may keep what is queued from leaving before the connection
@@ -189,6 +189,12 @@ impl Outgoing {
             [state.idle_task.take(), state.task.take()]
         });
         wakers.into_iter().for_each(wake);
+    }
+
+    /// Returns how many messages were taken and confirmed.
+    pub(super) fn progress(&self) -> SendProgress {
+        self.state
+            .with(|state| SendProgress::new(state.accepted, state.flushed))
     }
 
     /// Waits until the kernel has all that was taken so far.

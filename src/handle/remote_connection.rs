@@ -4,13 +4,14 @@ use core::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tracing::Span;
 
 use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::remote_receiver::RemoteReceiver;
 use super::remote_sender::RemoteSender;
 use super::shared::Shared;
-use crate::net::{About, Address, Connection, PeerCredentials, RecvError, SendError};
+use crate::net::{About, Address, Connection, PeerCredentials, RecvError, SendError, SendProgress};
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native::ExportError;
@@ -71,6 +72,11 @@ impl RemoteConnection {
         &self.about.address
     }
 
+    /// Returns the span of this connection; see [`Connection::span`].
+    pub fn span(&self) -> &Span {
+        &self.about.span
+    }
+
     /// Returns who is at the other end of a Unix-domain socket; see
     /// [`Connection::peer_credentials`].
     pub fn peer_credentials(&self) -> Option<PeerCredentials> {
@@ -98,6 +104,12 @@ impl RemoteConnection {
     /// As for [`RemoteSender::flush`].
     pub async fn flush(&mut self) -> Result<(), RemoteError<SendError>> {
         self.sender.flush().await
+    }
+
+    /// Returns how many messages were queued, and how many of them have left for sure; see
+    /// [`RemoteSender::progress`].
+    pub fn progress(&self) -> SendProgress {
+        self.sender.progress()
     }
 
     /// Receives a message; see [`RemoteReceiver::recv`].

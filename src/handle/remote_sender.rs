@@ -11,7 +11,7 @@ use futures_util::Sink;
 
 use super::error::RemoteError;
 use super::shared::Shared;
-use crate::net::SendError;
+use crate::net::{SendError, SendProgress};
 use crate::protocol::native::record::AbortReason;
 
 /// Sends from any thread and in any executor; also a [`Sink`].
@@ -134,6 +134,16 @@ impl RemoteSender {
     pub async fn flush(&mut self) -> Result<(), RemoteError<SendError>> {
         self.check_process()?;
         poll_fn(|context| self.shared.outgoing.poll_flush(context)).await
+    }
+
+    /// Returns how many messages were queued, and how many of them are confirmed by a
+    /// [`flush`](Self::flush): also after the connection has failed; see
+    /// [`Sender::progress`](crate::Sender::progress).
+    pub fn progress(&self) -> SendProgress {
+        if self.shared.is_inherited() {
+            return SendProgress::default();
+        }
+        self.shared.outgoing.progress()
     }
 
     /// Flushes, then tells the peer that no more messages follow.

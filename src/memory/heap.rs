@@ -333,6 +333,11 @@ impl Heap {
         }
     }
 
+    /// Returns how many bytes it keeps to.
+    pub(crate) fn budget(&self) -> usize {
+        self.inner.budget
+    }
+
     /// Returns a snapshot of the counters.
     pub(crate) fn counters(&self) -> HeapCounters {
         self.inner.state.borrow().counters

@@ -5,11 +5,12 @@
 //!   finds them, keeps their time limits, and sees to its end in the background what dropped handles
 //!   leave.
 //! * `establish`: [`dial`] and [`Listener`] run attempts: a socket, a handshake, a deadline. Below a
-//!   listener are a [`SocketListener`] and what comes to it, [`Incoming`].
+//!   listener are a [`SocketListener`] and what comes to it, [`Incoming`]; above [`dial`] a [`Redialer`].
 //! * `connection`: [`Connection`] splits into a [`Sender`], which appends to the outbox that a writer
 //!   task empties, and a [`Receiver`], which opens in the slots that were read into. What is done next
 //!   is decided by two machines without sockets. The socket belongs to a link, which sees it through
 //!   retirement when both halves are gone.
+//! * `metrics`: what is counted, for systems that watch it.
 //! * `plain`: [`PlainSocket`] reads into the reservations of a [`Sender`] and writes the messages of a
 //!   [`Receiver`], unsealed.
 
@@ -17,9 +18,13 @@ mod config;
 mod connection;
 mod error;
 mod establish;
+mod metrics;
 mod plain;
 mod thread;
 
+#[cfg(feature = "metrics")]
+pub use self::metrics::MetricsPublisher;
+pub use self::metrics::{METRICS, Metric, MetricKind, MetricUnit, PrometheusText};
 pub use config::Config;
 pub(crate) use connection::About;
 pub use connection::Connection;
@@ -32,6 +37,7 @@ pub use connection::message_sink::MessageSink;
 pub use connection::message_stream::MessageStream;
 pub use connection::message_writer::MessageWriter;
 pub use connection::receiver::{Received, Receiver};
+pub use connection::send_progress::SendProgress;
 pub use connection::sender::{Reservation, Sender};
 pub use error::{
     AcceptError, AttemptError, BindError, DialError, ListenError, Phase, RecvError, SendError,
@@ -41,10 +47,18 @@ pub(crate) use establish::admission::CurrentAdmission;
 pub use establish::admission::{Admission, Applicant};
 pub use establish::dial::{accept_over, dial, dial_over};
 pub use establish::incoming::Incoming;
+pub use establish::key_file::{KeyChanges, KeyFile, KeyFileError};
 pub use establish::listener::Listener;
+pub use establish::redial::RetryOutlook;
+pub use establish::redial::backoff::Backoff;
+pub use establish::redial::redialer::Redialer;
+pub use establish::redial::redialing::RedialState;
+pub(crate) use establish::redial::redialing::{RedialStep, Redialing, random_number};
 pub use establish::socket_listener::SocketListener;
 pub use establish::unix_socket::{PeerCredentials, UnixSocket};
 pub use plain::{PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter};
-pub use thread::runtime::{Runtime, RuntimeBuilder, Statistics};
+pub use thread::counters::HandshakeCounts;
+pub use thread::runtime::{Runtime, RuntimeBuilder};
+pub use thread::statistics::Statistics;
 pub use thread::task_group::{TaskGroup, TaskGroupClosed};
 pub use thread::time_limits::TimeLimit;

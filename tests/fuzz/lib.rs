@@ -60,6 +60,7 @@ targets! {
     bench_control,
     cups_records,
     first_byte,
+    key_list,
     machines,
     native_answer,
     native_control,

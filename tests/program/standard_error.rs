@@ -7,6 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixStream};
 use std::thread;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::harness::{Pair, Program, full_pipe, number_before, stop, text};
 
@@ -157,6 +158,7 @@ fn events_are_printed_on_request_and_a_filter_that_is_none_says_so() {
             "ringseal=loud",
             ["ringseal: RUST_LOG is `ringseal=loud`", "`ringseal=debug`"],
         ),
+        ("loud", ["`loud` is no level", "`ringseal=debug`"]),
         ("[[", ["ringseal: RUST_LOG is `[[`", "`ringseal=debug`"]),
         (
             "a=b=c",
@@ -186,7 +188,78 @@ fn events_speak_of_options_as_failures_do() {
     let dialer = pair.dial(&address, &["--wire", "commonware"]);
     dialer.wait().expect_failure(&["the peer"]);
     let log = stop(listener).errors;
-    let is_event = |line: &&String| line.contains(" DEBUG ") && line.contains("--idle-timeout");
+    let is_event = |line: &&String| {
+        let parts = [
+            " DEBUG connection{peer=",
+            " wire=commonware:",
+            "--idle-timeout",
+        ];
+        parts.iter().all(|part| line.contains(part))
+    };
     assert_eq!(log.iter().filter(is_event).count(), 1, "{log:?}");
     assert!(!log.join("\n").contains("Config::"), "{log:?}");
+}
+
+#[test]
+fn lines_and_events_are_json_on_request() {
+    let pair = Pair::new();
+    let json = ["--log-format", "json"];
+    let (listener, address) = pair.listen_set("127.0.0.1:0", &json, |command| {
+        command.env("RUST_LOG", "debug");
+    });
+    let mut dialer = pair.dial_with(&address, &json, |command| {
+        command.env("RUST_LOG", "ringseal=debug,nonsense=");
+    });
+    dialer.type_line("hello");
+    assert_eq!(listener.next_line(), "hello");
+    dialer.end_input();
+    let dialed = dialer.wait();
+    assert_eq!(dialed.status.code(), Some(0), "{:?}", dialed.errors);
+    let log = stop(listener).errors;
+    let objects = |lines: &[String]| -> Vec<Value> {
+        let parse = |line: &String| serde_json::from_str(line).expect(line);
+        lines.iter().map(parse).collect()
+    };
+    for object in objects(&log).iter().chain(&objects(&dialed.errors)) {
+        for name in ["timestamp", "level", "target", "message"] {
+            assert!(object[name].is_string(), "{name} is not in {object}");
+        }
+    }
+    let is_over = |object: &&Value| object["message"] == "a connection is over";
+    let over: Vec<_> = objects(&log);
+    let over = over
+        .iter()
+        .find(is_over)
+        .expect("an event of the connection");
+    let span = &over["span"];
+    assert_eq!(span["name"], "connection");
+    assert_eq!(span["peer"], pair.alice.public[..16]);
+    let address = span["address"].as_str().expect("an address");
+    assert!(address.starts_with("127.0.0.1:"), "{span}");
+    let wire = span["wire"].as_str().expect("a wire");
+    assert!(wire.starts_with("native:"), "{span}");
+}
+
+/// One line, which says what to change.
+#[test]
+fn failures_are_json_as_well_and_an_unknown_format_is_refused() {
+    let ended = Program::start(&["pubkey", "/nowhere", "--log-format", "json"]).wait();
+    assert_eq!(ended.status.code(), Some(1));
+    let [line] = &ended.errors[..] else {
+        panic!("not one line: {:?}", ended.errors);
+    };
+    let object: Value = serde_json::from_str(line).expect(line);
+    assert_eq!(object["level"], "ERROR");
+    let message = object["message"].as_str().expect("a message");
+    assert!(
+        message.contains("there is no private key /nowhere"),
+        "{message}"
+    );
+    let ended = Program::start(&["pubkey", "/nowhere", "--log-format", "xml"]).wait();
+    assert_eq!(ended.status.code(), Some(2));
+    let text = ended.errors.join(" ");
+    assert!(
+        text.contains("'xml'") && text.contains("text, json"),
+        "{text}"
+    );
 }

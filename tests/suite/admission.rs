@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ringseal::{
-    Address, Admission, Connection, DialError, Listener, RemoteError, RingThreads, Statistics,
-    Task, dial,
+    Address, Admission, Connection, DialError, KeyFile, Listener, RemoteError, RingThreads,
+    Statistics, Task, dial,
 };
 
 use super::peers::{PATIENCE, builder, config, is_not_admitted, key, run};
@@ -143,9 +143,38 @@ fn a_remote_listener_changes_its_admission_at_once() {
     });
 }
 
+/// A file of keys; what it lists holds for listeners at once, and a broken one changes nothing.
+fn a_key_file_is_reloaded_while_listeners_go_by_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("keys");
+    let write = |text: String| std::fs::write(&path, text).expect("write");
+    write(format!("{} one\n", key(1)));
+    let keys = KeyFile::load(&path).expect("a list");
+    run(async {
+        let listener = Listener::bind(somewhere(), &config(2), keys.admission()).await;
+        let mut first = listener.expect("bind");
+        let by_list = Admission::key_list(&keys.list());
+        let listener = Listener::bind(somewhere(), &config(2), by_list).await;
+        let mut fixed = listener.expect("bind");
+        assert!(lets_in(&mut first, 1).await);
+        assert!(!lets_in(&mut first, 3).await);
+        write(format!("{} three\n12 nobody\n", key(3)));
+        keys.reload().expect_err("12 is no key");
+        assert!(lets_in(&mut first, 1).await);
+        assert!(!lets_in(&mut first, 3).await);
+        write(format!("{} three\n", key(3)));
+        assert_eq!(keys.reload().expect("a list").removed, [key(1)]);
+        assert!(!lets_in(&mut first, 1).await);
+        assert!(lets_in(&mut first, 3).await);
+        assert!(lets_in(&mut fixed, 1).await, "it has a list of its own");
+        assert!(!lets_in(&mut fixed, 3).await);
+    });
+}
+
 crate::on_every_setting! {
     what_begins_after_the_change_goes_by_the_new_admission,
     what_is_under_way_ends_by_what_it_began_with,
     who_waits_for_room_goes_by_what_holds_when_there_is_some,
     a_remote_listener_changes_its_admission_at_once,
+    a_key_file_is_reloaded_while_listeners_go_by_it,
 }

@@ -25,6 +25,7 @@ mod overload;
 mod peers;
 mod plain;
 mod pressure;
+mod redial;
 mod replay;
 mod restart;
 mod ring_failure;
@@ -35,6 +36,7 @@ mod shared_ports;
 mod signals;
 #[path = "../skipped/mod.rs"]
 mod skipped;
+mod statistics;
 mod stopped;
 mod streamed;
 mod task_group;

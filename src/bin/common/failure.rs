@@ -59,7 +59,7 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
         // Whoever read our output has seen enough.
         Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(Failure::Failed(text)) => {
-            warn(&text);
+            log::error(&text);
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod interrupts;
 pub mod key_file;
 pub mod log;
+pub mod log_format;
 pub mod order;
 pub mod public_key_argument;
 pub mod report;

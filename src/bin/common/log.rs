@@ -12,6 +12,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use tracing::Level;
+
+use crate::log_format::LogFormat;
 use crate::terms;
 
 /// Bytes that may wait to be written: as many as a pipe holds.
@@ -41,10 +44,14 @@ pub fn start() -> Running {
     LOG.lock().is_running = started.is_ok();
     std::panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
-        line(&format!("thread {} {panic}", thread.name().unwrap_or("?")));
+        let name = thread.name().unwrap_or("?");
+        write(Level::ERROR, &format!("thread {name} {panic}"));
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
-            LOG.print(backtrace.to_string().into_bytes());
+            LOG.print(match LogFormat::current() {
+                LogFormat::Text => backtrace.to_string().into_bytes(),
+                json => json.render(Level::ERROR, &backtrace.to_string()),
+            });
         }
     }));
     Running(())
@@ -63,8 +70,17 @@ pub fn finish() {
 
 /// Prints one line, whatever bytes the text has from elsewhere.
 pub fn line(text: &str) {
+    write(Level::WARN, text);
+}
+
+/// Prints one line about what ends the program.
+pub fn error(text: &str) {
+    write(Level::ERROR, text);
+}
+
+fn write(level: Level, text: &str) {
     let text = text.replace(char::is_control, " ");
-    LOG.print(format!("ringseal: {text}\n").into_bytes());
+    LOG.print(LogFormat::current().render(level, &text));
 }
 
 /// Prints one line about a peer, unless there have been many in this second. Then it is counted,
@@ -111,19 +127,18 @@ impl Write for EventWriter {
 }
 
 fn left_out(count: u64) -> Vec<u8> {
-    format!(
-        "ringseal: {count} more lines about peers were left out, since {PEER_LINES} a second are \
-         printed; RUST_LOG=debug prints all\n"
-    )
-    .into_bytes()
+    let text = format!(
+        "{count} more lines about peers were left out, since {PEER_LINES} a second are printed; \
+         RUST_LOG=debug prints all"
+    );
+    LogFormat::current().render(Level::WARN, &text)
 }
 
 fn dropped(count: u64) -> Vec<u8> {
-    format!(
-        "ringseal: {count} log lines were dropped here, because nobody read standard error fast \
-         enough\n"
-    )
-    .into_bytes()
+    let text = format!(
+        "{count} log lines were dropped here, because nobody read standard error fast enough"
+    );
+    LogFormat::current().render(Level::WARN, &text)
 }
 
 struct Log {

@@ -152,6 +152,8 @@ mod tests {
                     "Admission::any",
                     "Admission::allow_list",
                     "Admission::check",
+                    "Admission::key_list",
+                    "KeyFile::admission",
                 ];
                 if !names_an_item(literal) || is_shown.contains(&literal) {
                     return;

@@ -11,6 +11,7 @@ use ringseal::protocol::native::{Suite, Suites};
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
 use ringseal::{Address, BindOptions, Config, Wire};
 use ringseal_cli::args::{RingArgs, address, seconds, seconds_or_none};
+use ringseal_cli::log_format::LogFormat;
 
 use crate::failure::Failure;
 use crate::key_file;
@@ -37,16 +38,26 @@ Exit codes, where a command does not list its own:
   1  it failed, or something may have been lost; one line on standard error says what
   2  the command line is wrong
 
-Lines on standard error begin with `ringseal: `. RUST_LOG sets which events are logged there
-besides, as in RUST_LOG=debug or RUST_LOG=ringseal=info; without it, warnings. To see what goes
-over the native wire, RUST_LOG=ringseal::wire=trace logs each record that is sent or received: its
-connection, kind (packed, message, part, control, padded) and length, never what is in it."
+Lines on standard error begin with `ringseal: `, or are JSON objects with --log-format json.
+RUST_LOG sets which events are logged there besides, as in RUST_LOG=debug or
+RUST_LOG=ringseal=info; without it, warnings. To see what goes over the native wire,
+RUST_LOG=ringseal::wire=trace logs each record that is sent or received: its connection, kind
+(packed, message, part, control, padded) and length, never what is in it."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) demo: DemoArgs,
+    /// How lines on standard error look, whichever command it is.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        global = true,
+        default_value_t
+    )]
+    pub(crate) log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]

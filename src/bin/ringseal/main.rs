@@ -21,6 +21,7 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    cli.log_format.choose();
     let _log = log::start();
     events::start();
     let result = match cli.command {

@@ -7,6 +7,8 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use tracing::Span;
+
 use crate::net::establish::address::Address;
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
@@ -23,28 +25,37 @@ pub(crate) fn is_wanted() -> bool {
 }
 
 /// Tells the records of one connection from those of others.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Dump {
     /// 0 for one that was established while nobody wanted to know.
     connection: u64,
+    /// That of the connection.
+    span: Span,
 }
 
 impl Dump {
     /// Of a connection that has no number.
-    pub(crate) const UNNUMBERED: Self = Self { connection: 0 };
+    pub(crate) const UNNUMBERED: Self = Self {
+        connection: 0,
+        span: Span::none(),
+    };
 
     /// Numbers a connection, and tells whose it is.
     #[cold]
-    pub(crate) fn begin(peer: PublicKey, address: &Address, wire: Wire) -> Self {
+    pub(crate) fn begin(peer: PublicKey, address: &Address, wire: Wire, span: &Span) -> Self {
         static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
         let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-        tracing::trace!(target: TARGET, connection, %peer, %address, %wire, "established");
-        Self { connection }
+        let span = span.clone();
+        span.in_scope(|| {
+            tracing::trace!(target: TARGET, connection, %peer, %address, %wire, "established");
+        });
+        Self { connection, span }
     }
 
     /// Tells of records that are behind each other in what leaves.
     #[cold]
-    pub(crate) fn sent(self, mut records: &[u8]) {
+    pub(crate) fn sent(&self, mut records: &[u8]) {
+        let _entered = self.span.enter();
         while let Some((kind, length)) = describe(records) {
             let connection = self.connection;
             tracing::trace!(target: TARGET, connection, kind, length, "sent");
@@ -54,10 +65,11 @@ impl Dump {
 
     /// Tells of the record at the start of what has come, if `step` is about one that was opened.
     #[cold]
-    pub(crate) fn received<E: fmt::Debug>(self, stream: &[u8], step: &Step<E>) {
+    pub(crate) fn received<E: fmt::Debug>(&self, stream: &[u8], step: &Step<E>) {
         let Some((kind, length)) = describe(stream) else {
             return;
         };
+        let _entered = self.span.enter();
         let connection = self.connection;
         match step {
             Step::Incomplete { .. } => {}

@@ -9,7 +9,7 @@
 //! A link has its socket for as long as that is needed, not for as long as somebody has the link:
 //! halves, and messages, may outlive it.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::future::poll_fn;
 use core::ops::Range;
 use core::task::{Context as TaskContext, Poll};
@@ -17,14 +17,18 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
+use tracing::Span;
+use tracing::span::Entered;
+
 use crate::driver::{
     Completion, DriverError, Duplex, KeepAlive, ProcessMark, ShutdownSide, Socket, WakerCell,
     is_silence,
 };
 use crate::memory::Buffer;
+use crate::net::thread::counters::ConnectionStage;
 use crate::net::thread::lifetime::{Lifetime, Need};
 use crate::net::thread::retirement::{self, MAX_RETIRING, Retiring};
-use crate::net::thread::shard::{Member, Shard};
+use crate::net::thread::shard::{Member, Shard, count};
 use crate::net::thread::time_limits::{IdleTracker, Limited, TimeLimit};
 use crate::protocol::native::record::AbortReason;
 
@@ -41,6 +45,11 @@ pub(crate) struct Link {
     pub(crate) lifetime: Lifetime,
     /// Whether the handshake is over, and with it the time when nothing needs to arrive.
     is_established: Cell<bool>,
+    stage: Cell<ConnectionStage>,
+    /// What is told of the connection is told within it.
+    span: OnceCell<Span>,
+    /// Whether it was counted that the peer's host was silent for too long.
+    is_silence_counted: Cell<bool>,
     is_retiring: Cell<bool>,
     /// Who waits for the read in flight.
     reader: WakerCell,
@@ -77,6 +86,7 @@ impl Link {
     }
 
     fn of(shard: Rc<Shard>, socket: Socket) -> Rc<Self> {
+        let stage = Cell::new(shard.counters.connections.begin());
         Rc::new_cyclic(|link| Self {
             socket: RefCell::new(Some(Rc::new(socket))),
             key: shard.register(link.clone() as Weak<dyn Member>),
@@ -86,6 +96,9 @@ impl Link {
             keeps_alive: Cell::new(false),
             lifetime: Lifetime::default(),
             is_established: Cell::new(false),
+            stage,
+            span: OnceCell::new(),
+            is_silence_counted: Cell::new(false),
             is_retiring: Cell::new(false),
             reader: WakerCell::default(),
             writer: WakerCell::default(),
@@ -106,6 +119,22 @@ impl Link {
     /// Notes that the handshake is over: from here on what is sent has to arrive.
     pub(crate) fn establish(&self) {
         self.is_established.set(true);
+        self.move_on(ConnectionStage::Open);
+    }
+
+    /// Has what is told of the connection from here on told within `span`.
+    pub(crate) fn describe(&self, span: Span) {
+        // Once, by whoever makes the connection.
+        let _ = self.span.set(span);
+    }
+
+    /// Has what is told until this is dropped told of this connection.
+    pub(crate) fn telling(&self) -> Option<Entered<'_>> {
+        self.span.get().map(Span::enter)
+    }
+
+    fn move_on(&self, stage: ConnectionStage) {
+        self.shard.counters.connections.move_on(&self.stage, stage);
     }
 
     /// Whether the ring of this socket can take operations now.
@@ -156,9 +185,13 @@ impl Link {
     pub(crate) fn limit_behind<T>(&self, result: &io::Result<T>) -> Option<TimeLimit> {
         let is_silent = |error: &io::Error| self.keeps_alive.get() && is_silence(error);
         let silent = result.as_ref().err().filter(|&error| is_silent(error));
-        self.tracker
-            .expired()
-            .or_else(|| silent.map(|_| TimeLimit::Host))
+        self.tracker.expired().or_else(|| {
+            silent?;
+            if !self.is_silence_counted.replace(true) {
+                self.shard.watched.count(TimeLimit::Host);
+            }
+            Some(TimeLimit::Host)
+        })
     }
 
     /// Starts a read into `range` of `buffer`.
@@ -232,9 +265,10 @@ impl Link {
     pub(crate) async fn read(&self, buffer: Buffer, length: usize) -> io::Result<(usize, Buffer)> {
         self.check_running()?;
         self.start_read(buffer, 0..length);
-        poll_fn(|context| self.poll_read(context))
-            .await
-            .into_parts()
+        let completion = poll_fn(|context| self.poll_read(context)).await;
+        let (read, buffer) = completion.into_parts()?;
+        count(&self.shard.counters.bytes_received, read);
+        Ok((read, buffer))
     }
 
     /// Writes the first `length` bytes of `buffer`, all of them.
@@ -249,11 +283,12 @@ impl Link {
             self.check_running()?;
             self.start_write(buffer, range.clone());
             let completion = poll_fn(|context| self.poll_write(context)).await;
-            let (count, rest) = completion.into_parts()?;
-            if count == 0 {
+            let (written, rest) = completion.into_parts()?;
+            if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            range.start += count;
+            count(&self.shard.counters.bytes_sent, written);
+            range.start += written;
             buffer = rest;
         }
         Ok(())
@@ -390,6 +425,7 @@ impl Link {
 
     fn retire(self: &Rc<Self>) {
         if self.socket.borrow().is_some() && !self.is_retiring.replace(true) {
+            self.move_on(ConnectionStage::Ending);
             let work = retirement::retire(Rc::clone(self));
             self.shard.retire(Rc::clone(self) as Rc<dyn Member>, work);
         }
@@ -404,6 +440,11 @@ impl Link {
         let Some(socket) = self.socket.take() else {
             return;
         };
+        self.move_on(ConnectionStage::Over);
+        let _telling = self.telling();
+        if self.is_established.get() {
+            tracing::debug!("a connection is over");
+        }
         let is_in_flight = socket.is_in_flight();
         // An operation in flight keeps the socket open, and one that a failed driver never gives
         // back does so for good: shut it down explicitly.
@@ -466,7 +507,7 @@ impl Retiring for Link {
     fn has_retired(self: &Rc<Self>) {
         self.is_retiring.set(false);
         match self.lifetime.need() {
-            Need::Use => {}
+            Need::Use => self.move_on(ConnectionStage::Open),
             Need::Arrival | Need::Nothing => self.close(true),
         }
     }
@@ -483,6 +524,10 @@ impl Limited for Link {
 
     fn need(&self) -> Need {
         self.lifetime.need()
+    }
+
+    fn span(&self) -> Option<Span> {
+        self.span.get().cloned()
     }
 
     fn tell_alive(&self) {

@@ -6,6 +6,7 @@ use core::task::{Context, Poll, ready};
 
 use futures_util::Sink;
 
+use super::outbox::Mark;
 use super::sender::Sender;
 use crate::memory::Claim;
 use crate::net::error::SendError;
@@ -95,7 +96,7 @@ impl<M: AsRef<[u8]>> Sink<M> for MessageSink<M> {
     ) -> Poll<Result<(), Self::Error>> {
         let sink = self.get_mut();
         ready!(sink.poll_kept(context))?;
-        let written = sink.sender.outbox().poll_written(context, u64::MAX);
+        let written = sink.sender.outbox().poll_written(context, Mark::ALL);
         written.map_err(SendError::from)
     }
 

@@ -37,11 +37,14 @@ pub(crate) mod outbox;
 pub(crate) mod receiver;
 pub(crate) mod receiving;
 pub(crate) mod records;
+pub(crate) mod send_progress;
 pub(crate) mod sender;
 pub(crate) mod sending;
 
 use core::fmt;
 use std::rc::Rc;
+
+use tracing::Span;
 
 use crate::driver;
 use crate::net::error::{RecvError, SendError};
@@ -56,6 +59,7 @@ use message::Message;
 use outbox::Outbox;
 use receiver::Receiver;
 use records::{IncomingRecords, OutgoingRecords};
+use send_progress::SendProgress;
 use sender::Sender;
 
 /// Two authenticated peers and an encrypted stream of messages in each direction.
@@ -89,6 +93,8 @@ pub(crate) struct About {
     pub(crate) address: Address,
     pub(crate) wire: Wire,
     pub(crate) exporter: Option<Exporter>,
+    /// What its events are told within.
+    pub(crate) span: Span,
 }
 
 impl About {
@@ -114,9 +120,13 @@ impl Connection {
         message_limit: usize,
     ) -> Self {
         link.establish();
+        link.describe(about.span.clone());
+        about
+            .span
+            .in_scope(|| tracing::debug!("a connection is established"));
         if dump::is_wanted() {
-            let dump = Dump::begin(about.peer, &about.address, about.wire);
-            outgoing.number(dump);
+            let dump = Dump::begin(about.peer, &about.address, about.wire, &about.span);
+            outgoing.number(dump.clone());
             incoming.number(dump);
         }
         let outbox = Rc::new(Outbox::new(Rc::clone(&link), outgoing));
@@ -164,6 +174,13 @@ impl Connection {
         &self.about.address
     }
 
+    /// Returns the span that the library tells of this connection within, with the start of the peer's
+    /// key, its address, and the wire with its suite. Have the task that serves it run in there as
+    /// well, and its events carry the same; see [logging](crate::guide::logging).
+    pub fn span(&self) -> &Span {
+        &self.about.span
+    }
+
     /// Returns who the system says is at the other end of a Unix-domain socket, as of when the
     /// connection was made. `None` on other transports.
     pub fn peer_credentials(&self) -> Option<PeerCredentials> {
@@ -204,6 +221,12 @@ impl Connection {
     /// As for [`Sender::flush`].
     pub async fn flush(&mut self) -> Result<(), SendError> {
         self.sender.flush().await
+    }
+
+    /// Returns how many messages were sent, and how many of them have left for sure; see
+    /// [`Sender::progress`].
+    pub fn progress(&self) -> SendProgress {
+        self.sender.progress()
     }
 
     /// Receives a message; see [`Receiver::recv`].

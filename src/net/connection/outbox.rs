@@ -5,7 +5,7 @@
 //! thread's queue have run, so whatever they append until then leaves in the same submission: a
 //! lone message is not held back, and a stream coalesces by itself.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::ops::Range;
 use core::task::{Context, Poll};
@@ -15,12 +15,15 @@ use std::rc::Rc;
 use super::dump;
 use super::link::Link;
 use super::records::{AppendError, OutgoingRecords};
+use super::send_progress::SendProgress;
 use super::sending::{Next, Progress, Refusal, Sending};
-use crate::driver::{Completion, WakerCell};
+use crate::driver::{self, Completion, WakerCell};
 use crate::memory::{Account, Buffer, Class};
 use crate::net::error::SendError;
+use crate::net::thread::counters::Waiting;
 use crate::net::thread::shard::count;
 use crate::net::thread::time_limits::TimeLimit;
+use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{Draft, Outgoing, Place, Planned};
 
 #[derive(Debug)]
@@ -42,6 +45,30 @@ pub(crate) struct Outbox {
     sender: WakerCell,
     /// The writer task, while it has nothing to do.
     idle_writer: WakerCell,
+    /// Messages that were appended.
+    accepted: Cell<u64>,
+    /// How many of them a flush has confirmed.
+    flushed: Cell<u64>,
+    /// Records that the thread's counters have.
+    counted: Cell<RecordCounts>,
+    /// Whoever waits for room.
+    waiting: Waiting,
+}
+
+/// What a flush waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    position: u64,
+    /// Messages appended before it.
+    messages: u64,
+}
+
+impl Mark {
+    /// All that is appended until it is looked at.
+    pub(crate) const ALL: Self = Self {
+        position: u64::MAX,
+        messages: u64::MAX,
+    };
 }
 
 /// Why the outbox takes nothing more.
@@ -92,7 +119,40 @@ impl Outbox {
             }),
             sender: WakerCell::default(),
             idle_writer: WakerCell::default(),
+            accepted: Cell::new(0),
+            flushed: Cell::new(0),
+            counted: Cell::default(),
+            waiting: Waiting::default(),
         }
+    }
+
+    /// Returns how many messages were appended and confirmed.
+    pub(crate) fn progress(&self) -> SendProgress {
+        SendProgress::new(self.accepted.get(), self.flushed.get())
+    }
+
+    /// Notes whether somebody waits for room now.
+    #[inline]
+    pub(crate) fn note_waiting(&self, waits: bool) {
+        if waits {
+            self.waiting.begin(driver::now);
+        } else if self.waiting.is_waiting() {
+            let waits = &self.link.shard.counters.send_waits;
+            self.waiting.end(waits, driver::now);
+        }
+    }
+
+    /// Adds the records that were sealed meanwhile to the thread's counters.
+    fn count_records(&self, records: &OutgoingRecords) {
+        let counts = records.counts();
+        let added = counts.since(self.counted.replace(counts));
+        self.link.shard.counters.add_sent(added);
+    }
+
+    /// Notes that the first `messages` messages, or all, are with the kernel.
+    fn confirm(&self, messages: u64) {
+        let confirmed = messages.min(self.accepted.get());
+        self.flushed.set(self.flushed.get().max(confirmed));
     }
 
     pub(crate) fn link(&self) -> &Rc<Link> {
@@ -290,6 +350,7 @@ impl Outbox {
 
     #[inline]
     fn appended(&self) {
+        self.accepted.set(self.accepted.get() + 1);
         count(&self.link.shard.counters.messages_sent, 1);
         self.idle_writer.wake();
     }
@@ -344,11 +405,14 @@ impl Outbox {
     ///
     /// [`OutboxError`] after a failure.
     pub(crate) async fn flush(&self) -> Result<(), OutboxError> {
-        let target = self.state.borrow().sending.position();
-        poll_fn(|context| self.poll_written(context, target)).await
+        let mark = Mark {
+            position: self.state.borrow().sending.position(),
+            messages: self.accepted.get(),
+        };
+        poll_fn(|context| self.poll_written(context, mark)).await
     }
 
-    /// Waits until the kernel has taken all up to `target`, or all that was appended.
+    /// Waits until the kernel has taken all up to `mark`.
     ///
     /// # Errors
     ///
@@ -356,11 +420,13 @@ impl Outbox {
     pub(crate) fn poll_written(
         &self,
         context: &mut Context<'_>,
-        target: u64,
+        mark: Mark,
     ) -> Poll<Result<(), OutboxError>> {
         self.link.check_process()?;
         let mut state = self.state.borrow_mut();
-        if state.sending.is_written(target) {
+        if state.sending.is_written(mark.position) {
+            drop(state);
+            self.confirm(mark.messages);
             return Poll::Ready(Ok(()));
         }
         state.check()?;
@@ -385,6 +451,8 @@ impl Outbox {
         self.begin_close();
         let mut state = self.state.borrow_mut();
         if state.sending.is_closed() {
+            drop(state);
+            self.confirm(u64::MAX);
             return Poll::Ready(Ok(()));
         }
         if state.sending.has_stopped() {
@@ -436,10 +504,11 @@ impl Outbox {
                     }
                 }
                 Ok(Next::Submit { buffer, range }) => {
-                    self.dump(&buffer, &range);
+                    self.note_leaving(&buffer, &range);
                     let bytes = buffer.get(range.clone()).unwrap_or_default();
                     let socket = self.link.socket();
                     let written = socket.map_or(0, |socket| socket.write_at_once(bytes));
+                    count(&self.link.shard.counters.bytes_sent, written);
                     let progress = self.state.borrow_mut().sending.completed(written);
                     if let Progress::Remaining(rest) = progress {
                         // The rest is for the writer task.
@@ -488,7 +557,7 @@ impl Outbox {
                     self.completed(completion)?;
                 }
                 Next::Submit { buffer, range } => {
-                    self.dump(&buffer, &range);
+                    self.note_leaving(&buffer, &range);
                     self.submit(buffer, range)?;
                     self.sender.wake();
                 }
@@ -589,6 +658,7 @@ impl Outbox {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        count(&self.link.shard.counters.bytes_sent, written);
         let progress = self.state.borrow_mut().sending.completed(written);
         self.link.wrote();
         if let Progress::Remaining(range) = progress {
@@ -600,11 +670,13 @@ impl Outbox {
         Ok(())
     }
 
-    /// Tells of the records that leave, if anybody wants to know.
-    fn dump(&self, buffer: &Buffer, range: &Range<usize>) {
+    /// Counts the records that leave, and tells of them if anybody wants to know.
+    fn note_leaving(&self, buffer: &Buffer, range: &Range<usize>) {
+        let state = self.state.borrow();
+        self.count_records(&state.records);
         if dump::is_wanted() {
             let sealed = buffer.get(range.clone()).unwrap_or_default();
-            self.state.borrow().records.dump(sealed);
+            state.records.dump(sealed);
         }
     }
 
@@ -627,11 +699,13 @@ impl Outbox {
         match stop {
             Stop::Records(error) => {
                 drop(state);
+                let _telling = self.link.telling();
                 tracing::debug!(?error, "a record could not be sealed");
                 self.link.end_writing();
                 self.link.sending_ended();
             }
             Stop::Socket(error) if stopped.is_some() => {
+                let _telling = self.link.telling();
                 tracing::debug!(%error, "the sending direction failed");
                 let result = Err::<(), _>(error);
                 state.failure = Some(match (self.link.limit_behind(&result), result) {

@@ -14,6 +14,7 @@ use crate::memory::{Account, Buffer, Claim, Class, Request, View};
 use crate::net::error::RecvError;
 use crate::net::thread::shard::count;
 use crate::protocol::native::record::{AbortReason, OpenError};
+use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{End, Incoming};
 
 /// How many times what has come of a message in parts the block for it has. Parts are as long as what
@@ -71,6 +72,8 @@ pub struct Receiver {
     idle_work: usize,
     /// Messages that were given since others had a turn because of it, or something was waited for.
     in_a_row: u32,
+    /// Records that the thread's counters have.
+    counted: RecordCounts,
 }
 
 /// The parts of a message behind each other.
@@ -162,6 +165,7 @@ impl Receiver {
             is_leaving_news: false,
             idle_work: 0,
             in_a_row: 0,
+            counted: RecordCounts::default(),
         }
     }
 
@@ -857,10 +861,19 @@ impl Receiver {
         if count_read == 0 {
             self.link.peer_ended();
         } else {
-            count(&self.link.shard.counters.reads, 1);
+            let counters = &self.link.shard.counters;
+            count(&counters.reads, 1);
+            count(&counters.bytes_received, count_read);
             self.buffer = Some(buffer);
         }
         Ok(())
+    }
+
+    /// Adds the records that were opened meanwhile to the thread's counters.
+    fn count_records(&mut self) {
+        let counts = self.records.counts();
+        let before = core::mem::replace(&mut self.counted, counts);
+        self.link.shard.counters.add_received(counts.since(before));
     }
 
     /// Returns why a read has failed.
@@ -878,6 +891,7 @@ impl Receiver {
         claim: &mut Option<Claim>,
         is_readable: bool,
     ) -> Poll<Result<(), RecvError>> {
+        self.count_records();
         self.check_link()?;
         self.step_aside();
         let is_readable = is_readable || claim.is_some();
@@ -1021,6 +1035,7 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
+        self.count_records();
         self.link.receiver_left();
     }
 }

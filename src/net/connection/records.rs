@@ -7,6 +7,7 @@ use core::ops::{DerefMut, Range};
 use super::dump::{self, Dump};
 use crate::net::error::{RecvError, SendError};
 use crate::protocol::native::record as native;
+use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{
     Draft, End, Incoming, IsNoRoom, Outgoing, Place, Planned, Step,
 };
@@ -243,6 +244,14 @@ impl OutgoingRecords {
         }
     }
 
+    /// Returns how much was sealed.
+    pub(crate) fn counts(&self) -> RecordCounts {
+        match self {
+            Self::Commonware(sealer) => sealer.counts(),
+            Self::Native(native) => native.sealer.counts(),
+        }
+    }
+
     /// Has records told of under a number.
     pub(crate) fn number(&mut self, dump: Dump) {
         if let Self::Native(native) = self {
@@ -393,6 +402,14 @@ impl IncomingRecords {
     pub(crate) fn number(&mut self, dump: Dump) {
         if let Self::Native(native) = self {
             native.dump = dump;
+        }
+    }
+
+    /// Returns how much was opened.
+    pub(crate) fn counts(&self) -> RecordCounts {
+        match self {
+            Self::Commonware(opener) => opener.counts(),
+            Self::Native(native) => native.opener.counts(),
         }
     }
 

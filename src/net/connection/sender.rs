@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::loan::{Borrower, Loan};
 use super::outbox::{Outbox, OutboxError};
+use super::send_progress::SendProgress;
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request};
 use crate::net::error::SendError;
 use crate::net::thread::shard::{Shard, count};
@@ -208,6 +209,13 @@ impl Sender {
         Ok(self.outbox().flush().await?)
     }
 
+    /// Returns how many messages were sent, and how many of them are confirmed by a
+    /// [`flush`](Self::flush): also after the connection has failed, to know what the peer may not
+    /// have.
+    pub fn progress(&self) -> SendProgress {
+        self.outbox.progress()
+    }
+
     /// Has what is sent from here on sealed with new keys, and the old ones wiped; returns whether
     /// the wire has that. The native one has (NATIVE section 4.3), and does so by itself once a
     /// gigabyte. [`flush`](Self::flush) does not wait for it.
@@ -403,10 +411,22 @@ impl Sender {
     async fn make_room(&self, planned: Planned) -> Result<(), SendError> {
         // Given up with the future, and with it the place in line.
         let mut claim = None;
+        let _given_up = EndsWaiting(&self.outbox);
         poll_fn(|context| self.poll_room(context, &mut claim, planned)).await
     }
 
     fn poll_room(
+        &self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+        planned: Planned,
+    ) -> Poll<Result<(), SendError>> {
+        let room = self.poll_another(context, claim, planned);
+        self.outbox.note_waiting(room.is_pending());
+        room
+    }
+
+    fn poll_another(
         &self,
         context: &mut Context<'_>,
         claim: &mut Option<Claim>,
@@ -434,8 +454,18 @@ impl Sender {
     }
 }
 
+/// Ends the wait for room of whoever gives it up.
+struct EndsWaiting<'a>(&'a Outbox);
+
+impl Drop for EndsWaiting<'_> {
+    fn drop(&mut self) {
+        self.0.note_waiting(false);
+    }
+}
+
 impl Drop for Sender {
     fn drop(&mut self) {
+        self.outbox.note_waiting(false);
         self.outbox().leave();
     }
 }

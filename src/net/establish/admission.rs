@@ -5,13 +5,13 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::address::Address;
 use super::unix_socket::PeerCredentials;
 use crate::driver::catch_panic;
 use crate::protocol::Wire;
-use crate::protocol::identity::PublicKey;
+use crate::protocol::identity::{KeyList, PublicKey};
 
 type Filter = dyn Fn(&Address, Option<PeerCredentials>) -> bool + Send + Sync;
 type Check = dyn Fn(Applicant) -> Pin<Box<dyn Future<Output = bool>>> + Send + Sync;
@@ -43,6 +43,8 @@ pub struct Admission {
 enum Kind {
     Any,
     AllowList(Arc<HashSet<PublicKey>>),
+    KeyList(KeyList),
+    Keys(CurrentKeys),
     Check(Arc<Check>),
 }
 
@@ -55,6 +57,17 @@ impl Admission {
     /// Admits exactly these keys.
     pub fn allow_list(keys: impl IntoIterator<Item = PublicKey>) -> Self {
         Kind::AllowList(Arc::new(keys.into_iter().collect())).into()
+    }
+
+    /// Admits exactly the keys of this list, which is shared and not copied. For one that may change,
+    /// see [`KeyFile::admission`](crate::KeyFile::admission).
+    pub fn key_list(keys: &KeyList) -> Self {
+        Kind::KeyList(keys.clone()).into()
+    }
+
+    /// Admits the keys that are listed at the time.
+    pub(crate) fn current_keys(keys: &CurrentKeys) -> Self {
+        Kind::Keys(keys.clone()).into()
     }
 
     /// Admits whom `check` says yes to.
@@ -137,6 +150,8 @@ impl Admission {
         match &self.kind {
             Kind::Any => true,
             Kind::AllowList(keys) => keys.contains(&applicant.key),
+            Kind::KeyList(keys) => keys.contains(&applicant.key),
+            Kind::Keys(keys) => keys.get().contains(&applicant.key),
             Kind::Check(check) => check(applicant).await,
         }
     }
@@ -168,6 +183,31 @@ impl CurrentAdmission {
     }
 }
 
+/// A list of keys that any thread may replace, for all who go by it at once.
+#[derive(Clone, Debug)]
+pub(crate) struct CurrentKeys(Arc<Mutex<KeyList>>);
+
+impl CurrentKeys {
+    pub(crate) fn new(keys: KeyList) -> Self {
+        Self(Arc::new(Mutex::new(keys)))
+    }
+
+    /// Returns the list that holds now.
+    pub(crate) fn get(&self) -> KeyList {
+        self.lock().clone()
+    }
+
+    /// Has `keys` hold from now on, and returns those before.
+    pub(crate) fn replace(&self, keys: KeyList) -> KeyList {
+        core::mem::replace(&mut *self.lock(), keys)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, KeyList> {
+        // Nothing in here panics between two states, so a poisoned lock guards good data.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl From<Kind> for Admission {
     fn from(kind: Kind) -> Self {
         Self { kind, filter: None }
@@ -179,6 +219,8 @@ impl fmt::Debug for Admission {
         formatter.write_str(match &self.kind {
             Kind::Any => "Admission::any",
             Kind::AllowList(_) => "Admission::allow_list",
+            Kind::KeyList(_) => "Admission::key_list",
+            Kind::Keys(_) => "KeyFile::admission",
             Kind::Check(_) => "Admission::check",
         })
     }

@@ -489,7 +489,16 @@ fn look_after(
 }
 
 fn connect(link: Rc<Link>, who: Who, config: &Config, established: Established) -> Connection {
+    let span = tracing::info_span!(
+        target: "ringseal::connection",
+        parent: None,
+        "connection",
+        peer = %who.peer.short(),
+        address = %who.address,
+        wire = %established.wire,
+    );
     let about = About {
+        span,
         peer: who.peer,
         address: who.address,
         wire: established.wire,

@@ -1,11 +1,13 @@
 //! Connecting to a listener whose key is known.
 
 use core::cell::Cell;
+use std::rc::Rc;
 
 use super::address::Address;
 use super::admission::Admission;
 use super::attempt::{self, Listening};
 use super::connect::connect;
+use super::outcome::{count_attempt, count_dialed};
 use super::progress::Progress;
 use crate::driver::{AsyncRead, AsyncWrite};
 use crate::net::config::Config;
@@ -42,9 +44,13 @@ pub async fn dial(
     let address = address.into();
     let phase = Cell::new(Phase::Resolving);
     let attempt = in_phases(&address, peer, config, &phase);
-    time_limits::within(config.deadline(), attempt)
+    let outcome = time_limits::within(config.deadline(), attempt)
         .await
-        .unwrap_or_else(|| Err(AttemptError::Deadline { phase: phase.get() }.into()))
+        .unwrap_or_else(|| Err(AttemptError::Deadline { phase: phase.get() }.into()));
+    if let Some(shard) = Shard::current() {
+        count_dialed(&shard, &outcome);
+    }
+    outcome
 }
 
 /// Dials, and keeps `phase` up to date.
@@ -101,9 +107,12 @@ pub async fn dial_over(
     let shard = Shard::current()
         .filter(Shard::is_running)
         .ok_or(DialError::OutsideRuntime)?;
-    let link = Link::over(shard, stream);
+    let link = Link::over(Rc::clone(&shard), stream);
     let attempt = attempt::dial(link, Address::Unnamed, peer, config);
-    Ok(attempt::within(config.deadline(), attempt).await?)
+    let outcome = attempt::within(config.deadline(), attempt).await;
+    let outcome = outcome.map_err(DialError::from);
+    count_dialed(&shard, &outcome);
+    outcome
 }
 
 /// Shakes hands with whoever dials over `stream`, as a [`Listener`](crate::Listener) does over a
@@ -125,8 +134,10 @@ pub async fn accept_over(
         .filter(Shard::is_running)
         .ok_or(DialError::OutsideRuntime)?;
     let listening = Listening::new(config, &shard);
-    let link = Link::over(shard, stream);
+    let link = Link::over(Rc::clone(&shard), stream);
     let progress = Progress::default();
     let attempt = attempt::listen(link, Address::Unnamed, &listening, admission, &progress);
-    Ok(attempt::within(config.deadline(), attempt).await?)
+    let outcome = attempt::within(config.deadline(), attempt).await;
+    count_attempt(&shard, outcome.as_ref());
+    Ok(outcome?)
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::address::Address;
 use super::admission::Admission;
 use super::attempt::{self, Listening};
+use super::outcome::count_attempt;
 use super::progress::Progress;
 use super::source::Source;
 use super::unix_socket::PeerCredentials;
@@ -85,6 +86,9 @@ impl Incoming {
     ) -> Result<Connection, AcceptError> {
         let address = self.address.clone();
         let outcome = self.shake_hands(config, admission).await;
+        if let Some(shard) = Shard::current() {
+            count_attempt(&shard, outcome.as_ref());
+        }
         outcome.map_err(|reason| AcceptError { address, reason })
     }
 

@@ -18,6 +18,7 @@ use super::admission::{Admission, CurrentAdmission};
 use super::attempt::Listening;
 use super::handshakes::{Handshakes, Limits, Step};
 use super::incoming::Incoming;
+use super::outcome::count_accepted;
 use super::progress::Progress;
 use super::socket_listener::SocketListener;
 use crate::driver::{self, BindOptions, DriverError, ProcessMark, Task, WakerCell};
@@ -298,10 +299,16 @@ impl Background {
         }
     }
 
+    /// Counts how a handshake has ended, and has it accepted.
+    fn put(&self, outcome: Outcome) {
+        count_accepted(&self.shard, &outcome);
+        self.outcomes.put(outcome);
+    }
+
     /// Works on one handshake; returns whether there may be more to do.
     fn step(&mut self, context: &mut TaskContext<'_>) -> bool {
         match self.handshakes.step(context) {
-            Step::Ended(outcome) => self.outcomes.put(outcome),
+            Step::Ended(outcome) => self.put(outcome),
             Step::Worked => {}
             Step::Waits => return false,
         }
@@ -345,7 +352,7 @@ impl Background {
             let Some(error) = displaced else {
                 return false;
             };
-            self.outcomes.put(Err(error));
+            self.put(Err(error));
             return true;
         }
         if let Some(newcomer) = self.newcomer.take() {

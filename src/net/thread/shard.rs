@@ -13,10 +13,12 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use slab::Slab;
 
+use super::counters::{Connections, HandshakeCounts, Waits};
 use super::retirement::{self, MAX_RETIRING};
 use super::time_limits::Watched;
 use crate::driver::{self, DriverState, Socket, WakerCell, catch_panic};
 use crate::memory::Pool;
+use crate::protocol::record::counts::RecordCounts;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };
@@ -67,6 +69,34 @@ pub(crate) struct Counters {
     pub(crate) refused: Cell<u64>,
     /// Blocks allocated for messages larger than a slot, and in the place of one.
     pub(crate) large_blocks: Cell<u64>,
+    /// Records sealed, and opened, as far as buffers have left or were gone through.
+    pub(crate) records_sent: Cell<u64>,
+    pub(crate) records_received: Cell<u64>,
+    /// Bytes that the kernel has taken and given, handshakes included.
+    pub(crate) bytes_sent: Cell<u64>,
+    pub(crate) bytes_received: Cell<u64>,
+    /// Key updates, of both directions.
+    pub(crate) key_updates: Cell<u64>,
+    /// Messages that waited for room to be sealed into.
+    pub(crate) send_waits: Waits,
+    pub(crate) connections: Connections,
+    /// Handshakes of each end.
+    pub(crate) dialed: Cell<HandshakeCounts>,
+    pub(crate) accepted: Cell<HandshakeCounts>,
+}
+
+impl Counters {
+    pub(crate) fn add_sent(&self, added: RecordCounts) {
+        self.records_sent
+            .set(self.records_sent.get() + added.records);
+        self.key_updates.set(self.key_updates.get() + added.updates);
+    }
+
+    pub(crate) fn add_received(&self, added: RecordCounts) {
+        self.records_received
+            .set(self.records_received.get() + added.records);
+        self.key_updates.set(self.key_updates.get() + added.updates);
+    }
 }
 
 /// Adds to a counter.

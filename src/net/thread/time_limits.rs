@@ -17,6 +17,7 @@ use core::time::Duration;
 use std::rc::{Rc, Weak};
 
 use slab::Slab;
+use tracing::Span;
 
 use super::lifetime::Need;
 use crate::driver::{self, Socket, WakerCell, catch_panic};
@@ -120,6 +121,9 @@ pub(crate) trait Limited {
     /// What the socket is needed for.
     fn need(&self) -> Need;
 
+    /// What it is told of within.
+    fn span(&self) -> Option<Span>;
+
     /// Has the peer told that this end is there, if the wire can.
     fn tell_alive(&self);
 
@@ -203,6 +207,8 @@ pub(crate) struct Watched {
     tick: Cell<Duration>,
     /// The task that ticks.
     ticker: WakerCell,
+    /// How many connections each limit has ended.
+    expired: [Cell<u64>; 3],
 }
 
 /// Keeps to `limits` from now on.
@@ -248,6 +254,26 @@ async fn tick(watched: Rc<Watched>) {
 }
 
 impl Watched {
+    /// Returns how many connections `limit` has ended.
+    pub(crate) fn expired(&self, limit: TimeLimit) -> u64 {
+        self.counter(limit).get()
+    }
+
+    /// Counts a connection that `limit` has ended.
+    pub(crate) fn count(&self, limit: TimeLimit) {
+        let counter = self.counter(limit);
+        counter.set(counter.get() + 1);
+    }
+
+    const fn counter(&self, limit: TimeLimit) -> &Cell<u64> {
+        let [idle, progress, host] = &self.expired;
+        match limit {
+            TimeLimit::Idle => idle,
+            TimeLimit::Progress => progress,
+            TimeLimit::Host => host,
+        }
+    }
+
     /// Ends connections whose time is up and forgets those that are gone. Returns how long to wait,
     /// if there are others.
     fn sweep_all(&self) -> Option<Duration> {
@@ -276,7 +302,9 @@ impl Watched {
             self.links.borrow_mut().insert(link);
         }
         for (link, limit) in expired {
+            let _telling = link.span().map(Span::entered);
             tracing::debug!(%limit, "a connection ends");
+            self.count(limit);
             link.tracker().expired.set(Some(limit));
             // Whoever waits for it finds the reason.
             catch_panic(|| link.cut());

@@ -21,6 +21,9 @@ pub enum KeyError {
         /// Its length in bytes.
         length: usize,
     },
+    /// A public key in the form of OpenSSH is cut off, or was changed.
+    #[error("public key of OpenSSH is damaged; copy the whole line of the .pub file again")]
+    DamagedOpenSsh,
     /// The text is empty.
     #[error(
         "private key is empty; make one with `ringseal keygen` or `openssl genpkey -algorithm ed25519`"
@@ -38,6 +41,15 @@ pub enum KeyError {
     /// The bytes encode a point in another than the one canonical way.
     #[error("public key is not canonically encoded; no honest key is, ask the peer for its key")]
     NonCanonical,
+    /// A public key in the form of OpenSSH is for another algorithm.
+    #[error(
+        "public key is for the algorithm {algorithm}, not ssh-ed25519; make one with `ssh-keygen -t ed25519`"
+    )]
+    NotEd25519 {
+        /// What stands in front of the key, cut off after 40 characters, with what is not printable
+        /// ASCII escaped.
+        algorithm: String,
+    },
     /// The bytes are not a point of the curve.
     #[error("public key is not a point of the curve; check that it was copied in full")]
     NotOnCurve,

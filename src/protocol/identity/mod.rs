@@ -3,13 +3,16 @@
 //! [`Identity`] is the secret half. It can be made, read from and written to
 //! PKCS#8 PEM as `openssl genpkey -algorithm ed25519` makes it (RFC 8410), and
 //! asked for its [`PublicKey`]; only the handshake signs with it. It is not
-//! `Clone`, wiped on drop and never shown. A public key is its 32 bytes.
+//! `Clone`, wiped on drop and never shown. A public key is its 32 bytes. A
+//! [`KeyList`] is a text that lists public keys.
 
 mod key_error;
+mod key_list;
 mod public_key;
 mod verifier;
 
 pub use key_error::KeyError;
+pub use key_list::{KeyLineFault, KeyList, KeyListError};
 pub use public_key::{PublicKey, Verification};
 pub(crate) use verifier::Verifier;
 

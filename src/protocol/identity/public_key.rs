@@ -9,6 +9,8 @@
 
 use super::KeyError;
 use super::verifier::Verifier;
+use alloc::string::String;
+use base64ct::{Base64, Encoding};
 use core::fmt;
 use core::str::FromStr;
 use ed25519_dalek::VerifyingKey;
@@ -24,6 +26,14 @@ pub enum Verification {
     /// A peer may then claim a key for which one signature fits every message.
     Zip215,
 }
+
+/// What OpenSSH writes in front of a public key.
+const OPENSSH_ALGORITHM: &str = "ssh-ed25519";
+/// What a public key of OpenSSH begins with behind its base64 (RFC 8709, section 4): the length of
+/// the algorithm's name, the name, and the length of the key.
+const OPENSSH_HEADER: &[u8; 19] = b"\0\0\0\x0bssh-ed25519\0\0\0\x20";
+/// Longer names of algorithms are cut off in the error.
+const MAX_ALGORITHM_CHARS: usize = 40;
 
 /// The public half of an identity: 32 bytes as in RFC 8032.
 ///
@@ -53,10 +63,40 @@ impl PublicKey {
         key.verifier(verification).map(|_| key)
     }
 
+    /// Reads a line of an OpenSSH `.pub` file, `ssh-ed25519 AAAA... comment`, under
+    /// [`Verification::Strict`]. The comment may be missing, and is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NotEd25519`], [`KeyError::DamagedOpenSsh`], or as
+    /// [`from_bytes`](Self::from_bytes).
+    pub fn from_openssh(line: &str) -> Result<Self, KeyError> {
+        let mut words = line.split_ascii_whitespace();
+        let algorithm = words.next().unwrap_or_default();
+        if algorithm != OPENSSH_ALGORITHM {
+            return Err(KeyError::NotEd25519 {
+                algorithm: algorithm_shown(algorithm),
+            });
+        }
+        let mut blob = [0; OPENSSH_HEADER.len() + 32];
+        let encoded = words.next().unwrap_or_default();
+        let decoded = Base64::decode(encoded, &mut blob).unwrap_or_default();
+        let key = decoded.strip_prefix(OPENSSH_HEADER);
+        let key = key.and_then(|key| key.try_into().ok());
+        Self::from_bytes(key.ok_or(KeyError::DamagedOpenSsh)?)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Shows the first 16 of the 64 digits: enough to tell peers apart in a log, and not to let
+    /// anybody in by.
+    pub fn short(&self) -> impl fmt::Display + use<> {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        ShortKey([a, b, c, d, e, f, g, h])
     }
 
     /// A key as it arrived, to be given to [`verifier`](Self::verifier).
@@ -73,6 +113,12 @@ impl PublicKey {
     pub(crate) fn verifier(&self, verification: Verification) -> Result<Verifier, KeyError> {
         Verifier::new(self, verification)
     }
+}
+
+/// Returns as much of what stands for an algorithm as an error shows.
+fn algorithm_shown(text: &str) -> String {
+    let shown = text.chars().take(MAX_ALGORITHM_CHARS);
+    shown.flat_map(char::escape_default).collect()
 }
 
 impl FromStr for PublicKey {
@@ -100,6 +146,15 @@ impl FromStr for PublicKey {
 }
 
 impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The start of a key.
+struct ShortKey([u8; 8]);
+
+impl fmt::Display for ShortKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
@@ -222,12 +277,55 @@ mod tests {
         );
     }
 
+    /// `ssh-keygen -t ed25519`, OpenSSH 9.2p1, and its last 32 bytes.
+    const OPENSSH: &str = "ssh-ed25519 \
+        AAAAC3NzaC1lZDI1NTE5AAAAIGCkx7RQbNAUmOM8245kWlGw8ywwp0gptS45ONGJUdCp alice@example";
+    const OPENSSH_DIGITS: &str = "60a4c7b4506cd01498e33cdb8e645a51b0f32c30a74829b52e3938d18951d0a9";
+
+    #[test]
+    fn a_line_of_openssh_is_read_and_whatever_else_stands_there_is_refused_by_name() {
+        let key: PublicKey = OPENSSH_DIGITS.parse().unwrap();
+        let without_comment = OPENSSH.rsplit_once(' ').unwrap().0;
+        for text in [OPENSSH, without_comment, &format!("\t{OPENSSH} x\r\n")] {
+            assert_eq!(PublicKey::from_openssh(text), Ok(key), "{text}");
+        }
+        let damaged = [
+            "ssh-ed25519".to_string(),
+            "ssh-ed25519 AAAA/ comment".to_string(),
+            without_comment[..without_comment.len() - 1].to_string(),
+            format!("{without_comment}AAAA"),
+            format!("{without_comment}="),
+            OPENSSH.replace("NTE5AAAAI", "NTE5AAAAJ"),
+        ];
+        for text in damaged {
+            let error = PublicKey::from_openssh(&text);
+            assert_eq!(error, Err(KeyError::DamagedOpenSsh), "{text}");
+        }
+        let other = |algorithm: &str| KeyError::NotEd25519 {
+            algorithm: algorithm.to_string(),
+        };
+        for (text, expected) in [
+            (String::new(), other("")),
+            ("ssh-rsa AAAAB3NzaC1yc2E".to_string(), other("ssh-rsa")),
+            ("\u{1b}[2J x".to_string(), other("\\u{1b}[2J")),
+            ("a".repeat(100_000), other(&"a".repeat(40))),
+        ] {
+            assert_eq!(PublicKey::from_openssh(&text), Err(expected));
+        }
+        let zeros = OPENSSH.replace(
+            "GCkx7RQbNAUmOM8245kWlGw8ywwp0gptS45ONGJUdCp",
+            &"A".repeat(43),
+        );
+        assert_eq!(PublicKey::from_openssh(&zeros), Err(KeyError::SmallOrder));
+    }
+
     #[test]
     fn text_form_comes_back_and_mistakes_are_named() {
         let key = Identity::from_seed(&[1; 32]).public_key();
         let text = key.to_string();
         assert_eq!(text.len(), 64);
         assert_eq!(format!("{key:?}"), text);
+        assert_eq!(key.short().to_string(), text[..16]);
         assert_eq!(text.parse(), Ok(key));
         assert_eq!(text.to_uppercase().parse(), Ok(key));
         for (wrong, expected) in [

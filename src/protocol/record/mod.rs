@@ -13,6 +13,7 @@
 //! direction. The end of a stream is not authenticated: a cut between two
 //! records looks like a normal end, so messages must mark their own.
 
+pub(crate) mod counts;
 mod error;
 #[cfg(any(test, feature = "internals"))]
 mod keyed;

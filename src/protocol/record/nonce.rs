@@ -22,6 +22,11 @@ impl Counter {
         Self(value)
     }
 
+    /// How many were given out.
+    pub(super) const fn given(&self) -> u128 {
+        self.0
+    }
+
     /// The next nonce, or `None` if all were used.
     #[inline]
     pub(super) fn take(&mut self) -> Option<[u8; 12]> {

@@ -7,6 +7,7 @@
 //! The announced length is checked against the limit before the body is asked
 //! for, so the limit bounds the buffer.
 
+use super::counts::RecordCounts;
 use super::nonce::Counter;
 use super::{CupsVersion, MAX_MESSAGE_SIZE, OpenError, V1_HEADER_LEN};
 use crate::protocol::cipher::{Aead, DefaultAead, TAG_LEN};
@@ -76,6 +77,18 @@ impl<A: Aead> Opener<A> {
         self.nonces = Counter::starting_at(position);
         self.first = position == 0;
         self
+    }
+
+    /// Returns how many records there were.
+    pub(crate) fn counts(&self) -> RecordCounts {
+        let each = match self.version {
+            CupsVersion::V0 => 1,
+            CupsVersion::V1 => 2,
+        };
+        RecordCounts {
+            records: u64::try_from(self.nonces.given() / each).unwrap_or(u64::MAX),
+            updates: 0,
+        }
     }
 
     /// The limit for the plaintext of one message, in bytes.

@@ -7,6 +7,7 @@
 //! repetition: ask [`Sealer::sealed_len`] for every message first, then seal
 //! them one behind the other.
 
+use super::counts::RecordCounts;
 use super::nonce::Counter;
 use super::{CupsVersion, SealError, V1_HEADER_LEN};
 use crate::protocol::cipher::{Aead, AeadError, DefaultAead, TAG_LEN};
@@ -43,6 +44,18 @@ impl<A: Aead> Sealer<A> {
     pub(super) fn starting_at(mut self, position: u128) -> Self {
         self.nonces = Counter::starting_at(position);
         self
+    }
+
+    /// Returns how many records there were.
+    pub(crate) fn counts(&self) -> RecordCounts {
+        let each = match self.version {
+            CupsVersion::V0 => 1,
+            CupsVersion::V1 => 2,
+        };
+        RecordCounts {
+            records: u64::try_from(self.nonces.given() / each).unwrap_or(u64::MAX),
+            updates: 0,
+        }
     }
 
     /// The limit for the plaintext of one message, in bytes.

@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod bench_control;
 pub(crate) mod cups_records;
 pub(crate) mod first_byte;
+pub(crate) mod key_list;
 pub(crate) mod machines;
 pub(crate) mod native_answer;
 pub(crate) mod native_control;

@@ -10,6 +10,7 @@ use crate::protocol::cipher::{AeadError, TAG_LEN};
 use crate::protocol::native::aead::{Key, Nonce};
 use crate::protocol::native::derive::{self, Secret};
 use crate::protocol::native::{Library, Suite, stack};
+use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::secret::wipe_stack;
 use alloc::boxed::Box;
 use zeroize::Zeroize;
@@ -36,6 +37,10 @@ struct State {
     iv: Nonce,
     /// Number of the next record in this generation.
     counter: u64,
+    /// Records of the generations before.
+    earlier: u64,
+    /// How many generations came before.
+    updates: u64,
     /// Blocks that this generation has used.
     used: u64,
     suite: Suite,
@@ -52,6 +57,8 @@ impl Direction {
                 key,
                 iv,
                 counter: 0,
+                earlier: 0,
+                updates: 0,
                 used: 0,
                 suite,
                 library,
@@ -66,8 +73,18 @@ impl Direction {
             let next = derive::secret(&state.secret, "update", &[]);
             state.secret.copy_from_slice(&*next);
             (state.key, state.iv) = keys(state.suite, state.library, &next);
+            state.earlier += state.counter;
+            state.updates += 1;
             (state.counter, state.used) = (0, 0);
         });
+    }
+
+    /// How much was sealed or opened.
+    pub(super) const fn counts(&self) -> RecordCounts {
+        RecordCounts {
+            records: self.0.earlier + self.0.counter,
+            updates: self.0.updates,
+        }
     }
 
     /// Whether no record of this generation was sealed or opened yet.

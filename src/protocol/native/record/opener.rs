@@ -10,6 +10,7 @@ use super::header::{HEADER_LEN, Header, Kind, OVERHEAD, length_of};
 use super::{Direction, Event, MAX_PACKED_LEN, NOTHING, OpenError, PADDED_PREFIX_LEN};
 use crate::protocol::cipher::TAG_LEN;
 use crate::protocol::native::Settings;
+use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{End, Incoming, Step};
 use crate::protocol::varint;
 use core::fmt;
@@ -90,6 +91,11 @@ impl Opener {
     #[must_use]
     pub const fn is_mid_message(&self) -> bool {
         self.under_way.is_some()
+    }
+
+    /// Returns how many records there were, and how often keys were replaced.
+    pub(crate) const fn counts(&self) -> RecordCounts {
+        self.keys.counts()
     }
 
     #[cfg(any(test, feature = "internals"))]

@@ -15,6 +15,7 @@ use super::{
     Direction, Frame, MAX_PACKED_LEN, NOTHING, PADDED_PREFIX_LEN, SealError, SealOptions, direction,
 };
 use crate::protocol::native::Settings;
+use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{Draft, Outgoing, Place, Planned};
 use crate::protocol::varint;
 use core::fmt;
@@ -223,6 +224,11 @@ impl Sealer {
             draft.seal_up(length + OVERHEAD);
             Some(())
         })
+    }
+
+    /// Returns how many records there were, and how often keys were replaced.
+    pub(crate) const fn counts(&self) -> RecordCounts {
+        self.keys.counts()
     }
 
     #[cfg(test)]

@@ -1,0 +1,62 @@
+//! In which number a handshake counts.
+
+use crate::net::error::{AcceptError, AttemptError, DialError};
+use crate::net::thread::counters::{HandshakeCounts, Outcome, count_handshake};
+use crate::net::thread::shard::Shard;
+use crate::protocol::handshake::HandshakeError;
+use crate::protocol::native::record::RefuseReason;
+
+/// Counts an attempt of a dialer.
+pub(crate) fn count_dialed<T>(shard: &Shard, outcome: &Result<T, DialError>) {
+    let counts = &shard.counters.dialed;
+    match outcome {
+        Ok(_) => count_handshake(counts, |counts| &mut counts.established),
+        Err(DialError::Attempt(error)) => count_handshake(counts, failed(error)),
+        Err(DialError::Connect { .. } | DialError::Resolve { .. }) => {
+            count_handshake(counts, |counts| &mut counts.unreachable);
+        }
+        Err(DialError::OutsideRuntime) => {}
+    }
+}
+
+/// Counts the handshake of a client.
+pub(crate) fn count_accepted<T>(shard: &Shard, outcome: &Result<T, AcceptError>) {
+    count_attempt(shard, outcome.as_ref().map_err(|error| &error.reason));
+}
+
+/// Counts the handshake of a client whose address nobody knows.
+pub(crate) fn count_attempt<T>(shard: &Shard, outcome: Result<T, &AttemptError>) {
+    let counts = &shard.counters.accepted;
+    match outcome {
+        Ok(_) => count_handshake(counts, |counts| &mut counts.established),
+        // No handshake; `Statistics::refused` has the first one.
+        Err(AttemptError::SourceRefused | AttemptError::OutsideRuntime) => {}
+        Err(error) => count_handshake(counts, failed(error)),
+    }
+}
+
+fn failed(error: &AttemptError) -> Outcome {
+    match error {
+        AttemptError::NotAdmitted { .. }
+        | AttemptError::SourceRefused
+        | AttemptError::Handshake(HandshakeError::PeerRejected(_))
+        | AttemptError::Refused {
+            reason: RefuseReason::NOT_ADMITTED,
+        } => |counts: &mut HandshakeCounts| &mut counts.not_admitted,
+        AttemptError::Deadline { .. } | AttemptError::NoFirstMessage => {
+            |counts: &mut HandshakeCounts| &mut counts.timed_out
+        }
+        AttemptError::MadeWay | AttemptError::Overloaded | AttemptError::Refused { .. } => {
+            |counts: &mut HandshakeCounts| &mut counts.overloaded
+        }
+        AttemptError::ClosedUnused
+        | AttemptError::UnexpectedEnd
+        | AttemptError::OutsideRuntime
+        | AttemptError::Transport(_) => |counts: &mut HandshakeCounts| &mut counts.closed,
+        AttemptError::AdmissionPanicked
+        | AttemptError::Answer(_)
+        | AttemptError::Handshake(_)
+        | AttemptError::NativeHandshake(_)
+        | AttemptError::OtherProtocol { .. } => |counts: &mut HandshakeCounts| &mut counts.invalid,
+    }
+}

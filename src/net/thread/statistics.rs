@@ -1,0 +1,136 @@
+//! A snapshot of what one runtime holds and has done.
+
+use core::time::Duration;
+
+use super::counters::HandshakeCounts;
+use super::shard::Shard;
+use super::time_limits::TimeLimit;
+use crate::driver::Backend;
+
+/// What a runtime holds and has done since it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Who moves bytes; never [`Backend::Auto`].
+    pub backend: Backend,
+    /// Slots in the pool.
+    pub slots: usize,
+    /// Slots that nobody holds now.
+    pub free_slots: usize,
+    /// Reads, writes and waits of connections that are not complete.
+    pub in_flight: usize,
+    /// Whether slots are registered with the ring.
+    pub registered: bool,
+    /// How often no slot was free for somebody who wanted one.
+    pub slot_waits: u64,
+    /// Messages sealed.
+    pub messages_sent: u64,
+    /// Messages opened.
+    pub messages_received: u64,
+    /// Reads that brought data.
+    pub reads: u64,
+    /// Buffers that the kernel has taken.
+    pub writes: u64,
+    /// Bytes of incomplete frames that were moved: the only copies after the kernel's.
+    pub moved_bytes: u64,
+    /// Heap blocks for messages larger than a slot, and for those that found none.
+    pub large_blocks: u64,
+    /// Bytes of heap blocks that there are now: for messages that are longer than a slot or found
+    /// none, and for handshakes.
+    pub heap_bytes: usize,
+    /// How often somebody had to wait for heap memory; see [`RuntimeBuilder::heap_budget`](crate::RuntimeBuilder::heap_budget).
+    pub heap_waits: u64,
+    /// Clients of listeners that were refused on this thread before any work was spent on them: by
+    /// [`Incoming::refuse`](crate::Incoming::refuse), or by
+    /// [`Admission::filter`](crate::Admission::filter).
+    pub refused: u64,
+    /// Bytes that [`heap_bytes`](Self::heap_bytes) may come to; see
+    /// [`RuntimeBuilder::heap_budget`](crate::RuntimeBuilder::heap_budget) for what does not count.
+    pub heap_budget: usize,
+    /// Records sealed into buffers that have left.
+    pub records_sent: u64,
+    /// Records opened, but for those of the buffer that is gone through now.
+    pub records_received: u64,
+    /// Bytes of connections and their handshakes that the kernel has taken.
+    pub bytes_sent: u64,
+    /// Bytes of connections and their handshakes that the kernel has given.
+    pub bytes_received: u64,
+    /// Reads, writes and waits that were handed to the driver, those of plain sockets included.
+    pub submissions: u64,
+    /// How many of them have ended.
+    pub completions: u64,
+    /// How often keys were replaced, in both directions.
+    pub key_updates: u64,
+    /// How often a message had to wait for room, because the peer did not read or memory was short.
+    pub send_waits: u64,
+    /// How long these waits were together. One that is going on does not count yet.
+    pub send_wait_time: Duration,
+    /// Connections that [`Config::idle_timeout`](crate::Config::idle_timeout) has ended.
+    pub idle_timeouts: u64,
+    /// Connections that [`Config::progress_timeout`](crate::Config::progress_timeout) has ended.
+    pub progress_timeouts: u64,
+    /// Connections that [`Config::host_timeout`](crate::Config::host_timeout) has ended.
+    pub host_timeouts: u64,
+    /// Connections whose handshake goes on.
+    pub handshaking: usize,
+    /// Connections that are established and held.
+    pub open: usize,
+    /// Connections that nobody holds and that still have something to send, or an end to read.
+    pub ending: usize,
+    /// How attempts to dial have ended.
+    pub dialed: HandshakeCounts,
+    /// How handshakes of clients have ended.
+    pub accepted: HandshakeCounts,
+    /// Connections that nobody holds any more and whose end is still under way; see
+    /// [`Connection`](crate::Connection).
+    pub lingering: usize,
+}
+
+impl Statistics {
+    pub(super) fn of(shard: &Shard) -> Self {
+        let pool = shard.pool.counters();
+        let heap = shard.pool.heap().counters();
+        let counters = &shard.counters;
+        Self {
+            backend: shard.driver.backend(),
+            slots: pool.slots,
+            free_slots: pool.free,
+            in_flight: shard.driver.in_flight(),
+            registered: shard.driver.is_registered(),
+            slot_waits: pool.missed_total,
+            messages_sent: counters.messages_sent.get(),
+            messages_received: counters.messages_received.get(),
+            reads: counters.reads.get(),
+            writes: counters.writes.get(),
+            moved_bytes: counters.moved_bytes.get(),
+            large_blocks: counters.large_blocks.get(),
+            heap_bytes: heap.in_use,
+            heap_waits: heap.waits_total,
+            refused: counters.refused.get(),
+            heap_budget: shard.pool.heap().budget(),
+            records_sent: counters.records_sent.get(),
+            records_received: counters.records_received.get(),
+            bytes_sent: counters.bytes_sent.get(),
+            bytes_received: counters.bytes_received.get(),
+            submissions: shard.driver.submissions(),
+            completions: shard.driver.completions(),
+            key_updates: counters.key_updates.get(),
+            send_waits: counters.send_waits.count.get(),
+            send_wait_time: counters.send_waits.time.get(),
+            idle_timeouts: shard.watched.expired(TimeLimit::Idle),
+            progress_timeouts: shard.watched.expired(TimeLimit::Progress),
+            host_timeouts: shard.watched.expired(TimeLimit::Host),
+            handshaking: counters.connections.handshaking.get(),
+            open: counters.connections.open.get(),
+            ending: counters.connections.ending.get(),
+            dialed: counters.dialed.get(),
+            accepted: counters.accepted.get(),
+            lingering: shard.unfinished(),
+        }
+    }
+
+    /// Returns the statistics of the runtime that this thread is inside of.
+    pub fn current() -> Option<Self> {
+        Shard::current().map(|shard| Self::of(&shard))
+    }
+}
