@@ -57,5 +57,5 @@ pub enum CupsVersion {
 /// Both ends of one direction, for tests of other rooms.
 #[cfg(test)]
 pub(crate) fn pair(version: CupsVersion, max_message_size: u32) -> (Sealer, Opener) {
-    keyed::keyed_pair(&[7; 32], version, max_message_size)
+    keyed_pair(&[7; 32], version, max_message_size)
 }
