@@ -29,6 +29,7 @@ ENV CARGO_BUILD_TARGET=host-tuple
 COPY Cargo.toml Cargo.lock ./
 COPY benches/peers/Cargo.toml benches/peers/
 COPY src/bin/Cargo.toml src/bin/
+COPY tests/simulation/Cargo.toml tests/simulation/
 COPY tests/suite/Cargo.toml tests/suite/
 RUN set -eu; \
     mkdir -p src/bin/common src/bin/ringseal src/bin/ringseal-bench benches/peers/src; \

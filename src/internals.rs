@@ -4,6 +4,7 @@
 use std::io;
 
 use crate::memory::{Buffer, Class, Mapping, Pool};
+use crate::net::Shard;
 #[cfg(all(feature = "avx512", target_arch = "x86_64"))]
 use crate::protocol::cipher::Avx512;
 
@@ -12,6 +13,13 @@ use crate::protocol::cipher::Avx512;
 #[must_use]
 pub fn with_one_time_key(key: &[u8; 32], one_time_key: &[u8; 32]) -> Avx512 {
     Avx512::with_one_time_key(key, one_time_key)
+}
+
+/// Returns how many connections and plain sockets the runtime of this thread knows, those included that
+/// only a task of it still has.
+#[must_use]
+pub fn connections() -> Option<usize> {
+    Shard::current().map(|shard| shard.members())
 }
 
 /// The slots of a runtime, without the runtime.

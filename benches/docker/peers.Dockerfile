@@ -12,6 +12,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches
 # Every member of the workspace has to have its manifest.
+COPY tests/simulation/Cargo.toml tests/simulation/
 COPY tests/suite/Cargo.toml tests/suite/
 RUN cargo build --locked --release --package ringseal-peers \
     && strip -o /ringseal-peers target/release/ringseal-peers

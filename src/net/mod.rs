@@ -44,5 +44,7 @@ pub use establish::socket_listener::SocketListener;
 pub use establish::unix_socket::{PeerCredentials, UnixSocket};
 pub use plain::{PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter};
 pub use thread::runtime::{Runtime, RuntimeBuilder, Statistics};
+#[cfg(feature = "internals")]
+pub(crate) use thread::shard::Shard;
 pub use thread::task_group::{TaskGroup, TaskGroupClosed};
 pub use thread::time_limits::TimeLimit;
