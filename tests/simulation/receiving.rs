@@ -258,7 +258,8 @@ impl Receiving {
                 note!(world, "{name} turns away after {} bytes", bytes.len());
                 world.count("a receiver turns away from a message");
                 ledger.borrow_mut().abandoned(&bytes);
-                if leaks {
+                // With the first part in it a slot would be leaked.
+                if leaks && !bytes.is_empty() {
                     core::mem::forget(reader);
                 }
                 return Step::On;
