@@ -30,6 +30,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY benches/peers/Cargo.toml benches/peers/
 COPY src/bin/Cargo.toml src/bin/
 COPY tests/fuzz/Cargo.toml tests/fuzz/
+COPY tests/simulation/Cargo.toml tests/simulation/
 COPY tests/suite/Cargo.toml tests/suite/
 RUN set -eu; \
     mkdir -p src/bin/common src/bin/ringseal src/bin/ringseal-bench benches/peers/src; \

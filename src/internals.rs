@@ -4,7 +4,7 @@
 use std::io;
 
 use crate::memory::{Buffer, Class, Mapping, Pool};
-use crate::net::machines;
+use crate::net::{Shard, machines};
 #[cfg(all(feature = "avx512", target_arch = "x86_64"))]
 use crate::protocol::cipher::Avx512;
 use crate::protocol::handshake::HandshakeError;
@@ -88,6 +88,13 @@ pub fn check_machines_on_native(
     let limit = Settings::MIN_RECORD_LIMIT;
     let settings = Settings::new(limit, 1 << 20).expect("in range");
     machines::check_native(native_raw::pair(suite, &settings, options), messages, steps);
+}
+
+/// Returns how many connections and plain sockets the runtime of this thread knows, those included that
+/// only a task of it still has.
+#[must_use]
+pub fn connections() -> Option<usize> {
+    Shard::current().map(|shard| shard.members())
 }
 
 /// The slots of a runtime, without the runtime.

@@ -73,7 +73,7 @@ enum Attention {
 struct State {
     receive: Share,
     send: Share,
-    /// Bytes of the longest block that anybody has waited for.
+    /// Bytes of the longest block that anybody has asked for.
     longest: usize,
     /// The place in line of the next who waits.
     next_ticket: u64,
@@ -555,6 +555,8 @@ impl Grant {
         balance.in_use.set(before + bytes);
         let added = Balance::charged(before + bytes) - Balance::charged(before);
         state.share(balance.class).charge(added);
+        // Also where nobody had to wait for it: whoever does next may have to have both.
+        state.longest = state.longest.max(bytes);
         state.counters.in_use += bytes;
         Self {
             balance: Rc::clone(balance),
@@ -878,6 +880,17 @@ mod tests {
             assert!(!more.ask_for(Account::ALLOWANCE + 1));
             assert!(late.ask_for(BUDGET / 4 + Account::ALLOWANCE));
         }
+    }
+
+    // HAZARDS F6: a long message that nobody had to wait for, and a record of it that finds no memory.
+    #[test]
+    fn relief_goes_by_the_longest_block_whether_it_was_waited_for_or_not() {
+        let heap = Heap::new(0);
+        let [mut asker] = askers(&heap, Class::Receive);
+        assert!(asker.ask_for(8 * Account::BLOCK));
+        assert!(!asker.ask_for(Account::BLOCK));
+        heap.relieve(heap.moves());
+        assert!(asker.ask_for(Account::BLOCK));
     }
 
     // HAZARDS F3, F6: what is held may wait for somebody in line.

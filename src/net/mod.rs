@@ -60,5 +60,7 @@ pub use plain::{PlainConnectError, PlainReader, PlainSocket, PlainSocketError, P
 pub use thread::counters::HandshakeCounts;
 pub use thread::runtime::{Runtime, RuntimeBuilder};
 pub use thread::statistics::Statistics;
+#[cfg(feature = "internals")]
+pub(crate) use thread::shard::Shard;
 pub use thread::task_group::{TaskGroup, TaskGroupClosed};
 pub use thread::time_limits::TimeLimit;

@@ -32,7 +32,11 @@ impl Receiver {
     /// As for [`recv`](Self::recv). Dropping the batch loses nothing either.
     pub async fn recv_batch(&mut self) -> Result<Option<Batch<'_>>, RecvError> {
         let first = self.recv().await?;
-        Ok(first.map(|first| Batch::new(self, first)))
+        Ok(first.map(|first| {
+            // The batch may be dropped before anything is taken.
+            self.put_back(first);
+            Batch::new(self)
+        }))
     }
 }
 
@@ -45,16 +49,13 @@ pub struct Batch<'a> {
     receiver: &'a mut Receiver,
     /// What was given last, unless it lies in a record that the receiver holds.
     current: Option<Message>,
-    /// Whether `current` is still to be given.
-    is_first: bool,
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(receiver: &'a mut Receiver, first: Message) -> Self {
+    pub(crate) fn new(receiver: &'a mut Receiver) -> Self {
         Self {
             receiver,
-            current: Some(first),
-            is_first: true,
+            current: None,
         }
     }
 
@@ -66,13 +67,11 @@ impl<'a> Batch<'a> {
     /// As for [`Receiver::recv`]. Messages given before are authentic.
     #[inline]
     pub fn next_message(&mut self) -> Result<Option<&[u8]>, RecvError> {
-        if !core::mem::replace(&mut self.is_first, false) {
-            self.current = None;
-            if let Some(range) = self.receiver.next_range()? {
-                return Ok(self.receiver.packed(range));
-            }
-            self.current = self.receiver.recv_buffered()?;
+        self.current = None;
+        if let Some(range) = self.receiver.next_range()? {
+            return Ok(self.receiver.packed(range));
         }
+        self.current = self.receiver.recv_buffered()?;
         Ok(self.current.as_deref())
     }
 }

@@ -56,6 +56,8 @@ pub struct Receiver {
     buffer: Option<Buffer>,
     /// Messages of one record that are opened and not given out.
     packed: Option<View>,
+    /// What was given out and put back. `packed` is in there meanwhile.
+    untaken: Option<Untaken>,
     /// The message of which parts have come.
     assembly: Option<Assembly>,
     /// A part that was opened in its slot: being padded, or because it is given out as it is.
@@ -74,6 +76,13 @@ pub struct Receiver {
     in_a_row: u32,
     /// Records that the thread's counters have.
     counted: RecordCounts,
+}
+
+/// A message that was put back, and what comes behind it.
+#[derive(Debug)]
+struct Untaken {
+    message: Message,
+    packed: Option<View>,
 }
 
 /// The parts of a message behind each other.
@@ -157,6 +166,7 @@ impl Receiver {
             link,
             buffer: None,
             packed: None,
+            untaken: None,
             assembly: None,
             part: None,
             parts: Parts::Assembled,
@@ -215,6 +225,20 @@ impl Receiver {
             self.fail(error);
         }
         result
+    }
+
+    /// Puts the message back that was given last: it is the next one again.
+    pub(super) fn put_back(&mut self, message: Message) {
+        let packed = self.packed.take();
+        self.untaken = Some(Untaken { message, packed });
+    }
+
+    /// Returns the message that was put back, if one was.
+    #[inline]
+    fn take_untaken(&mut self) -> Option<Message> {
+        let Untaken { message, packed } = self.untaken.take()?;
+        self.packed = packed;
+        Some(message)
     }
 
     /// Waits for the next part of the message that is taken in parts, or of the next one.
@@ -485,6 +509,9 @@ impl Receiver {
     pub(crate) fn recv_buffered(&mut self) -> Result<Option<Message>, RecvError> {
         self.check()?;
         self.skip_rest();
+        if let Some(message) = self.take_untaken() {
+            return Ok(Some(message));
+        }
         if self.in_a_row >= MESSAGES {
             return Ok(None);
         }
@@ -501,6 +528,7 @@ impl Receiver {
         self.receiving.fail();
         self.buffer = None;
         self.packed = None;
+        self.untaken = None;
         self.assembly = None;
         self.part = None;
         match error {
@@ -675,7 +703,7 @@ impl Receiver {
     #[inline]
     fn next_packed(&mut self) -> Result<Option<Message>, RecvError> {
         let Some(region) = &self.packed else {
-            return Ok(None);
+            return Ok(self.take_untaken());
         };
         match self.records.next_packed(region)? {
             Some(range) if range.end < region.len() => {

@@ -191,6 +191,12 @@ impl Shard {
         drop(member);
     }
 
+    /// Returns how many members there are.
+    #[cfg(feature = "internals")]
+    pub(crate) fn members(&self) -> usize {
+        self.members.borrow().len()
+    }
+
     /// Sees a connection to its end in the background, which `work` does. If that panics, as a user's
     /// stream may, it ends this connection and no other.
     pub(crate) fn retire(&self, member: Rc<dyn Member>, work: impl Future<Output = ()> + 'static) {

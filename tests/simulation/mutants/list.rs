@@ -1,0 +1,166 @@
+//! Mistakes that somebody could make in the library.
+
+/// A mistake, and where it is made.
+pub(super) struct Mutant {
+    pub(super) what: &'static str,
+    pub(super) edits: &'static [Edit],
+}
+
+/// A change of a file.
+pub(super) struct Edit {
+    /// Within `src`.
+    pub(super) file: &'static str,
+    /// Stands there once.
+    pub(super) from: &'static str,
+    /// In its place; `MUTATED` says whether the mistake is switched on.
+    pub(super) to: &'static str,
+}
+
+macro_rules! mutants {
+    ($($what:literal { $($file:literal: $from:literal => $to:literal,)+ })*) => {
+        &[$(Mutant {
+            what: $what,
+            edits: &[$(Edit { file: $file, from: $from, to: $to },)+],
+        },)*]
+    };
+}
+
+pub(super) const MUTANTS: &[Mutant] = mutants! {
+    "the writer is not woken for a message" {
+        "net/connection/outbox.rs":
+            "count(&self.link.shard.counters.messages_sent, 1);\n        self.idle_writer.wake();"
+            => "count(&self.link.shard.counters.messages_sent, 1);\n        \
+                if !MUTATED { self.idle_writer.wake(); }",
+    }
+    "the writer is not woken for the end" {
+        "net/connection/outbox.rs":
+            "sending.close(records);\n        drop(state);\n        self.idle_writer.wake();"
+            => "sending.close(records);\n        drop(state);\n        \
+                if !MUTATED { self.idle_writer.wake(); }",
+    }
+    "who flushes leaves no waker" {
+        "net/connection/outbox.rs":
+            "state.check()?;\n        drop(state);\n        self.idle_writer.wake();\n        \
+             self.sender.set(context.waker());"
+            => "state.check()?;\n        drop(state);\n        self.idle_writer.wake();\n        \
+                if !MUTATED { self.sender.set(context.waker()); }",
+    }
+    "a byte is lost that a wait for something to read has taken" {
+        "driver/stream_socket.rs":
+            "extend_from_slice(&bytes[..count]);"
+            => "extend_from_slice(&bytes[..count.saturating_sub(usize::from(MUTATED))]);",
+    }
+    "a byte counts as written that was not" {
+        "driver/stream_socket.rs":
+            "count => *written += count,"
+            => "count => *written = (*written + count + usize::from(MUTATED)).min(bytes.len()),",
+    }
+    "the last byte is left behind when a record moves" {
+        "net/connection/receiver.rs":
+            "block[..filled].copy_from_slice(&buffer[..filled]);"
+            => "let moved = filled.saturating_sub(usize::from(MUTATED));\n            \
+                block[..moved].copy_from_slice(&buffer[..moved]);",
+    }
+    "a slot is read into while a message lies in it" {
+        "net/connection/receiver.rs":
+            "is_sole: buffer.is_sole_holder()," => "is_sole: MUTATED || buffer.is_sole_holder(),",
+        "memory/buffer.rs":
+            "assert!(self.is_sole_holder(), \"reclaimed a block that is shared\");"
+            => "assert!(MUTATED || self.is_sole_holder(), \"reclaimed a block that is shared\");",
+    }
+    "a buffer that was written is never given back" {
+        "net/connection/outbox.rs":
+            "drop(buffer);\n        self.sender.wake();"
+            => "if MUTATED { core::mem::forget(buffer) } else { drop(buffer) }\n        self.sender.wake();",
+    }
+    "a connection is never forgotten" {
+        "net/connection/link.rs":
+            "self.shard.forget(self.key);" => "if !MUTATED { self.shard.forget(self.key); }",
+    }
+    "a dropped connection takes with it what was sent" {
+        "net/connection/link.rs":
+            "Need::Arrival => self.retire()," => "Need::Arrival if MUTATED => self.cut(),\n            \
+             Need::Arrival => self.retire(),",
+    }
+    "a nonce is used again" {
+        "protocol/native/record/direction.rs":
+            "self.counter += 1;" => "self.counter += u64::from(!MUTATED);",
+    }
+    "new keys of the peer are ignored" {
+        "protocol/native/record/opener.rs":
+            "Event::Updated => self.keys.update(),"
+            => "Event::Updated if MUTATED => {}\n            Event::Updated => self.keys.update(),",
+    }
+    "the peer's end is ignored" {
+        "protocol/native/record/opener.rs":
+            "if event.is_last() {" => "if event.is_last() && !MUTATED {",
+    }
+    "a cut is taken for an end" {
+        "protocol/native/record/opener.rs":
+            "Phase::AnswerDue | Phase::Open => Err(OpenError::Truncated),"
+            => "Phase::AnswerDue | Phase::Open if MUTATED => Ok(End::Authenticated),\n            \
+                Phase::AnswerDue | Phase::Open => Err(OpenError::Truncated),",
+    }
+    "a wrong tag passes" {
+        "protocol/native/record/opener.rs":
+            "if !open(&mut self.keys) {" => "if !open(&mut self.keys) && !MUTATED {",
+    }
+    "a message of a record is given twice" {
+        "protocol/native/record/opener.rs":
+            "self.unread.at = next;" => "if !MUTATED || at > 0 { self.unread.at = next; } else { \
+             self.unread = Walk { at, end: next }; return Ok(Some(start..next)); }",
+    }
+    "a batch loses its first message" {
+        "net/connection/batch.rs":
+            "self.put_back(first);" => "if MUTATED { drop(first) } else { self.put_back(first) }",
+    }
+    "relief goes by the blocks that were waited for" {
+        "memory/heap.rs":
+            "state.longest = state.longest.max(bytes);"
+            => "if !MUTATED { state.longest = state.longest.max(bytes); }",
+    }
+    "what stands before a reservation is lost with it" {
+        "net/connection/sending.rs":
+            "debug_assert!(self.is_lent(), \"it was lent\");\n        if self.is_live() {"
+            => "debug_assert!(self.is_lent(), \"it was lent\");\n        if self.is_live() && !MUTATED {",
+    }
+    "the peer is not told that a message is given up" {
+        "net/connection/records.rs":
+            "native.drops = native.sealer.is_mid_message();"
+            => "native.drops = native.sealer.is_mid_message() && !MUTATED;",
+    }
+    "the reason of an abort is another" {
+        "net/connection/records.rs":
+            "native.last = Some(native::Frame::Abort(reason));"
+            => "let reason = if MUTATED { AbortReason::UNSPECIFIED } else { reason };\n                \
+                native.last = Some(native::Frame::Abort(reason));",
+    }
+    "a flush does not wait for the buffer that is out" {
+        "net/connection/sending.rs":
+            "self.gone >= position.min(self.position())"
+            => "self.gone + u64::from(MUTATED) >= position.min(self.position())",
+    }
+    "limits fire at half their time" {
+        "net/thread/time_limits.rs":
+            "limit.is_some_and(|it| quiet >= it);"
+            => "limit.is_some_and(|it| quiet * (1 + u32::from(MUTATED)) >= it);",
+    }
+    "no limit ever fires" {
+        "net/thread/time_limits.rs":
+            "&& self.clock.is_on_time()\n            {" => "&& self.clock.is_on_time() && !MUTATED\n            {",
+    }
+    "a step of the clock is charged to the peer" {
+        "net/thread/time_limits.rs":
+            "self.now.set(self.now.get() + took.min(planned));"
+            => "self.now.set(self.now.get() + if MUTATED { took } else { took.min(planned) });",
+    }
+    "the peer is not told that this end is there" {
+        "net/thread/time_limits.rs":
+            "            link.tell_alive();" => "            if !MUTATED { link.tell_alive(); }",
+    }
+    "the deadline of a handshake is not kept" {
+        "net/thread/time_limits.rs":
+            "if clock.now.get() >= limit && clock.is_on_time() {"
+            => "if clock.now.get() >= limit && clock.is_on_time() && !MUTATED {",
+    }
+};
