@@ -112,6 +112,7 @@
 //! * `net`: the edge: runtime, connections.
 //! * `testing` (with the feature of that name): a wire in memory, for callers' tests.
 //! * `handle`: the same from any thread and any executor: [`RingThreads`].
+//! * `server`: every core, limits, an end without losses: [`Server`].
 //!
 //! The programs `ringseal` and `ringseal-bench` are thin clients of this, in a package of their
 //! own (`src/bin`), so that this crate does not pay for them.
@@ -133,11 +134,13 @@ pub mod internals;
 mod memory;
 mod net;
 pub mod protocol;
+mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use driver::{
-    Backend, BindOptions, DriverError, Registration, StartError, Task, sleep, spawn, timeout,
+    Backend, BindOptions, DriverError, Registration, StartError, Task, UnsuitableSocket, sleep,
+    spawn, timeout,
 };
 #[cfg(target_os = "linux")]
 pub use driver::{Inspection, Support, SystemCall};
@@ -147,16 +150,20 @@ pub use handle::{
 };
 pub use net::{
     AcceptError, Address, Admission, Applicant, AttemptError, Batch, BindError, Config, Connection,
-    DialError, Incoming, ListenError, Listener, Message, MessageReader, MessageSink, MessageStream,
-    MessageWriter, PeerCredentials, Phase, PlainConnectError, PlainReader, PlainSocket,
-    PlainSocketError, PlainWriter, Received, Receiver, RecvError, Reservation, Runtime,
-    RuntimeBuilder, SendError, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed,
-    TimeLimit, UnixSocket, accept_over, dial, dial_over,
+    ConnectionLimit, DialError, Incoming, ListenError, Listener, Message, MessageReader,
+    MessageSink, MessageStream, MessageWriter, PeerCredentials, Phase, PlainConnectError,
+    PlainReader, PlainSocket, PlainSocketError, PlainWriter, Received, Receiver, RecvError,
+    Reservation, Runtime, RuntimeBuilder, SendError, Sender, SocketListener, Statistics, TaskGroup,
+    TaskGroupClosed, TimeLimit, UnixSocket, accept_over, dial, dial_over,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{Identity, KeyError, PublicKey, Verification};
 pub use protocol::record::{CupsVersion, OpenError};
 pub use protocol::{Wire, WireError};
+pub use server::{
+    Drained, HandshakeOutcomes, Refusals, Server, ServerBuilder, ServerError, ServerHandle,
+    ServerLimits, ServerStatistics, Session, ThreadStatistics,
+};
 
 /// Runs the README's example.
 #[cfg(doctest)]

@@ -2,9 +2,9 @@
 //!
 //! [`Statistics`](crate::Statistics) is a snapshot of what one runtime holds and has done since it
 //! was made. Taking one costs nothing that can be measured. [`Statistics::current`] takes that of
-//! the thread it is called on, [`Runtime::statistics`] that of a runtime at hand, and with
-//! [`RingThreads`] each thread is asked by [`RingHandle::run`], which goes from one to the next in
-//! turn.
+//! the thread it is called on, [`Runtime::statistics`] that of a runtime at hand, and
+//! [`RingThreads::statistics`] asks all threads. [`ServerHandle::statistics`] has them too, and beside
+//! them connections by thread, handshakes by outcome, and refusals by reason.
 //!
 //! What to watch:
 //!
@@ -62,11 +62,9 @@
 //! assert_eq!(accepted.recv().await?.as_deref(), Some(&b"hello"[..]));
 //!
 //! let mut text = String::new();
-//! for thread in 0..count {
-//!     let statistics = handle.run(|| async { Statistics::current() }).await?;
-//!     text += &prometheus(&statistics.expect("inside a runtime"), thread);
+//! for (thread, statistics) in threads.statistics().await.iter().enumerate() {
+//!     text += &prometheus(statistics.as_ref().expect("it has not ended"), thread);
 //! }
-//! // One thread dialled, the other listened.
 //! let sent = (0..count).filter(|thread| {
 //!     text.contains(&format!("ringseal_messages_sent_total{{thread=\"{thread}\"}} 1\n"))
 //! });
@@ -78,7 +76,7 @@
 //!
 //! [`RuntimeBuilder::slots`]: crate::RuntimeBuilder::slots
 //! [`RuntimeBuilder::slot_size`]: crate::RuntimeBuilder::slot_size
-//! [`RingHandle::run`]: crate::RingHandle::run
-//! [`RingThreads`]: crate::RingThreads
+//! [`RingThreads::statistics`]: crate::RingThreads::statistics
+//! [`ServerHandle::statistics`]: crate::ServerHandle::statistics
 //! [`Runtime::statistics`]: crate::Runtime::statistics
 //! [`Statistics::current`]: crate::Statistics::current

@@ -52,6 +52,8 @@ pub(crate) struct Link {
     written: Cell<u64>,
     /// Whether the peer is to be told that this end is there.
     is_alive_due: Cell<bool>,
+    /// Why the peer is to be asked to end.
+    leaving_due: Cell<Option<u16>>,
     /// Whether the sender was told to give the connection up.
     is_given_up: Cell<bool>,
     /// What the peer is to be told about what it has sent, instead of an end.
@@ -92,6 +94,7 @@ impl Link {
             retirement: WakerCell::default(),
             written: Cell::new(0),
             is_alive_due: Cell::new(false),
+            leaving_due: Cell::new(None),
             is_given_up: Cell::new(false),
             abort_due: Cell::new(None),
             failure: RefCell::default(),
@@ -316,6 +319,17 @@ impl Link {
         self.is_alive_due.take()
     }
 
+    /// Has the peer asked to begin nothing new and then to end, if the wire can.
+    pub(crate) fn announce_leaving(&self, reason: u16) {
+        self.leaving_due.set(Some(reason));
+        self.writer.wake();
+    }
+
+    /// Returns why the peer is to be asked to end, once.
+    pub(crate) fn take_leaving_due(&self) -> Option<u16> {
+        self.leaving_due.take()
+    }
+
     /// This end wants nothing more of the connection, neither half of it.
     pub(crate) fn give_up(self: &Rc<Self>) {
         self.is_given_up.set(true);
@@ -376,6 +390,14 @@ impl Link {
     pub(crate) fn failure(&self) -> io::Error {
         let reason = self.failure.take();
         reason.unwrap_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Returns why an operation has failed with `error`: a cut says more than that it was cancelled.
+    pub(crate) fn explain(&self, error: io::Error) -> io::Error {
+        match &*self.failure.borrow() {
+            Some(failure) if self.socket.borrow().is_none() => copy(failure),
+            _ => error,
+        }
     }
 
     /// Does what the state of both directions asks for.
@@ -488,6 +510,10 @@ impl Limited for Link {
     fn tell_alive(&self) {
         self.is_alive_due.set(true);
         self.writer.wake();
+    }
+
+    fn tell_leaving(&self) {
+        self.announce_leaving(0);
     }
 
     fn cut(&self) {

@@ -519,7 +519,8 @@ impl Outbox {
     /// Has the wire say what others have asked for.
     fn take_notices(&self) {
         let (alive, abort) = (self.link.take_alive_due(), self.link.take_abort_due());
-        if !alive && abort.is_none() {
+        let leaving = self.link.take_leaving_due();
+        if !alive && abort.is_none() && leaving.is_none() {
             return;
         }
         let mut state = self.state.borrow_mut();
@@ -528,6 +529,9 @@ impl Outbox {
         } = &mut *state;
         if alive {
             records.alive();
+        }
+        if let Some(reason) = leaving {
+            records.leave(reason);
         }
         if let Some(reason) = abort
             && records.abort(reason)

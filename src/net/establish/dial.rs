@@ -127,6 +127,11 @@ pub async fn accept_over(
     let listening = Listening::new(config, &shard);
     let link = Link::over(shard, stream);
     let progress = Progress::default();
-    let attempt = attempt::listen(link, Address::Unnamed, &listening, admission, &progress);
+    let asking = attempt::Asking {
+        address: Address::Unnamed,
+        admission,
+        place: None,
+    };
+    let attempt = attempt::listen(link, asking, &listening, &progress);
     Ok(attempt::within(config.deadline(), attempt).await?)
 }

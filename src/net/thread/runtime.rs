@@ -358,6 +358,30 @@ impl Statistics {
         }
     }
 
+    /// Returns both together. The backend is that of the first, and slots are registered where those of
+    /// both are.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            backend: self.backend,
+            slots: self.slots + other.slots,
+            free_slots: self.free_slots + other.free_slots,
+            in_flight: self.in_flight + other.in_flight,
+            registered: self.registered && other.registered,
+            slot_waits: self.slot_waits + other.slot_waits,
+            messages_sent: self.messages_sent + other.messages_sent,
+            messages_received: self.messages_received + other.messages_received,
+            reads: self.reads + other.reads,
+            writes: self.writes + other.writes,
+            moved_bytes: self.moved_bytes + other.moved_bytes,
+            large_blocks: self.large_blocks + other.large_blocks,
+            heap_bytes: self.heap_bytes + other.heap_bytes,
+            heap_waits: self.heap_waits + other.heap_waits,
+            refused: self.refused + other.refused,
+            lingering: self.lingering + other.lingering,
+        }
+    }
+
     /// Returns the statistics of the runtime that this thread is inside of.
     pub fn current() -> Option<Self> {
         Shard::current().map(|shard| Self::of(&shard))

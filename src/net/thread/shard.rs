@@ -207,6 +207,31 @@ impl Shard {
         self.unfinished.get()
     }
 
+    /// Waits until no connection or socket ends in the background any more.
+    pub(crate) async fn retired(&self) {
+        poll_fn(|context| {
+            self.finished.set(context.waker());
+            match self.unfinished.get() {
+                0 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// Closes the sockets of all connections now.
+    pub(crate) fn cut_all(&self) {
+        self.members().iter().for_each(|member| member.cut());
+    }
+
+    fn members(&self) -> Vec<Rc<dyn Member>> {
+        let members = self.members.borrow();
+        members
+            .iter()
+            .filter_map(|(_, member)| member.upgrade())
+            .collect()
+    }
+
     /// Returns where memory for what nobody wants is kept, while nobody uses it.
     pub(crate) fn scratch(&self) -> &Cell<Vec<u8>> {
         &self.scratch
@@ -260,22 +285,9 @@ impl Shard {
     /// memory of the pool.
     pub(crate) async fn shut_down(self: Rc<Self>) {
         self.ending.set(true);
-        let members: Vec<Rc<dyn Member>> = self
-            .members
-            .borrow()
-            .iter()
-            .filter_map(|(_, member)| member.upgrade())
-            .collect();
-        for member in members {
+        for member in self.members() {
             member.end();
         }
-        let finished = poll_fn(|context| {
-            self.finished.set(context.waker());
-            if self.unfinished.get() == 0 {
-                return Poll::Ready(());
-            }
-            Poll::Pending
-        });
         let idle = poll_fn(|context| {
             if self.driver.in_flight() == 0 {
                 return Poll::Ready(());
@@ -283,7 +295,7 @@ impl Shard {
             self.driver.wake_when_idle(context.waker());
             Poll::Pending
         });
-        let _ = driver::timeout(retirement::LONGEST + SHUTDOWN_LIMIT, finished).await;
+        let _ = driver::timeout(retirement::LONGEST + SHUTDOWN_LIMIT, self.retired()).await;
         if driver::timeout(SHUTDOWN_LIMIT, idle).await.is_none() {
             tracing::warn!(
                 in_flight = self.driver.in_flight(),
