@@ -159,6 +159,7 @@ where
         let Accepted { connection, place } = accepted;
         let member = Member::new(&connection);
         let control = member.control.clone();
+        control.abort_on_panic();
         if self.draining.is_open() {
             control.announce_leaving(self.shared.leaving_reason);
         }
@@ -180,7 +181,7 @@ where
             if AssertUnwindSafe(handling).catch_unwind().await.is_err() {
                 shared.threads[thread].handler_panics.add();
                 tracing::error!("the handler of a connection has panicked; the others go on");
-                // The peer must not take this for an end in order.
+                // What was not dropped by that is given up as well.
                 control.abort();
             }
         });

@@ -340,14 +340,14 @@ fn a_forked_child_can_drop_and_not_use_a_server() {
     let server = ServerBuilder::new(config(2), Admission::any())
         .bind(&*path)
         .threads(2)
-        .runtime(builder())
+        .runtime(builder().slots(4))
         .start(|mut connection, _session| async move {
             while let Ok(Some(message)) = connection.recv().await {
                 connection.send(&message).await.expect("send");
             }
         })
         .expect("a server");
-    let runtime = builder().build().expect("a ring");
+    let runtime = builder().slots(4).build().expect("a ring");
     let address = server.local_address();
     let mut connection = runtime.block_on(patiently(async {
         dial(&address, key(2), &config(1)).await.expect("dial")

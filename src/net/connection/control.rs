@@ -27,16 +27,18 @@ impl ConnectionControl {
         }
     }
 
-    /// Gives the connection up, so that the peer does not take it for an end in order.
+    /// Has a panic that drops the connection give it up, so that the peer does not take that for an end
+    /// in order.
+    pub(crate) fn abort_on_panic(&self) {
+        if let Some(link) = self.link.upgrade() {
+            link.abort_on_panic();
+        }
+    }
+
+    /// Gives the connection up, whoever holds its halves.
     pub(crate) fn abort(&self) {
-        let Some(link) = self.link.upgrade() else {
-            return;
-        };
-        link.give_up();
-        if self.is_native {
-            link.abort_peer(AbortReason::UNSPECIFIED);
-        } else {
-            link.refuse_peer();
+        if let Some(link) = self.link.upgrade() {
+            link.abort(AbortReason::UNSPECIFIED, self.is_native);
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Link {
     is_alive_due: Cell<bool>,
     /// Why the peer is to be asked to end.
     leaving_due: Cell<Option<u16>>,
+    /// Whether a sender that a panic drops gives the connection up.
+    aborts_on_panic: Cell<bool>,
     /// Whether the sender was told to give the connection up.
     is_given_up: Cell<bool>,
     /// What the peer is to be told about what it has sent, instead of an end.
@@ -95,6 +97,7 @@ impl Link {
             written: Cell::new(0),
             is_alive_due: Cell::new(false),
             leaving_due: Cell::new(None),
+            aborts_on_panic: Cell::new(false),
             is_given_up: Cell::new(false),
             abort_due: Cell::new(None),
             failure: RefCell::default(),
@@ -317,6 +320,28 @@ impl Link {
     /// Returns whether the peer is to be told so, once.
     pub(crate) fn take_alive_due(&self) -> bool {
         self.is_alive_due.take()
+    }
+
+    /// From now on a sender that a panic drops gives the connection up, so that the peer does not take
+    /// that for an end in order.
+    pub(crate) fn abort_on_panic(&self) {
+        self.aborts_on_panic.set(true);
+    }
+
+    /// Whether a sender that is dropped now gives the connection up.
+    pub(crate) fn is_left_by_panic(&self) -> bool {
+        self.aborts_on_panic.get() && std::thread::panicking()
+    }
+
+    /// This end gives the connection up: the peer is told, where the wire `can_abort`, and sees a reset
+    /// elsewhere.
+    pub(crate) fn abort(self: &Rc<Self>, reason: AbortReason, can_abort: bool) {
+        self.give_up();
+        if can_abort {
+            self.abort_peer(reason);
+        } else {
+            self.refuse_peer();
+        }
     }
 
     /// Has the peer asked to begin nothing new and then to end, if the wire can.

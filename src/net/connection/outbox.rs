@@ -21,6 +21,7 @@ use crate::memory::{Account, Buffer, Class};
 use crate::net::error::SendError;
 use crate::net::thread::shard::count;
 use crate::net::thread::time_limits::TimeLimit;
+use crate::protocol::native::record::AbortReason;
 use crate::protocol::record::layout::{Draft, Outgoing, Place, Planned};
 
 #[derive(Debug)]
@@ -399,6 +400,9 @@ impl Outbox {
     pub(crate) fn leave(&self) {
         if self.link.check_process().is_err() {
             return;
+        }
+        if self.link.is_left_by_panic() {
+            self.link.abort(AbortReason::UNSPECIFIED, self.can_abort());
         }
         self.begin_close();
         let state = self.state.borrow();

@@ -19,8 +19,7 @@ async fn panic_or_echo(mut connection: Connection, session: Session) {
 }
 
 /// Panics before it gives a future.
-fn panic_at_once(connection: Connection, _session: Session) -> std::future::Ready<()> {
-    drop(connection);
+fn panic_at_once(_connection: Connection, _session: Session) -> std::future::Ready<()> {
     panic!("on purpose");
 }
 

@@ -20,9 +20,8 @@ fn what_a_listener_of_ring_threads_accepts_is_spread_over_all_of_them() {
     let clients = RingThreads::start(builder(), 1).expect("a ring");
     block_on(async {
         let config = patient(2);
-        let listener = threads
-            .handle()
-            .listen(somewhere(), &config, Admission::any());
+        let handle = threads.handle();
+        let listener = handle.listen(somewhere(), &config, Admission::any());
         let mut listener = listener.await.expect("listen");
         let address = listener.local_address();
         let mut pairs: Vec<(RemoteConnection, RemoteConnection)> = Vec::new();
