@@ -263,9 +263,8 @@ where
     H: Fn(Connection, Session) -> F + Send + 'static,
     F: Future<Output = ()> + 'static,
 {
-    let job_shared = Arc::clone(shared);
-    let job = move || handle::spawn(serving::run(job_shared, thread, inbox, handler));
-    if !shared.ring.post_to(thread, Box::new(job)) {
-        shared.thread_ended(thread, 0, true);
-    }
+    let ended = serving::Ended::new(Arc::clone(shared), thread);
+    let job = move || handle::spawn(serving::run(ended, inbox, handler));
+    // A thread that takes no jobs drops it, which says that it has ended.
+    shared.ring.post_to(thread, Box::new(job));
 }

@@ -24,16 +24,12 @@ use crate::protocol::handshake::HandshakeError;
 const LAST_HANDSHAKES: Duration = Duration::from_millis(100);
 
 /// Serves the clients that come out of `inbox`, on this ring thread, until the server ends.
-pub(super) async fn run<H, F>(shared: Arc<Shared>, thread: usize, inbox: Inbox, handler: H)
+pub(super) async fn run<H, F>(mut ended: Ended, inbox: Inbox, handler: H)
 where
     H: Fn(Connection, Session) -> F + 'static,
     F: Future<Output = ()> + 'static,
 {
-    let mut ended = Ended {
-        shared: Arc::clone(&shared),
-        thread,
-        cut: None,
-    };
+    let (shared, thread) = (Arc::clone(&ended.shared), ended.thread);
     let config = shared.config.share_handshakes(thread, shared.threads.len());
     let (addresses, admission) = (shared.addresses.clone(), shared.entrance.admission.clone());
     let Ok(listener) = Listener::of_clients(inbox, addresses, &config, admission) else {
@@ -54,12 +50,22 @@ where
     }
 }
 
-/// Notes that a thread serves nobody any more, whatever has ended it.
-struct Ended {
+/// Notes that a thread serves nobody any more, whatever has ended it: it may have ended before it began.
+pub(super) struct Ended {
     shared: Arc<Shared>,
     thread: usize,
     /// How many connections were cut; `None` where it has not come that far.
     cut: Option<usize>,
+}
+
+impl Ended {
+    pub(super) fn new(shared: Arc<Shared>, thread: usize) -> Self {
+        Self {
+            shared,
+            thread,
+            cut: None,
+        }
+    }
 }
 
 impl Drop for Ended {
@@ -159,7 +165,7 @@ where
         let Accepted { connection, place } = accepted;
         let member = Member::new(&connection);
         let control = member.control.clone();
-        control.abort_on_panic();
+        control.note_served();
         if self.draining.is_open() {
             control.announce_leaving(self.shared.leaving_reason);
         }
@@ -208,8 +214,7 @@ where
         let has_arrived = ends_before(shard.retired(), follower.cut()).await;
         if !has_arrived {
             // Those of handlers that were ended are among them.
-            cut = cut.max(shard.unfinished());
-            shard.cut_all();
+            cut = cut.max(shard.cut_all());
         }
         cut
     }

@@ -27,11 +27,11 @@ impl ConnectionControl {
         }
     }
 
-    /// Has a panic that drops the connection give it up, so that the peer does not take that for an end
-    /// in order.
-    pub(crate) fn abort_on_panic(&self) {
+    /// Notes that a server gives the connection to a handler. From now on a panic that drops it gives it
+    /// up, so that the peer does not take that for an end in order.
+    pub(crate) fn note_served(&self) {
         if let Some(link) = self.link.upgrade() {
-            link.abort_on_panic();
+            link.note_served();
         }
     }
 

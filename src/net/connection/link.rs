@@ -54,8 +54,8 @@ pub(crate) struct Link {
     is_alive_due: Cell<bool>,
     /// Why the peer is to be asked to end.
     leaving_due: Cell<Option<u16>>,
-    /// Whether a sender that a panic drops gives the connection up.
-    aborts_on_panic: Cell<bool>,
+    /// Whether a server has given it to a handler.
+    is_served: Cell<bool>,
     /// Whether the sender was told to give the connection up.
     is_given_up: Cell<bool>,
     /// What the peer is to be told about what it has sent, instead of an end.
@@ -97,7 +97,7 @@ impl Link {
             written: Cell::new(0),
             is_alive_due: Cell::new(false),
             leaving_due: Cell::new(None),
-            aborts_on_panic: Cell::new(false),
+            is_served: Cell::new(false),
             is_given_up: Cell::new(false),
             abort_due: Cell::new(None),
             failure: RefCell::default(),
@@ -322,15 +322,15 @@ impl Link {
         self.is_alive_due.take()
     }
 
-    /// From now on a sender that a panic drops gives the connection up, so that the peer does not take
-    /// that for an end in order.
-    pub(crate) fn abort_on_panic(&self) {
-        self.aborts_on_panic.set(true);
+    /// Notes that a server gives it to a handler. From now on a sender that a panic drops gives the
+    /// connection up, so that the peer does not take that for an end in order.
+    pub(crate) fn note_served(&self) {
+        self.is_served.set(true);
     }
 
     /// Whether a sender that is dropped now gives the connection up.
     pub(crate) fn is_left_by_panic(&self) -> bool {
-        self.aborts_on_panic.get() && std::thread::panicking()
+        self.is_served.get() && std::thread::panicking()
     }
 
     /// This end gives the connection up: the peer is told, where the wire `can_abort`, and sees a reset
@@ -482,6 +482,10 @@ impl Member for Link {
 
     fn is_retiring(&self) -> bool {
         self.is_retiring.get()
+    }
+
+    fn is_served(&self) -> bool {
+        self.is_served.get() && self.socket.borrow().is_some()
     }
 }
 

@@ -87,6 +87,9 @@ pub(crate) trait Member {
 
     /// Whether the background task has it.
     fn is_retiring(&self) -> bool;
+
+    /// Whether it is open, and a handler of a server has or had it.
+    fn is_served(&self) -> bool;
 }
 
 /// Makes a context current until dropped, and then the one before it.
@@ -219,9 +222,12 @@ impl Shard {
         .await;
     }
 
-    /// Closes the sockets of all connections now.
-    pub(crate) fn cut_all(&self) {
-        self.members().iter().for_each(|member| member.cut());
+    /// Closes the sockets of all connections now; returns of how many that a server has served.
+    pub(crate) fn cut_all(&self) -> usize {
+        let members = self.members();
+        let served = members.iter().filter(|member| member.is_served()).count();
+        members.iter().for_each(|member| member.cut());
+        served
     }
 
     fn members(&self) -> Vec<Rc<dyn Member>> {
