@@ -45,7 +45,8 @@ impl ServerHandle {
     }
 
     /// Cuts all connections whose peers the admission does not let in now, and returns how many that
-    /// were. Their handlers see that the connection was aborted, as the peers do. A check that takes
+    /// were. Their handlers see that the connection was aborted, as the peers do. Who has only just shaken
+    /// hands is looked at before it is served, and not among them. A check that takes
     /// longer than [`Config::handshake_deadline`](crate::Config::handshake_deadline) counts as a no.
     ///
     /// # Cancellation
