@@ -75,7 +75,7 @@
 //! listener. [`RingHandle::run`](crate::RingHandle::run) runs on a ring thread what is not to leave it.
 //!
 //! ```
-//! use ringseal::{Admission, Config, Identity, RingThreads, Runtime};
+//! use ringseal::{Admission, Config, Identity, RemoteError, RingThreads, Runtime};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -85,9 +85,14 @@
 //! let mut listener = threads.handle().listen("127.0.0.1:0", &server, Admission::any()).await?;
 //! let address = listener.local_address();
 //! tokio::spawn(async move {
-//!     // An error is one client's; the next may be better.
 //!     loop {
-//!         let Ok(mut connection) = listener.accept().await else { continue };
+//!         let mut connection = match listener.accept().await {
+//!             Ok(connection) => connection,
+//!             // One client's; the next may be better.
+//!             Err(RemoteError::Call(_)) => continue,
+//!             // The threads have ended.
+//!             Err(_) => return,
+//!         };
 //!         tokio::spawn(async move {
 //!             while let Ok(Some(message)) = connection.recv().await {
 //!                 if connection.send(message).await.is_err() {
