@@ -22,7 +22,7 @@ const ROUNDS: u64 = 4;
 
 /// Messages of several records, and of a few bytes.
 fn message(index: usize) -> Vec<u8> {
-    let length = if index % 40 == 0 {
+    let length = if index.is_multiple_of(40) {
         150_000
     } else {
         index % 700
@@ -36,7 +36,7 @@ async fn send_until_asked(mut sender: Sender, is_asked: Rc<Cell<bool>>) -> usize
     while !is_asked.get() {
         sender.send(&message(count)).await.expect("send");
         count += 1;
-        if count % 16 == 0 {
+        if count.is_multiple_of(16) {
             sender.flush().await.expect("flush");
             sleep(Duration::from_micros(200)).await;
         }

@@ -98,8 +98,10 @@ fn a_listener_takes_a_socket_that_listens() {
     });
 }
 
-/// Descriptors that can't be accepted on, and what is to be said of each.
-fn wrong() -> Vec<(OwnedFd, fn(&UnsuitableSocket) -> bool, &'static str)> {
+/// A descriptor that can't be accepted on, whether a reason is the right one, and what is to be advised.
+type Wrong = (OwnedFd, fn(&UnsuitableSocket) -> bool, &'static str);
+
+fn wrong() -> Vec<Wrong> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let stream = TcpStream::connect(listener.local_addr().expect("bound")).expect("connect");
     let fresh = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
