@@ -94,7 +94,7 @@ pub fn check_machines_on_native(
 /// only a task of it still has.
 #[must_use]
 pub fn connections() -> Option<usize> {
-    Shard::current().map(|shard| shard.members())
+    Shard::current().map(|shard| shard.member_count())
 }
 
 /// The slots of a runtime, without the runtime.

@@ -113,6 +113,7 @@
 //! * `net`: the edge: runtime, connections.
 //! * `testing` (with the feature of that name): a wire in memory, for callers' tests.
 //! * `handle`: the same from any thread and any executor: [`RingThreads`].
+//! * `server`: every core, limits, an end without losses: [`Server`].
 //!
 //! The programs `ringseal` and `ringseal-bench` are thin clients of this, in a package of their
 //! own (`src/bin`), so that this crate does not pay for them.
@@ -134,11 +135,13 @@ pub mod internals;
 mod memory;
 mod net;
 pub mod protocol;
+mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use driver::{
-    Backend, BindOptions, DriverError, Registration, StartError, Task, sleep, spawn, timeout,
+    Backend, BindOptions, DriverError, Registration, StartError, Task, UnsuitableSocket, sleep,
+    spawn, timeout,
 };
 #[cfg(target_os = "linux")]
 pub use driver::{Inspection, Support, SystemCall};
@@ -150,13 +153,13 @@ pub use handle::{
 pub use net::MetricsPublisher;
 pub use net::{
     AcceptError, Address, Admission, Applicant, AttemptError, Backoff, Batch, BindError, Config,
-    Connection, DialError, HandshakeCounts, Incoming, KeyChanges, KeyFile, KeyFileError,
-    ListenError, Listener, METRICS, Message, MessageReader, MessageSink, MessageStream,
-    MessageWriter, Metric, MetricKind, MetricUnit, PeerCredentials, Phase, PlainConnectError,
-    PlainReader, PlainSocket, PlainSocketError, PlainWriter, PrometheusText, Received, Receiver,
-    RecvError, RedialState, Redialer, Reservation, RetryOutlook, Runtime, RuntimeBuilder,
-    SendError, SendProgress, Sender, SocketListener, Statistics, TaskGroup, TaskGroupClosed,
-    TimeLimit, UnixSocket, accept_over, dial, dial_over,
+    Connection, ConnectionLimit, DialError, HandshakeCounts, Incoming, KeyChanges, KeyFile,
+    KeyFileError, ListenError, Listener, METRICS, Message, MessageReader, MessageSink,
+    MessageStream, MessageWriter, Metric, MetricKind, MetricUnit, PeerCredentials, Phase,
+    PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter, PrometheusText,
+    Received, Receiver, RecvError, RedialState, Redialer, Reservation, RetryOutlook, Runtime,
+    RuntimeBuilder, SendError, SendProgress, Sender, SocketListener, Statistics, TaskGroup,
+    TaskGroupClosed, TimeLimit, UnixSocket, accept_over, dial, dial_over,
 };
 pub use protocol::handshake::{HandshakeError, SakeVersion};
 pub use protocol::identity::{
@@ -164,6 +167,10 @@ pub use protocol::identity::{
 };
 pub use protocol::record::{CupsVersion, OpenError};
 pub use protocol::{Wire, WireError};
+pub use server::{
+    Drained, HandshakeOutcomes, Refusals, Server, ServerBuilder, ServerError, ServerHandle,
+    ServerLimits, ServerStatistics, Session, ThreadStatistics,
+};
 
 /// Runs the README's example.
 #[cfg(doctest)]

@@ -17,12 +17,13 @@ use references::{DOCUMENTS, comments, references, targets};
 use source::{collect_words, declared_files, files, repository, sources};
 
 /// Rooms, and the rooms of ours that each may use. What is not listed is forbidden.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("protocol", &[]),
     ("memory", &[]),
     ("driver", &["memory"]),
     ("net", &["memory", "protocol", "driver"]),
     ("handle", &["net", "protocol", "driver"]),
+    ("server", &["handle", "net", "protocol", "driver"]),
     ("testing", &["driver"]),
 ];
 

@@ -1,9 +1,26 @@
 //! New descriptors: never blocking, and never inherited by programs that are started.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::net::{AddressFamily, Protocol, SocketAddrAny, SocketType};
+use rustix::net::{AddressFamily, Protocol, SocketAddrAny, SocketType, ipproto};
+
+use super::Endpoint;
+
+/// Makes a stream socket for an address like this.
+///
+/// # Errors
+///
+/// What `socket(2)` says.
+pub(super) fn socket_for(endpoint: &Endpoint) -> io::Result<OwnedFd> {
+    let (family, protocol) = match endpoint {
+        Endpoint::Internet(SocketAddr::V4(_)) => (AddressFamily::INET, Some(ipproto::TCP)),
+        Endpoint::Internet(SocketAddr::V6(_)) => (AddressFamily::INET6, Some(ipproto::TCP)),
+        Endpoint::Unix(_) => (AddressFamily::UNIX, None),
+    };
+    stream_socket(family, protocol)
+}
 
 /// Makes a stream socket.
 ///

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::net::SocketAddrUnix;
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
 /// The address of a stream socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,15 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
+    /// Returns what the system calls by `address`, if that has a name.
+    pub(super) fn from_address(address: SocketAddrAny) -> Option<Self> {
+        if let Ok(address) = SocketAddr::try_from(address.clone()) {
+            return Some(Self::Internet(address));
+        }
+        let address = SocketAddrUnix::try_from(address).ok()?;
+        UnixName::from_address(&address).map(Self::Unix)
+    }
+
     /// Whether it is an address of IPv6.
     pub(crate) fn is_ipv6(&self) -> bool {
         matches!(self, Self::Internet(SocketAddr::V6(_)))

@@ -11,7 +11,7 @@
 //!   [`Completion`]. It is submitted when made, survives being polled from different tasks, and
 //!   has to be polled to its end by the rooms above. Dropped before, it never frees its memory
 //!   while the kernel may be at it;
-//! * [`connect`], [`resolve`], [`Acceptor`]: sockets, safe to cancel at any point;
+//! * [`connect`], [`resolve`], [`ListeningSocket`], [`Acceptor`]: sockets, safe to cancel at any point;
 //! * [`spawn`]: tasks on this thread;
 //! * [`sleep`], [`timeout`]: timers, none of them on the hot path;
 //! * [`StartError`]: why there is no ring, in words that say what to change.
@@ -36,6 +36,7 @@ mod epoll;
 #[cfg(target_os = "linux")]
 mod inspection;
 mod keep_alive;
+mod listening_socket;
 mod network;
 #[cfg(not(target_os = "linux"))]
 mod no_operation;
@@ -61,6 +62,7 @@ mod task;
 #[cfg(target_os = "linux")]
 mod tokio_uring;
 mod unix_path;
+mod unsuitable_socket;
 #[cfg(target_os = "linux")]
 mod uring;
 mod waker_cell;
@@ -69,6 +71,7 @@ pub(crate) use crate::memory::ProcessMark;
 #[cfg(feature = "testing")]
 pub(crate) use ::tokio::io::ReadBuf;
 pub(crate) use ::tokio::io::{AsyncRead, AsyncWrite};
+pub(crate) use ::tokio::sync::watch;
 pub use bind_options::BindOptions;
 pub(crate) use byte_stream::Duplex;
 pub(crate) use catch_panic::catch_panic;
@@ -84,6 +87,7 @@ pub(crate) use endpoint::{Endpoint, UnixName};
 #[cfg(target_os = "linux")]
 pub use inspection::{Inspection, Support, SystemCall};
 pub(crate) use keep_alive::{KeepAlive, is_silence};
+pub(crate) use listening_socket::ListeningSocket;
 pub(crate) use network::{Acceptor, Arrival, connect, ends, refuse};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use no_operation::Operation;
@@ -97,4 +101,5 @@ pub(crate) use socket::Socket;
 pub use start_error::StartError;
 pub(crate) use task::now;
 pub use task::{Task, sleep, spawn, timeout};
+pub use unsuitable_socket::UnsuitableSocket;
 pub(crate) use waker_cell::WakerCell;

@@ -14,6 +14,17 @@ pub(super) const RING_SIZE: usize = 32 * 1024;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// A thread can't be kept on its core.
+    #[error(
+        "a thread cannot run on core {core} alone; name another, or leave pinning out: \
+         sched_setaffinity failed: {source}"
+    )]
+    Affinity {
+        /// Which core.
+        core: usize,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A setting of the builder makes no sense.
     #[error("{0}")]
     Configuration(&'static str),

@@ -7,7 +7,10 @@
 //! | first message of a client, from accept | 2 s | [`Config::first_message_timeout`] |
 //! | peer's clock ahead; its handshake message old | 5 s; 10 s | [`Config::synchrony_bound`], [`Config::max_handshake_age`] |
 //! | clients that wait to be accepted, on each address | 4 096, cut to `net.core.somaxconn` | [`BindOptions::backlog`] |
-//! | handshakes of a listener at a time | 256 | [`Config::max_handshakes`] |
+//! | handshakes of a listener, or of a server, at a time | 256 | [`Config::max_handshakes`] |
+//! | handshakes of a server in a second | no limit | [`ServerLimits::handshakes_per_second`] |
+//! | connections of a server, in all, for a key, for a source | no limit | [`ServerLimits`] |
+//! | a connection lasts | no limit | [`Config::max_lifetime`] |
 //! | nothing comes while the receiver waits | no limit | [`Config::idle_timeout`] |
 //! | half a record, or a peer that stops reading, stands still | 60 s | [`Config::progress_timeout`] |
 //! | peer's host does not answer | 60 s | [`Config::host_timeout`] |
@@ -83,6 +86,9 @@
 //! [`RuntimeBuilder::backend`]: crate::RuntimeBuilder::backend
 //! [`RuntimeBuilder::busy_poll`]: crate::RuntimeBuilder::busy_poll
 //! [`BindOptions::backlog`]: crate::BindOptions::backlog
+//! [`Config::max_lifetime`]: crate::Config::max_lifetime
+//! [`ServerLimits`]: crate::ServerLimits
+//! [`ServerLimits::handshakes_per_second`]: crate::ServerLimits::handshakes_per_second
 //! [`Config::max_message_size`]: crate::Config::max_message_size
 //! [`Config::handshake_deadline`]: crate::Config::handshake_deadline
 //! [`Config::synchrony_bound`]: crate::Config::synchrony_bound

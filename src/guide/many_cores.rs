@@ -2,90 +2,135 @@
 //!
 //! One [`Runtime`](crate::Runtime) is one thread, one ring, one pool of slots. Connections never
 //! move: what one is made on serves it until it ends, without a lock and without an atomic. So a
-//! program that is to use several cores has several ring threads, each with connections of its
-//! own. [`RingThreads`](crate::RingThreads) starts them, [`RingHandle`](crate::RingHandle) gives
-//! them work, to one after the other in turn:
+//! program that is to use several cores has several ring threads, each with connections of its own.
 //!
-//! * [`RingHandle::dial`](crate::RingHandle::dial) spreads connections that are dialled.
-//! * A listener and all that it accepts live on one thread. To have every thread accept at the same
-//!   port, have a listener on each and let them share it, by
-//!   [`BindOptions::share_port`](crate::BindOptions::share_port): the kernel spreads the clients by
-//!   their addresses, which is even where there are many.
-//! * Where there are few, where you know better which thread has room, or at a Unix-domain socket,
-//!   have one [`SocketListener`](crate::SocketListener). It gives out an
-//!   [`Incoming`](crate::Incoming) for each client, which shows where the client comes from before
-//!   any work was spent on it, and can be refused or sent to any thread to shake hands there:
-//!   by [`Incoming::handshake`](crate::Incoming::handshake) in a runtime,
-//!   by [`RingHandle::handshake`](crate::RingHandle::handshake) on a ring thread.
-//! * [`RingHandle::run`](crate::RingHandle::run) runs a whole server on a ring thread. Its
-//!   messages are views of slots and never copied, as they are with a
-//!   [`Runtime`](crate::Runtime) of your own.
+//! # A server
 //!
-//! The threads are called `ringseal-0`, `ringseal-1` and so on; to pin one to a core, do it from
-//! within [`run`](crate::RingHandle::run).
+//! [`ServerBuilder`](crate::ServerBuilder) starts a [`Server`](crate::Server): a ring thread for each
+//! processor that the process may use, or as many as you say, each on a core of its own if you name
+//! those. One of them accepts, and each client goes to the thread that has the fewest, where its
+//! handshake runs and then its handler, a future that needs not be `Send`. So connections are spread
+//! evenly to one, also when all come from one address, or few stay for long. It listens on any number of
+//! addresses, on Unix-domain sockets, and on sockets that a service manager has opened.
 //!
 //! ```
-//! use ringseal::{
-//!     Address, Admission, BindError, BindOptions, Config, Identity, Listener, RingThreads, Runtime,
-//! };
-//! use tokio::sync::oneshot;
+//! use std::time::Duration;
 //!
-//! /// Listens, and answers each message with its length, on the thread that runs it.
-//! async fn serve(
-//!     config: Config,
-//!     address: Address,
-//!     ready: oneshot::Sender<Address>,
-//! ) -> Result<(), BindError> {
-//!     let shared = BindOptions::new().share_port(true);
-//!     let mut listener = Listener::bind_with(address, &shared, &config, Admission::any()).await?;
-//!     // Fails when nobody wants to know.
-//!     let _ = ready.send(listener.local_address());
-//!     loop {
-//!         // An error is one client's; the next may be better.
-//!         let Ok(connection) = listener.accept().await else { continue };
-//!         drop(ringseal::spawn(async move {
-//!             let (mut sender, mut receiver) = connection.split();
-//!             while let Ok(Some(message)) = receiver.recv().await {
-//!                 let length = message.len().to_string();
-//!                 drop(message);
-//!                 if sender.send(length.as_bytes()).await.is_err() {
-//!                     break;
-//!                 }
-//!             }
-//!         }));
+//! use ringseal::{
+//!     Admission, Config, Connection, Identity, Runtime, ServerBuilder, ServerLimits, Session, dial,
+//! };
+//!
+//! /// Answers each message with its length. The messages are views of slots, and are never copied.
+//! async fn answer(connection: Connection, _session: Session) {
+//!     let (mut sender, mut receiver) = connection.split();
+//!     while let Ok(Some(message)) = receiver.recv().await {
+//!         let length = message.len().to_string();
+//!         drop(message);
+//!         if sender.send(length.as_bytes()).await.is_err() {
+//!             break;
+//!         }
 //!     }
 //! }
 //!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::new(Identity::from_seed(&[1; 32]), "guide");
+//! let client = Config::new(Identity::from_seed(&[2; 32]), "guide");
+//! let key = config.public_key();
+//! let server = ServerBuilder::new(config, Admission::any())
+//!     .bind("127.0.0.1:0")
+//!     .threads(2)
+//!     .limits(ServerLimits::new().connections(10_000).handshakes_per_second(2_000))
+//!     .start(answer)?;
+//!
+//! let (handle, address) = (server.handle(), server.local_address());
+//! Runtime::builder().build()?.block_on(async {
+//!     let mut connections = Vec::new();
+//!     for _ in 0..4 {
+//!         let mut connection = dial(&address, key, &client).await?;
+//!         connection.send(b"hello").await?;
+//!         assert_eq!(&*connection.recv().await?.expect("an answer"), b"5");
+//!         connections.push(connection);
+//!     }
+//!     let statistics = handle.statistics().await;
+//!     assert!(statistics.threads.iter().all(|thread| thread.connections == 2));
+//!     drop(connections);
+//!     handle.drain(Duration::from_secs(10)).await?;
+//!     Ok::<_, Box<dyn std::error::Error>>(())
+//! })?;
+//! server.join()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`ServerLimits`](crate::ServerLimits) says how many it takes and what a refused client is told,
+//! [`ServerHandle`](crate::ServerHandle) changes who may connect while it runs, and
+//! [`shutdown`](super::shutdown) shows how it ends.
+//!
+//! # From another executor
+//!
+//! A program in tokio, or in any other executor, that wants its connections there has
+//! [`RingThreads`](crate::RingThreads). [`RingHandle::dial`](crate::RingHandle::dial) spreads what is
+//! dialled over them, and [`RingHandle::listen`](crate::RingHandle::listen) what is accepted: each
+//! [`RemoteConnection`](crate::RemoteConnection) lives on the ring thread that has the fewest of that
+//! listener. [`RingHandle::run`](crate::RingHandle::run) runs on a ring thread what is not to leave it.
+//!
+//! ```
+//! use ringseal::{Admission, Config, Identity, RemoteError, RingThreads, Runtime};
+//!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let cores = 2;
 //! let server = Config::new(Identity::from_seed(&[1; 32]), "guide");
 //! let client = Config::new(Identity::from_seed(&[2; 32]), "guide");
-//! let threads = RingThreads::start(Runtime::builder(), cores)?;
-//! // The first takes a free port, and the others the same.
-//! let mut address = Address::from("127.0.0.1:0");
-//! for _ in 0..cores {
-//!     let (handle, config, shared) = (threads.handle(), server.clone(), address.clone());
-//!     let (ready, listening) = oneshot::channel();
-//!     // The listener lives as long as this future, which only ends with the thread.
-//!     tokio::spawn(async move { handle.run(move || serve(config, shared, ready)).await });
-//!     address = listening.await?;
-//! }
+//! let threads = RingThreads::start(Runtime::builder(), 2)?;
+//! let mut listener = threads.handle().listen("127.0.0.1:0", &server, Admission::any()).await?;
+//! let address = listener.local_address();
+//! tokio::spawn(async move {
+//!     loop {
+//!         let mut connection = match listener.accept().await {
+//!             Ok(connection) => connection,
+//!             // One client's; the next may be better.
+//!             Err(RemoteError::Call(_)) => continue,
+//!             // The threads have ended.
+//!             Err(_) => return,
+//!         };
+//!         tokio::spawn(async move {
+//!             while let Ok(Some(message)) = connection.recv().await {
+//!                 if connection.send(message).await.is_err() {
+//!                     break;
+//!                 }
+//!             }
+//!         });
+//!     }
+//! });
 //!
-//! // The clients, here on a thread of theirs, all dial one address.
+//! // The clients, here on a thread of theirs.
 //! let clients = RingThreads::start(Runtime::builder(), 1)?;
 //! for _ in 0..4 {
-//!     let handle = clients.handle();
-//!     let mut connection = handle.dial(&address, server.public_key(), &client).await?;
+//!     let mut connection = clients.handle().dial(&address, server.public_key(), &client).await?;
 //!     connection.send("hello").await?;
-//!     assert_eq!(connection.recv().await?.as_deref(), Some(&b"5"[..]));
+//!     assert_eq!(connection.recv().await?.as_deref(), Some(&b"hello"[..]));
 //!     connection.close().await?;
 //! }
+//! let received: Vec<_> = (threads.statistics().await.into_iter().flatten())
+//!     .map(|statistics| statistics.messages_received)
+//!     .collect();
+//! assert_eq!(received.iter().sum::<u64>(), 4);
 //! threads.shutdown().await?;
 //! clients.shutdown().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # By hand
+//!
+//! Where you know better which thread has room, have one [`SocketListener`](crate::SocketListener). It
+//! gives out an [`Incoming`](crate::Incoming) for each client, which shows where the client comes from
+//! before any work was spent on it, and can be refused or sent to any thread to shake hands there: by
+//! [`Incoming::handshake`](crate::Incoming::handshake) in a runtime, by
+//! [`RingHandle::handshake`](crate::RingHandle::handshake) on a ring thread. Several
+//! [`Listener`](crate::Listener)s may share a port
+//! ([`BindOptions::share_port`](crate::BindOptions::share_port)); the kernel spreads the clients over
+//! them by their addresses, which is even where there are many.
 //!
 //! Each thread locks the memory of its slots and of its ring, 2.7 MiB by default, and they share
 //! the limit of their user (`ulimit -l`); see [`limits`](super::limits).

@@ -2,9 +2,9 @@
 //!
 //! [`Statistics`](crate::Statistics) is a snapshot of what one runtime holds and has done since it
 //! was made. Taking one costs nothing that can be measured. [`Statistics::current`] takes that of
-//! the thread it is called on, [`Runtime::statistics`] that of a runtime at hand, and with
-//! [`RingThreads`] each thread is asked by [`RingHandle::run`], which goes from one to the next in
-//! turn.
+//! the thread it is called on, [`Runtime::statistics`] that of a runtime at hand, and
+//! [`RingThreads::statistics`] asks all threads. [`ServerHandle::statistics`] has them too, and beside
+//! them connections by thread, handshakes by outcome, and refusals by reason.
 //!
 //! The names below are those of one table, [`METRICS`](crate::METRICS). There are two ways to hand
 //! them on:
@@ -32,7 +32,7 @@
 //! | `ringseal_submissions_total`, `ringseal_completions_total` | | operations of the driver; a difference that stays while nothing moves: operations do not complete |
 //! | `ringseal_key_updates_total` | | once a gigabyte in each direction of the native wire |
 //! | `ringseal_send_waits_total`, `ringseal_send_wait_seconds_total` | | backpressure: peers do not read, or memory is short. The clock is read when a wait begins and ends |
-//! | `ringseal_time_limits_hit_total` | `limit`: idle, progress, host | connections that were ended; handshakes that took too long are `timed_out` above |
+//! | `ringseal_time_limits_hit_total` | `limit`: idle, progress, host, lifetime | connections that were ended; handshakes that took too long are `timed_out` above |
 //! | `ringseal_slots`, `ringseal_slots_in_use` | | the pool |
 //! | `ringseal_slot_waits_total` | | somebody found no slot: raise [`RuntimeBuilder::slots`], or find the peer that does not read, or who keeps [`Message`](crate::Message)s |
 //! | `ringseal_heap_budget_bytes`, `ringseal_heap_in_use_bytes` | | [`RuntimeBuilder::heap_budget`], and what of it is used |
@@ -48,7 +48,7 @@
 //! its ring there, so an idle server shows none; a busy one may show some, and it means nothing.
 //!
 //! ```
-//! use ringseal::{Admission, Config, Identity, PrometheusText, RingThreads, Runtime, Statistics};
+//! use ringseal::{Admission, Config, Identity, PrometheusText, RingThreads, Runtime};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -66,10 +66,9 @@
 //! assert_eq!(accepted.recv().await?.as_deref(), Some(&b"hello"[..]));
 //!
 //! let mut text = PrometheusText::new();
-//! for thread in 0..count {
-//!     let statistics = handle.run(|| async { Statistics::current() }).await?;
-//!     let statistics = statistics.expect("inside a runtime");
-//!     text.add(&[("thread", &thread.to_string())], &statistics);
+//! for (thread, statistics) in threads.statistics().await.iter().enumerate() {
+//!     let statistics = statistics.as_ref().expect("it has not ended");
+//!     text.add(&[("thread", &thread.to_string())], statistics);
 //! }
 //! // Serve this with the content type PrometheusText::CONTENT_TYPE.
 //! let text = text.to_string();
@@ -87,7 +86,7 @@
 //! [`RuntimeBuilder::slots`]: crate::RuntimeBuilder::slots
 //! [`RuntimeBuilder::slot_size`]: crate::RuntimeBuilder::slot_size
 //! [`RuntimeBuilder::heap_budget`]: crate::RuntimeBuilder::heap_budget
-//! [`RingHandle::run`]: crate::RingHandle::run
-//! [`RingThreads`]: crate::RingThreads
+//! [`RingThreads::statistics`]: crate::RingThreads::statistics
+//! [`ServerHandle::statistics`]: crate::ServerHandle::statistics
 //! [`Runtime::statistics`]: crate::Runtime::statistics
 //! [`Statistics::current`]: crate::Statistics::current

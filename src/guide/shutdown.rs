@@ -1,8 +1,81 @@
 //! End without losing what was sent.
 //!
+//! # A server
+//!
+//! [`ServerHandle::drain`](crate::ServerHandle::drain) ends a [`Server`](crate::Server) from any thread.
+//! It stops accepting. Each peer is asked to begin nothing new and to end, where the wire has that: on
+//! the native wire it finds this in [`Receiver::recv_event`](crate::Receiver::recv_event). Handlers go on
+//! until they are done, and may look at [`Session::draining`](crate::Session::draining) to be done soon;
+//! what they have sent, and behind it the end of the stream, arrives. What is left when the time is over
+//! is cut, and counted. [`ServerHandle::shut_down`](crate::ServerHandle::shut_down) waits for nobody.
+//!
+//! A ring's thread has no reactor for signals. Catch them on another thread, with `tokio::signal` or the
+//! crate `signal-hook`; [`ServerHandle::begin_drain`](crate::ServerHandle::begin_drain) needs no
+//! executor, and [`Server::join`](crate::Server::join) neither.
+//!
+//! ```
+//! use std::pin::pin;
+//! use std::time::Duration;
+//!
+//! use ringseal::{Admission, Config, Connection, Identity, Runtime, ServerBuilder, Session, dial};
+//!
+//! /// Answers each message with its length, until the peer or the server ends.
+//! async fn answer(connection: Connection, session: Session) {
+//!     let (mut sender, mut receiver) = connection.split();
+//!     let mut draining = pin!(session.draining());
+//!     loop {
+//!         let received = tokio::select! {
+//!             received = receiver.recv() => received,
+//!             () = &mut draining => break,
+//!         };
+//!         let Ok(Some(message)) = received else { break };
+//!         let length = message.len().to_string();
+//!         // A message holds its slot: give it back before waiting for anything.
+//!         drop(message);
+//!         if sender.send(length.as_bytes()).await.is_err() {
+//!             break;
+//!         }
+//!     }
+//!     if sender.close().await.is_ok() {
+//!         // What the peer still sends is not answered any more, but it has to be read.
+//!         while let Ok(Some(_)) = receiver.recv().await {}
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::new(Identity::from_seed(&[1; 32]), "guide");
+//! let client = Config::new(Identity::from_seed(&[2; 32]), "guide");
+//! let key = config.public_key();
+//! let server = ServerBuilder::new(config, Admission::any()).bind("127.0.0.1:0").start(answer)?;
+//!
+//! let (handle, address) = (server.handle(), server.local_address());
+//! let peer = std::thread::spawn(move || {
+//!     let runtime = Runtime::builder().build().expect("a runtime");
+//!     runtime.block_on(async {
+//!         let connection = dial(address, key, &client).await.expect("it listens");
+//!         let (mut sender, mut receiver) = connection.split();
+//!         sender.send(b"before the end").await.expect("send");
+//!         let answer = receiver.recv().await.expect("recv").expect("an answer");
+//!         assert_eq!(&*answer, b"14");
+//!         drop(answer);
+//!         // As a thread that has caught SIGTERM would.
+//!         handle.begin_drain(Duration::from_secs(10));
+//!         assert!(receiver.recv().await.expect("recv").is_none(), "the server ends first");
+//!         sender.close().await.expect("close");
+//!     });
+//! });
+//! let drained = server.join()?;
+//! assert_eq!(drained.cut, 0);
+//! peer.join().expect("no panic");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # By hand
+//!
 //! What was sent on a connection that is dropped still goes out, but nobody is told whether it did,
-//! and a dropped [`Runtime`](crate::Runtime) ends all of its connections at once. A server that ends
-//! well does this:
+//! and a dropped [`Runtime`](crate::Runtime) ends all of its connections at once. A program with a
+//! [`Listener`](crate::Listener) of its own ends well when it does this:
 //!
 //! 1. It stops accepting. Dropping the [`Listener`](crate::Listener) closes the port and gives up
 //!    handshakes that are not complete.
@@ -18,9 +91,6 @@
 //!    not read would hold it up. A [`TaskGroup`](crate::TaskGroup) does both.
 //! 4. It leaves [`Runtime::block_on`](crate::Runtime::block_on) and drops the runtime, which ends
 //!    what is left and waits, 5 seconds at most, until the kernel holds none of its memory.
-//!
-//! A ring's thread has no reactor for signals. Catch them on another thread, with `tokio::signal`
-//! or the crate `signal-hook`, and send them over a channel; tokio's channels work everywhere.
 //!
 //! ```
 //! use std::time::Duration;

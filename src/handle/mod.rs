@@ -4,6 +4,7 @@
 //! * [`RingThreads`] starts the threads, each with its own runtime, and ends them.
 //! * [`RingHandle`] has connections made on them: dialled, by a [`RemoteRedialer`] again when they
 //!   are lost, or accepted by a [`RemoteListener`].
+//! * `Distribution` has each client served by the thread that has the fewest.
 //! * [`RemoteConnection`] splits into a [`RemoteSender`] and a [`RemoteReceiver`]. Behind each is a
 //!   queue of [`Bytes`](bytes::Bytes) and a task on the ring thread that moves what is in it to
 //!   or from the real half of the connection.
@@ -16,6 +17,7 @@
 
 mod batch;
 mod copier;
+mod distribution;
 mod error;
 mod incoming;
 mod limits;
@@ -31,7 +33,9 @@ mod ring_handle;
 mod ring_threads;
 mod shared;
 mod tasks;
+mod threads;
 
+pub(crate) use distribution::{Distribution, Inbox, Seat};
 pub use error::{RemoteError, RunError};
 pub use limits::QueueLimits;
 pub use remote_connection::RemoteConnection;
@@ -41,3 +45,4 @@ pub use remote_redialer::RemoteRedialer;
 pub use remote_sender::RemoteSender;
 pub use ring_handle::RingHandle;
 pub use ring_threads::RingThreads;
+pub(crate) use tasks::spawn;

@@ -11,15 +11,15 @@ use super::limits::QueueLimits;
 use super::remote_receiver::RemoteReceiver;
 use super::remote_sender::RemoteSender;
 use super::shared::Shared;
-use crate::net::{About, Address, Connection, PeerCredentials, RecvError, SendError, SendProgress};
+use crate::net::{About, Accepted, Address, PeerCredentials, RecvError, SendError, SendProgress};
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native::ExportError;
 
-/// A [`Connection`] for any thread and any executor. Its messages cross as [`Bytes`].
+/// A [`Connection`](crate::Connection) for any thread and any executor. Its messages cross as [`Bytes`].
 ///
 /// Dropping it drops both halves on the ring thread: what is queued is lost, what was taken from
-/// the queue still arrives as [`Connection`] says. See [`RemoteSender::close`] for how to lose
+/// the queue still arrives as [`Connection`](crate::Connection) says. See [`RemoteSender::close`] for how to lose
 /// nothing.
 pub struct RemoteConnection {
     sender: RemoteSender,
@@ -30,10 +30,11 @@ pub struct RemoteConnection {
 
 impl RemoteConnection {
     /// Makes one of a connection of this ring thread.
-    pub(super) fn new(connection: Connection, limits: QueueLimits) -> Self {
+    pub(super) fn new(connection: impl Into<Accepted>, limits: QueueLimits) -> Self {
+        let Accepted { connection, place } = connection.into();
         let credentials = connection.peer_credentials();
         let (sender, receiver, about) = connection.into_parts();
-        let shared = Shared::start(sender, receiver, about.wire, limits);
+        let shared = Shared::start(sender, receiver, about.wire, limits, place);
         Self {
             sender: RemoteSender::new(Arc::clone(&shared)),
             receiver: RemoteReceiver::new(shared),
@@ -48,7 +49,7 @@ impl RemoteConnection {
     }
 
     /// Fills `output` with bytes that both ends of this connection share and nobody else knows; see
-    /// [`Connection::channel_binding`]. Waits for nothing: what they are made of is here.
+    /// [`Connection::channel_binding`](crate::Connection::channel_binding). Waits for nothing: what they are made of is here.
     ///
     /// # Errors
     ///
@@ -78,7 +79,7 @@ impl RemoteConnection {
     }
 
     /// Returns who is at the other end of a Unix-domain socket; see
-    /// [`Connection::peer_credentials`].
+    /// [`Connection::peer_credentials`](crate::Connection::peer_credentials).
     pub fn peer_credentials(&self) -> Option<PeerCredentials> {
         self.credentials
     }

@@ -1,4 +1,4 @@
-//! A listener that lives on a ring thread.
+//! A listener whose connections live on all ring threads.
 
 use core::convert::Infallible;
 use core::fmt;
@@ -9,19 +9,25 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
 use futures_util::future::select;
 
+use super::distribution::{Distribution, Inbox, Seat};
 use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::remote_connection::RemoteConnection;
 use super::tasks;
+use super::threads::Threads;
 use crate::driver::ProcessMark;
-use crate::net::{AcceptError, Address, Admission, CurrentAdmission, Listener};
+use crate::net::{
+    AcceptError, Address, Admission, Config, CurrentAdmission, Incoming, Listener, Place,
+    SocketListener,
+};
 
 type Outcome = Result<RemoteConnection, AcceptError>;
 
-/// Listens for connections on one ring thread, where all that it accepts live.
+/// Listens for connections, and has each live on the ring thread that has the fewest of this listener.
 ///
-/// One connection is accepted ahead of the caller; the others wait as the listener's outcomes, at
-/// most [`Config::max_handshakes`](crate::Config::max_handshakes). Dropping the listener closes the
+/// One of the threads accepts. When that ends, or its driver fails, the listener does. Each thread
+/// accepts one connection ahead of the caller; the others wait as outcomes of their handshakes, at most
+/// [`Config::max_handshakes`](crate::Config::max_handshakes) in all. Dropping the listener closes the
 /// port; what it has given out goes on.
 pub struct RemoteListener {
     /// `None` only while this is dropped.
@@ -32,24 +38,67 @@ pub struct RemoteListener {
     process: ProcessMark,
 }
 
-/// The caller's end of what the task on the ring thread has the other end of.
+/// The caller's end of what the tasks on the ring threads have the other end of.
 struct Channel {
     outcomes: mpsc::Receiver<Outcome>,
-    /// Its drop ends the task.
-    _alive: oneshot::Sender<Infallible>,
+    /// The drop of each ends a task.
+    _alive: Vec<oneshot::Sender<Infallible>>,
+}
+
+/// What a thread needs to shake hands.
+struct Accepting {
+    addresses: Vec<Address>,
+    config: Config,
+    admission: CurrentAdmission,
+    limits: QueueLimits,
+    outcomes: mpsc::Sender<Outcome>,
 }
 
 impl RemoteListener {
-    /// Makes one of a listener of this ring thread.
-    pub(super) fn new(listener: Listener, limits: QueueLimits) -> Self {
-        let addresses = listener.local_addresses().to_vec();
-        let admission = listener.current_admission();
+    /// Accepts at `sockets`, which are of this ring thread, for all of `threads`.
+    pub(super) fn start(
+        threads: &Threads,
+        mut sockets: SocketListener,
+        config: &Config,
+        admission: Admission,
+        limits: QueueLimits,
+    ) -> Self {
+        let addresses = sockets.local_addresses().to_vec();
+        let admission = CurrentAdmission::new(admission);
+        let count = threads.count();
+        let shares: Vec<_> = (0..count)
+            .map(|thread| config.share_handshakes(thread, count))
+            .collect();
+        let (distribution, inboxes) = Distribution::new(shares.iter().map(Config::handshakes));
         let (sender, outcomes) = mpsc::channel(0);
-        let (alive, dropped) = oneshot::channel();
+        let mut alive = Vec::with_capacity(count + 1);
+        for (thread, (inbox, config)) in inboxes.into_iter().zip(shares).enumerate() {
+            let accepting = Accepting {
+                addresses: addresses.clone(),
+                config,
+                admission: admission.clone(),
+                limits,
+                outcomes: sender.clone(),
+            };
+            let (guard, dropped) = oneshot::channel::<Infallible>();
+            // A thread that has ended drops its inbox, and gets nobody.
+            threads.post_to(
+                thread,
+                Box::new(move || {
+                    tasks::spawn(async move {
+                        select(dropped, pin!(accepting.accept_all(inbox))).await;
+                    });
+                }),
+            );
+            alive.push(guard);
+        }
+        let (guard, dropped) = oneshot::channel::<Infallible>();
         tasks::spawn(async move {
-            let accepting = pin!(accept_all(listener, limits, sender));
-            select(dropped, accepting).await;
+            let give = |_: &Incoming, seat: Seat| Some(Box::new(seat) as Box<dyn Place>);
+            // Its end ends the threads' listeners, and with them this one.
+            select(dropped, pin!(distribution.run(&mut sockets, give))).await;
         });
+        alive.push(guard);
         Self {
             channel: Some(Channel {
                 outcomes,
@@ -111,17 +160,19 @@ impl Drop for RemoteListener {
     }
 }
 
-async fn accept_all(
-    mut listener: Listener,
-    limits: QueueLimits,
-    mut outcomes: mpsc::Sender<Outcome>,
-) {
-    loop {
-        let outcome = listener.accept().await;
-        let outcome = outcome.map(|connection| RemoteConnection::new(connection, limits));
-        let room = poll_fn(|context| outcomes.poll_ready(context)).await;
-        if room.is_err() || outcomes.start_send(outcome).is_err() {
+impl Accepting {
+    /// Shakes hands with whoever comes, on this ring thread.
+    async fn accept_all(mut self, inbox: Inbox) {
+        let listener = Listener::of_clients(inbox, self.addresses, &self.config, self.admission);
+        let Ok(mut listener) = listener else {
             return;
+        };
+        while let Some(outcome) = listener.next().await {
+            let outcome = outcome.map(|accepted| RemoteConnection::new(accepted, self.limits));
+            let room = poll_fn(|context| self.outcomes.poll_ready(context)).await;
+            if room.is_err() || self.outcomes.start_send(outcome).is_err() {
+                return;
+            }
         }
     }
 }

@@ -2,27 +2,24 @@
 
 use core::panic::AssertUnwindSafe;
 use core::pin::pin;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use futures_channel::{mpsc, oneshot};
 use futures_util::FutureExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join_all, select};
 
 use super::error::{RemoteError, RunError};
 use super::limits::QueueLimits;
 use super::remote_connection::RemoteConnection;
 use super::remote_listener::RemoteListener;
 use super::tasks;
-use crate::driver::{AsyncRead, AsyncWrite, BindOptions, ProcessMark};
+use super::threads::{Job, Threads};
+use crate::driver::{AsyncRead, AsyncWrite, BindOptions};
 use crate::net::{
-    AcceptError, Address, Admission, BindError, Config, DialError, Incoming, Listener, accept_over,
-    dial, dial_over,
+    AcceptError, Address, Admission, BindError, Config, DialError, Incoming, SocketListener,
+    Statistics, accept_over, dial, dial_over,
 };
 use crate::protocol::identity::PublicKey;
-
-/// What a ring thread is asked to do. It only starts tasks.
-pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 /// Has connections made on ring threads, one after the other in turn. Clones are cheap and may go
 /// to every thread; calls work in every executor.
@@ -35,23 +32,10 @@ pub struct RingHandle {
     limits: QueueLimits,
 }
 
-#[derive(Debug)]
-struct Threads {
-    jobs: Vec<mpsc::UnboundedSender<Job>>,
-    /// Whose turn it is.
-    next: AtomicUsize,
-    /// A forked child has none of the threads.
-    process: ProcessMark,
-}
-
 impl RingHandle {
     pub(super) fn new(jobs: Vec<mpsc::UnboundedSender<Job>>) -> Self {
         Self {
-            threads: Arc::new(Threads {
-                jobs,
-                next: AtomicUsize::new(0),
-                process: ProcessMark::current(),
-            }),
+            threads: Arc::new(Threads::new(jobs)),
             limits: QueueLimits::default(),
         }
     }
@@ -161,12 +145,15 @@ impl RingHandle {
         made.await.unwrap_or(Err(RemoteError::ThreadEnded))
     }
 
-    /// Listens on `address`; see [`Listener::bind`]. What is accepted lives on the ring thread of
-    /// the listener.
+    /// Listens on `address`; see [`Listener::bind`](crate::Listener::bind). One of the ring threads
+    /// accepts, and has each client served by the thread that has the fewest: there its handshake runs,
+    /// and there the connection lives.
+    ///
+    /// [`Config::max_handshakes`] is the number for all threads together; each has one at least.
     ///
     /// # Errors
     ///
-    /// As for [`Listener::bind`], and [`RemoteError::ThreadEnded`].
+    /// As for [`Listener::bind`](crate::Listener::bind), and [`RemoteError::ThreadEnded`].
     ///
     /// # Cancellation
     ///
@@ -181,12 +168,12 @@ impl RingHandle {
             .await
     }
 
-    /// Listens on `address` with options of your own; see [`Listener::bind_with`]. To have each
-    /// thread accept at one port, call it as often as there are threads, and let them share it.
+    /// Listens on `address` as [`listen`](Self::listen) does, with options of your own; see
+    /// [`Listener::bind_with`](crate::Listener::bind_with).
     ///
     /// # Errors
     ///
-    /// As for [`Listener::bind_with`], and [`RemoteError::ThreadEnded`].
+    /// As for [`listen`](Self::listen).
     ///
     /// # Cancellation
     ///
@@ -199,12 +186,64 @@ impl RingHandle {
         admission: Admission,
     ) -> Result<RemoteListener, RemoteError<BindError>> {
         let (address, options, config) = (address.into(), *options, config.clone());
-        let limits = self.limits;
+        let (limits, threads) = (self.limits, Arc::clone(&self.threads));
         let made = self.ask(move || async move {
-            let listener = Listener::bind_with(address, &options, &config, admission).await?;
-            Ok(RemoteListener::new(listener, limits))
+            let deadline = config.deadline();
+            let sockets = SocketListener::bind_within(deadline, address, &options).await?;
+            Ok(RemoteListener::start(
+                &threads, sockets, &config, admission, limits,
+            ))
         });
         made.await.unwrap_or(Err(RemoteError::ThreadEnded))
+    }
+
+    /// Returns what each of the ring threads holds and has done; `None` for one that has ended.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn statistics(&self) -> Vec<Option<Statistics>> {
+        let of_threads = (0..self.thread_count()).map(|thread| async move {
+            let current = self.ask_thread(thread, || async { Statistics::current() });
+            current.await.flatten()
+        });
+        join_all(of_threads).await
+    }
+
+    /// Returns how many ring threads there are, those that have ended included.
+    pub(crate) fn thread_count(&self) -> usize {
+        self.threads.count()
+    }
+
+    /// Whether this process is a forked child, which has none of the threads.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.threads.is_inherited()
+    }
+
+    /// Has this thread do a job, which only starts tasks; returns whether it takes any. Not for a
+    /// forked child.
+    pub(crate) fn post_to(&self, thread: usize, job: Job) -> bool {
+        self.threads.post_to(thread, job)
+    }
+
+    /// Has the future that `make` gives run on this ring thread; `None` when that has ended, and in a
+    /// forked child.
+    pub(crate) async fn ask_thread<F, T>(
+        &self,
+        thread: usize,
+        make: impl FnOnce() -> F + Send + 'static,
+    ) -> Option<T>
+    where
+        F: Future<Output = T> + 'static,
+        T: Send + 'static,
+    {
+        if self.is_inherited() {
+            return None;
+        }
+        let (reply, output) = oneshot::channel();
+        let job = move || tasks::spawn(answer(reply, make()));
+        self.threads.post_to(thread, Box::new(job));
+        output.await.ok()
     }
 
     /// Runs the future that `make` gives as a task of a ring thread, where it may use all that is
@@ -238,36 +277,13 @@ impl RingHandle {
         F: Future<Output = T> + 'static,
         T: Send + 'static,
     {
-        if self.threads.process.is_inherited() {
+        if self.is_inherited() {
             return None;
         }
         let (reply, output) = oneshot::channel();
         self.threads
             .post(Box::new(move || tasks::spawn(answer(reply, make()))));
         output.await.ok()
-    }
-}
-
-impl Threads {
-    /// Gives the job to the next thread that takes it. When all have ended it is dropped.
-    fn post(&self, mut job: Job) {
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
-        for offset in 0..self.jobs.len() {
-            let thread = first.wrapping_add(offset) % self.jobs.len();
-            match self.jobs[thread].unbounded_send(job) {
-                Ok(()) => return,
-                Err(refused) => job = refused.into_inner(),
-            }
-        }
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        // The other ends are the parent's, and their locks as it left them.
-        if self.process.is_inherited() {
-            core::mem::forget(core::mem::take(&mut self.jobs));
-        }
     }
 }
 

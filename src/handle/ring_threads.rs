@@ -9,10 +9,11 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
 
 use super::error::RunError;
-use super::ring_handle::{Job, RingHandle};
+use super::ring_handle::RingHandle;
 use super::tasks;
+use super::threads::Job;
 use crate::driver::{ProcessMark, StartError};
-use crate::net::RuntimeBuilder;
+use crate::net::{Runtime, RuntimeBuilder, Statistics};
 
 /// Threads that each have a [`Runtime`](crate::Runtime), for programs that do not want to run in
 /// one. Use them through [`handle`](Self::handle).
@@ -49,6 +50,19 @@ impl RingThreads {
     ///
     /// [`StartError`] of the first that has none; the others end again.
     pub fn start(builder: RuntimeBuilder, count: usize) -> Result<Self, StartError> {
+        Self::start_prepared(builder, count, |_| Ok(()))
+    }
+
+    /// Starts threads that each call `prepare` with their index before anything else.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), and what `prepare` says.
+    pub(crate) fn start_prepared(
+        builder: RuntimeBuilder,
+        count: usize,
+        prepare: impl Fn(usize) -> Result<(), StartError> + Clone + Send + 'static,
+    ) -> Result<Self, StartError> {
         if count == 0 {
             return Err(StartError::Configuration(
                 "connections need a ring thread to live on; ask for 1 at least",
@@ -57,12 +71,16 @@ impl RingThreads {
         let mut threads = Vec::with_capacity(count);
         let (ready, started) = blocking::channel();
         for index in 0..count {
-            let (builder, ready) = (builder.clone(), ready.clone());
+            let (builder, ready, prepare) = (builder.clone(), ready.clone(), prepare.clone());
+            let build = move || {
+                prepare(index)?;
+                builder.build()
+            };
             let (jobs, received) = mpsc::unbounded();
             let (alive, running) = oneshot::channel();
             let thread = thread::Builder::new()
                 .name(format!("ringseal-{index}"))
-                .spawn(move || turn(builder, received, &ready, alive))
+                .spawn(move || turn(build, received, &ready, alive))
                 .map_err(StartError::Thread)?;
             threads.push(RingThread {
                 jobs,
@@ -84,6 +102,16 @@ impl RingThreads {
     /// Returns what has connections made on these threads.
     pub fn handle(&self) -> RingHandle {
         self.handle.clone()
+    }
+
+    /// Returns what each thread holds and has done; `None` for one that has ended, and for all of them in
+    /// a forked child. [`Statistics::plus`] adds them up.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn statistics(&self) -> Vec<Option<Statistics>> {
+        self.handle.statistics().await
     }
 
     /// Ends all connections and the threads, and waits for them. Blocks no executor.
@@ -133,14 +161,14 @@ impl Drop for RingThreads {
 
 /// Turns a ring until there can be no more jobs.
 fn turn(
-    builder: RuntimeBuilder,
+    build: impl FnOnce() -> Result<Runtime, StartError>,
     mut jobs: mpsc::UnboundedReceiver<Job>,
     ready: &blocking::Sender<Result<(), StartError>>,
     alive: oneshot::Sender<()>,
 ) {
     // Dropped last, also by a panic.
     let _alive = alive;
-    let runtime = match builder.build() {
+    let runtime = match build() {
         Ok(runtime) => runtime,
         Err(error) => {
             // Whoever started the threads may have given up.
@@ -169,7 +197,7 @@ fn turn(
 mod tests {
     use super::*;
     use crate::handle::RemoteError;
-    use crate::net::{Admission, Config, Runtime, SendError};
+    use crate::net::{Admission, Config, SendError};
     use crate::protocol::identity::Identity;
 
     // HAZARDS B9: the loop of a thread itself, which no task can make panic, panics.

@@ -1,5 +1,6 @@
 //! What the two ends of a connection's queues share.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::incoming::Incoming;
@@ -7,7 +8,7 @@ use super::limits::QueueLimits;
 use super::outgoing::Outgoing;
 use super::tasks;
 use crate::driver::ProcessMark;
-use crate::net::{Receiver, Sender};
+use crate::net::{Place, Receiver, Sender};
 use crate::protocol::Wire;
 
 /// Both directions, so that either half can tell when the other is gone.
@@ -20,12 +21,13 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Makes queues for the halves of a connection of this ring thread, and starts the tasks that
-    /// move what is in them.
+    /// move what is in them. `place` is what the connection takes up.
     pub(super) fn start(
         sender: Sender,
         receiver: Receiver,
         wire: Wire,
         limits: QueueLimits,
+        place: Option<Box<dyn Place>>,
     ) -> Arc<Self> {
         let shared = Arc::new(Self {
             outgoing: Outgoing::new(limits, sender.max_message_size(), wire.is_native()),
@@ -34,8 +36,17 @@ impl Shared {
         });
         let sending = Arc::clone(&shared);
         let receiving = Arc::clone(&shared);
-        tasks::spawn(async move { sending.outgoing.empty_into(sender).await });
-        tasks::spawn(async move { receiving.incoming.fill_from(receiver).await });
+        // Taken up until both halves have gone.
+        let place = Rc::new(place);
+        let shared_place = Rc::clone(&place);
+        tasks::spawn(async move {
+            sending.outgoing.empty_into(sender).await;
+            drop(place);
+        });
+        tasks::spawn(async move {
+            receiving.incoming.fill_from(receiver).await;
+            drop(shared_place);
+        });
         shared
     }
 

@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Starts a task on this ring thread that [`end_all`] ends.
-pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
+pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
     let (future, handle) = abortable(future);
     let entry = Entry(RUNNING.with_borrow_mut(|running| running.insert(handle)));
     drop(driver::spawn(async move {

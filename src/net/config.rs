@@ -76,6 +76,7 @@ impl Config {
             time_limits: TimeLimits {
                 idle: None,
                 progress: Some(Self::DEFAULT_PROGRESS_TIMEOUT),
+                lifetime: None,
             },
             host_timeout: Some(Self::DEFAULT_HOST_TIMEOUT),
         }
@@ -226,6 +227,19 @@ impl Config {
         self
     }
 
+    /// Sets how long a connection may last, whatever it does; `None`, the default, for no limit. Both
+    /// halves then say [`TimeLimit::Lifetime`](crate::TimeLimit::Lifetime), and the socket is closed. On
+    /// the native wire the peer is asked to end, with the reason 0, when seven eighths of the time are
+    /// over (see [`Receiver::leaving`](crate::Receiver::leaving)); what it sends until the end of the
+    /// time is still received.
+    ///
+    /// As precise as [`idle_timeout`](Self::idle_timeout).
+    #[must_use]
+    pub fn max_lifetime(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.time_limits.lifetime = limit.into();
+        self
+    }
+
     /// Sets how long the peer's host may not answer, 60 seconds by default; `None` for what the
     /// system does by itself, which is hours. A host that was switched off or cut off says nothing
     /// of it, and without this nobody notices while nothing is sent, or while what was sent waits
@@ -366,5 +380,13 @@ impl Config {
 
     pub(crate) fn handshakes(&self) -> usize {
         self.max_handshakes
+    }
+
+    /// Returns the same for the thread of this index among `count` that share the handshakes. Each has
+    /// one at least.
+    pub(crate) fn share_handshakes(&self, index: usize, count: usize) -> Self {
+        let mut share = self.clone();
+        share.max_handshakes = ((self.max_handshakes + count - 1 - index) / count).max(1);
+        share
     }
 }

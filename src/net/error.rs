@@ -9,7 +9,9 @@ use core::fmt;
 use std::io;
 
 use super::establish::address::Address;
+use super::establish::connection_limit::ConnectionLimit;
 use super::thread::time_limits::TimeLimit;
+use crate::driver::UnsuitableSocket;
 use crate::protocol::handshake::HandshakeError;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native;
@@ -73,6 +75,15 @@ pub enum AttemptError {
     /// [`Config::first_message_timeout`]: crate::Config::first_message_timeout
     #[error("the peer sent no first message within Config::first_message_timeout")]
     NoFirstMessage,
+    /// The client has proved its key, and a limit of the server kept it out. Only a
+    /// [`Server`](crate::Server) says it.
+    #[error("peer {peer} was refused: {limit}")]
+    NoRoom {
+        /// The client's key.
+        peer: PublicKey,
+        /// Which limit.
+        limit: ConnectionLimit,
+    },
     /// There is no runtime on this thread, where a client's handshake was to be run. Only
     /// [`Incoming::handshake`](crate::Incoming::handshake) says it.
     #[error("called outside Runtime::block_on, while the runtime is ending, or in a forked child")]
@@ -192,6 +203,13 @@ pub enum BindError {
         name: String,
         /// What the resolver says.
         source: io::Error,
+    },
+    /// The descriptor that was handed in can't be accepted on.
+    #[error("cannot accept clients on the descriptor that was handed in: {reason}")]
+    Unsuitable {
+        /// What is wrong with it.
+        #[source]
+        reason: UnsuitableSocket,
     },
 }
 

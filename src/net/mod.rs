@@ -29,6 +29,7 @@ pub use config::Config;
 pub(crate) use connection::About;
 pub use connection::Connection;
 pub use connection::batch::Batch;
+pub(crate) use connection::control::ConnectionControl;
 #[cfg(feature = "internals")]
 pub(crate) use connection::machines;
 pub use connection::message::Message;
@@ -42,25 +43,29 @@ pub use connection::sender::{Reservation, Sender};
 pub use error::{
     AcceptError, AttemptError, BindError, DialError, ListenError, Phase, RecvError, SendError,
 };
+pub(crate) use establish::accepted::Accepted;
 pub use establish::address::Address;
 pub(crate) use establish::admission::CurrentAdmission;
 pub use establish::admission::{Admission, Applicant};
+pub(crate) use establish::bind;
+pub use establish::connection_limit::ConnectionLimit;
 pub use establish::dial::{accept_over, dial, dial_over};
 pub use establish::incoming::Incoming;
 pub use establish::key_file::{KeyChanges, KeyFile, KeyFileError};
 pub use establish::listener::Listener;
+pub(crate) use establish::place::Place;
 pub use establish::redial::RetryOutlook;
 pub use establish::redial::backoff::Backoff;
 pub use establish::redial::redialer::Redialer;
 pub use establish::redial::redialing::RedialState;
 pub(crate) use establish::redial::redialing::{RedialStep, Redialing, random_number};
 pub use establish::socket_listener::SocketListener;
+pub(crate) use establish::source::Source;
 pub use establish::unix_socket::{PeerCredentials, UnixSocket};
 pub use plain::{PlainConnectError, PlainReader, PlainSocket, PlainSocketError, PlainWriter};
 pub use thread::counters::HandshakeCounts;
 pub use thread::runtime::{Runtime, RuntimeBuilder};
-pub use thread::statistics::Statistics;
-#[cfg(feature = "internals")]
 pub(crate) use thread::shard::Shard;
+pub use thread::statistics::Statistics;
 pub use thread::task_group::{TaskGroup, TaskGroupClosed};
 pub use thread::time_limits::TimeLimit;

@@ -16,7 +16,7 @@ use super::setting::transport;
 use super::transport::{Transport, somewhere};
 use ringseal::{
     Admission, BindOptions, Connection, Listener, Message, PlainSocket, RemoteConnection,
-    RemoteListener, RingThreads, Runtime, SocketListener, TaskGroup, dial,
+    RemoteListener, RingThreads, Runtime, ServerBuilder, SocketListener, TaskGroup, dial,
 };
 
 /// Forks, and has the child do `work` and end without anything else. Returns how it ended: zero
@@ -329,6 +329,58 @@ fn a_forked_child_can_drop_and_not_use_handles() {
     });
 }
 
+// HAZARDS F15: the threads of a server are not in the child, and its sockets are the parent's.
+fn a_forked_child_can_drop_and_not_use_a_server() {
+    const TEST: &str = "a_forked_child_can_drop_and_not_use_a_server";
+    if !is_case(TEST) {
+        return run_case(module_path!(), TEST);
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let server = ServerBuilder::new(config(2), Admission::any())
+        .bind(&*path)
+        .threads(2)
+        .runtime(builder().slots(4))
+        .start(|mut connection, _session| async move {
+            while let Ok(Some(message)) = connection.recv().await {
+                connection.send(&message).await.expect("send");
+            }
+        })
+        .expect("a server");
+    let runtime = builder().slots(4).build().expect("a ring");
+    let address = server.local_address();
+    let mut connection = runtime.block_on(patiently(async {
+        dial(&address, key(2), &config(1)).await.expect("dial")
+    }));
+    let mut inherited = Some(server);
+    let status = fork_to(|| {
+        let server = inherited.take().expect("ours");
+        let handle = server.handle();
+        handle.set_admission(Admission::any().filter(|_, _| false));
+        handle.shut_down();
+        now(handle.drain(PATIENCE)).expect_err("no thread");
+        assert_eq!(now(handle.drop_unadmitted()), 0);
+        assert!(now(handle.statistics()).runtime.is_none());
+        drop(handle.clone());
+        now(server.wait()).expect_err("no thread");
+        drop(handle);
+    });
+    assert_eq!(status, 0);
+    assert!(path.exists(), "the file is the parent's");
+    let server = inherited.expect("the parent's");
+    runtime.block_on(patiently(async {
+        connection.send(b"still here").await.expect("send");
+        let echo = connection.recv().await.expect("recv").expect("one");
+        assert_eq!(&*echo, b"still here");
+        drop(echo);
+        drop(dial(&address, key(2), &config(1)).await.expect("dial"));
+        drop(connection);
+        let drained = server.handle().drain(PATIENCE).await.expect("not a child");
+        assert_eq!(drained.cut, 0);
+    }));
+    server.join().expect("no panic");
+}
+
 // HAZARDS F15.
 fn a_forked_child_has_no_tasks_of_a_group() {
     const TEST: &str = "a_forked_child_has_no_tasks_of_a_group";
@@ -477,6 +529,7 @@ crate::on_every_driver! {
     a_forked_child_can_drop_and_not_use_handles,
     a_forked_child_can_drop_clients_and_not_use_them,
     a_forked_child_can_drop_plain_sockets_and_not_use_them,
+    a_forked_child_can_drop_and_not_use_a_server,
     a_forked_child_has_no_tasks_of_a_group,
     a_started_program_inherits_no_descriptor,
 }

@@ -31,6 +31,7 @@ mod restart;
 mod ring_failure;
 #[path = "../seccomp/mod.rs"]
 mod seccomp;
+mod server;
 mod setting;
 mod shared_ports;
 mod signals;

@@ -4,10 +4,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ringseal::{
-    Admission, Config, Connection, Listener, RecvError, SendError, Sender, TimeLimit, dial,
+    Admission, Config, Connection, Listener, Received, RecvError, SendError, Sender, TimeLimit,
+    dial,
 };
 
 use super::peers::{config, key, pair, pair_with, pattern, relay, run};
+use super::setting::on_native;
 use super::transport::somewhere;
 
 /// Short, so that what should be over is over soon.
@@ -213,7 +215,56 @@ fn a_quiet_connection_without_limits_stays() {
     });
 }
 
+/// Sends until the other end takes nothing more.
+async fn send_on(mut sender: Sender) {
+    while sender.send(b"x").await.is_ok() && sender.flush().await.is_ok() {
+        ringseal::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn a_connection_lasts_no_longer_than_it_may_and_asks_the_peer_to_end_before() {
+    run(async {
+        let limited = config(2).max_lifetime(SHORT * 8);
+        let start = std::time::Instant::now();
+        let (dialer, mut listener) = pair_with(&config(1), &limited).await;
+        let (sender, mut receiver) = dialer.split();
+        let sending = ringseal::spawn(send_on(sender));
+        let asked = ringseal::spawn(async move {
+            let event = receiver.recv_event().await;
+            matches!(event, Ok(Some(Received::Leaving(0))))
+        });
+        // Neither idle nor stuck.
+        let error = loop {
+            match listener.recv().await {
+                Ok(message) => assert!(message.is_some(), "the dialer goes on"),
+                Err(error) => break error,
+            }
+        };
+        let limit = TimeLimit::Lifetime;
+        assert!(
+            matches!(error, RecvError::TimedOut { limit: it } if it == limit),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("Config::max_lifetime"));
+        assert!(start.elapsed() >= SHORT * 8);
+        assert!(listener.send(b"late").await.is_err() || listener.flush().await.is_err());
+        assert_eq!(asked.await, on_native());
+        sending.await;
+    });
+}
+
+fn a_connection_that_ends_before_its_lifetime_is_over_ends_in_order() {
+    run(async {
+        let limited = config(2).max_lifetime(LONG * 30);
+        let (dialer, mut listener) = pair_with(&config(1), &limited).await;
+        dialer.close().await.expect("close");
+        assert!(listener.recv().await.expect("recv").is_none());
+    });
+}
+
 crate::on_every_setting! {
+    a_connection_lasts_no_longer_than_it_may_and_asks_the_peer_to_end_before,
+    a_connection_that_ends_before_its_lifetime_is_over_ends_in_order,
     a_silent_peer_is_idle_and_both_halves_say_so,
     a_peer_that_goes_on_sending_is_not_idle,
     not_receiving_is_not_the_peers_silence,

@@ -61,6 +61,10 @@ pub(crate) struct Link {
     written: Cell<u64>,
     /// Whether the peer is to be told that this end is there.
     is_alive_due: Cell<bool>,
+    /// Why the peer is to be asked to end.
+    leaving_due: Cell<Option<u16>>,
+    /// Whether a server has given it to a handler.
+    is_served: Cell<bool>,
     /// Whether the sender was told to give the connection up.
     is_given_up: Cell<bool>,
     /// What the peer is to be told about what it has sent, instead of an end.
@@ -105,6 +109,8 @@ impl Link {
             retirement: WakerCell::default(),
             written: Cell::new(0),
             is_alive_due: Cell::new(false),
+            leaving_due: Cell::new(None),
+            is_served: Cell::new(false),
             is_given_up: Cell::new(false),
             abort_due: Cell::new(None),
             failure: RefCell::default(),
@@ -351,6 +357,39 @@ impl Link {
         self.is_alive_due.take()
     }
 
+    /// Notes that a server gives it to a handler. From now on a sender that a panic drops gives the
+    /// connection up, so that the peer does not take that for an end in order.
+    pub(crate) fn note_served(&self) {
+        self.is_served.set(true);
+    }
+
+    /// Whether a sender that is dropped now gives the connection up.
+    pub(crate) fn is_left_by_panic(&self) -> bool {
+        self.is_served.get() && std::thread::panicking()
+    }
+
+    /// This end gives the connection up: the peer is told, where the wire `can_abort`, and sees a reset
+    /// elsewhere.
+    pub(crate) fn abort(self: &Rc<Self>, reason: AbortReason, can_abort: bool) {
+        self.give_up();
+        if can_abort {
+            self.abort_peer(reason);
+        } else {
+            self.refuse_peer();
+        }
+    }
+
+    /// Has the peer asked to begin nothing new and then to end, if the wire can.
+    pub(crate) fn announce_leaving(&self, reason: u16) {
+        self.leaving_due.set(Some(reason));
+        self.writer.wake();
+    }
+
+    /// Returns why the peer is to be asked to end, once.
+    pub(crate) fn take_leaving_due(&self) -> Option<u16> {
+        self.leaving_due.take()
+    }
+
     /// This end wants nothing more of the connection, neither half of it.
     pub(crate) fn give_up(self: &Rc<Self>) {
         self.is_given_up.set(true);
@@ -411,6 +450,14 @@ impl Link {
     pub(crate) fn failure(&self) -> io::Error {
         let reason = self.failure.take();
         reason.unwrap_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Returns why an operation has failed with `error`: a cut says more than that it was cancelled.
+    pub(crate) fn explain(&self, error: io::Error) -> io::Error {
+        match &*self.failure.borrow() {
+            Some(failure) if self.socket.borrow().is_none() => copy(failure),
+            _ => error,
+        }
     }
 
     /// Does what the state of both directions asks for.
@@ -477,6 +524,10 @@ impl Member for Link {
     fn is_retiring(&self) -> bool {
         self.is_retiring.get()
     }
+
+    fn is_served(&self) -> bool {
+        self.is_served.get() && self.socket.borrow().is_some()
+    }
 }
 
 impl Retiring for Link {
@@ -533,6 +584,10 @@ impl Limited for Link {
     fn tell_alive(&self) {
         self.is_alive_due.set(true);
         self.writer.wake();
+    }
+
+    fn tell_leaving(&self) {
+        self.announce_leaving(0);
     }
 
     fn cut(&self) {

@@ -23,6 +23,7 @@
 //! long as it is held; a dropped future loses nothing.
 
 pub(crate) mod batch;
+pub(crate) mod control;
 pub(crate) mod dump;
 pub(crate) mod link;
 pub(crate) mod loan;
@@ -53,6 +54,7 @@ use crate::net::establish::unix_socket::PeerCredentials;
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native::{ExportError, Exporter};
+use control::ConnectionControl;
 use dump::Dump;
 use link::Link;
 use message::Message;
@@ -193,6 +195,12 @@ impl Connection {
             user,
             group,
         })
+    }
+
+    /// Returns what acts on the connection whoever holds it.
+    pub(crate) fn control(&self) -> ConnectionControl {
+        let link = Rc::downgrade(self.receiver.link());
+        ConnectionControl::new(link, self.about.wire.is_native())
     }
 
     /// Separates the directions. They live on in different tasks of this thread.

@@ -23,6 +23,7 @@ use crate::net::error::SendError;
 use crate::net::thread::counters::Waiting;
 use crate::net::thread::shard::count;
 use crate::net::thread::time_limits::TimeLimit;
+use crate::protocol::native::record::AbortReason;
 use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{Draft, Outgoing, Place, Planned};
 
@@ -479,6 +480,9 @@ impl Outbox {
         if self.link.check_process().is_err() {
             return;
         }
+        if self.link.is_left_by_panic() {
+            self.link.abort(AbortReason::UNSPECIFIED, self.can_abort());
+        }
         self.begin_close();
         let state = self.state.borrow();
         let is_drained = state.sending.is_drained() && !state.sending.has_stopped();
@@ -599,7 +603,8 @@ impl Outbox {
     /// Has the wire say what others have asked for.
     fn take_notices(&self) {
         let (alive, abort) = (self.link.take_alive_due(), self.link.take_abort_due());
-        if !alive && abort.is_none() {
+        let leaving = self.link.take_leaving_due();
+        if !alive && abort.is_none() && leaving.is_none() {
             return;
         }
         let mut state = self.state.borrow_mut();
@@ -608,6 +613,9 @@ impl Outbox {
         } = &mut *state;
         if alive {
             records.alive();
+        }
+        if let Some(reason) = leaving {
+            records.leave(reason);
         }
         if let Some(reason) = abort
             && records.abort(reason)

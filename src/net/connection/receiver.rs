@@ -882,7 +882,9 @@ impl Receiver {
         if let Some(limit) = self.link.limit_behind(&completion.result) {
             return Err(RecvError::TimedOut { limit });
         }
-        let (count_read, buffer) = completion.into_parts().map_err(RecvError::Transport)?;
+        let parts = completion.into_parts();
+        let (count_read, buffer) =
+            parts.map_err(|error| RecvError::Transport(self.link.explain(error)))?;
         self.idle_work += READ;
         self.link.tracker.reading.note();
         self.receiving.came(count_read);

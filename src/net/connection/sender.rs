@@ -238,13 +238,7 @@ impl Sender {
     /// reset, where the transport has those.
     pub fn abort(mut self, reason: AbortReason) {
         let outbox = self.outbox();
-        let (link, can_abort) = (outbox.link(), outbox.can_abort());
-        link.give_up();
-        if can_abort {
-            link.abort_peer(reason);
-        } else {
-            link.refuse_peer();
-        }
+        outbox.link().abort(reason, outbox.can_abort());
     }
 
     /// Flushes, then tells the peer that no more messages follow.

@@ -15,6 +15,8 @@ use rand_core::UnwrapErr;
 
 use super::address::Address;
 use super::admission::{Admission, Applicant};
+use super::connection_limit::ConnectionLimit;
+use super::place::Place;
 use super::progress::{Progress, Stage};
 use crate::driver;
 use crate::memory::{Buffer, Class};
@@ -204,21 +206,26 @@ impl Listening {
     }
 }
 
+/// Who asks for a connection, and what is asked about it.
+pub(crate) struct Asking<'a> {
+    pub(crate) address: Address,
+    pub(crate) admission: &'a Admission,
+    pub(crate) place: Option<&'a mut (dyn Place + 'static)>,
+}
+
 /// Listens: has the dialer prove an identity that is admitted, and notes in `progress` how far that
 /// is.
 pub(crate) async fn listen(
     link: Rc<Link>,
-    address: Address,
+    asking: Asking<'_>,
     listening: &Listening,
-    admission: &Admission,
     progress: &Progress,
 ) -> Result<Connection, AttemptError> {
     let mut client = Client {
         reader: Reader::new(&link)?,
         link,
-        address,
+        asking,
         listening,
-        admission,
         progress,
     };
     let (_, versions) = listening.config.kinds();
@@ -241,10 +248,24 @@ pub(crate) async fn listen(
 struct Client<'a> {
     reader: Reader,
     link: Rc<Link>,
-    address: Address,
+    asking: Asking<'a>,
     listening: &'a Listening,
-    admission: &'a Admission,
     progress: &'a Progress,
+}
+
+/// Why a client that has proved its key is not let in, for it and for us.
+struct Denial {
+    reason: RefuseReason,
+    error: AttemptError,
+}
+
+impl Denial {
+    fn no_room(peer: PublicKey, limit: ConnectionLimit) -> Self {
+        Self {
+            reason: limit.reason(),
+            error: AttemptError::NoRoom { peer, limit },
+        }
+    }
 }
 
 impl Client<'_> {
@@ -273,13 +294,46 @@ impl Client<'_> {
     async fn is_admitted(&self, key: PublicKey, wire: Wire) -> Result<bool, AttemptError> {
         let applicant = Applicant {
             key,
-            address: self.address.clone(),
+            address: self.asking.address.clone(),
             wire,
         };
-        AssertUnwindSafe(self.admission.admits(applicant))
+        AssertUnwindSafe(self.asking.admission.admits(applicant))
             .catch_unwind()
             .await
             .map_err(|_| AttemptError::AdmissionPanicked)
+    }
+
+    /// Whether there may be room for a connection of `peer`, which may only be claimed.
+    fn check_room(&self, peer: PublicKey) -> Result<(), Denial> {
+        let place = self.asking.place.as_ref();
+        let checked = place.map_or(Ok(()), |place| place.check(&peer));
+        checked.map_err(|limit| Denial::no_room(peer, limit))
+    }
+
+    /// Takes the room for a connection of `peer`, which is proved.
+    fn take_room(&mut self, peer: PublicKey) -> Result<(), Denial> {
+        let place = self.asking.place.as_mut();
+        let entered = place.map_or(Ok(()), |place| place.enter(&peer));
+        entered.map_err(|limit| Denial::no_room(peer, limit))
+    }
+
+    /// Lets `peer` in, which is proved, if it is admitted and there is room.
+    fn let_in(
+        &mut self,
+        peer: PublicKey,
+        is_admitted: Result<bool, AttemptError>,
+    ) -> Result<(), Denial> {
+        let not_admitted = |error| Denial {
+            reason: RefuseReason::NOT_ADMITTED,
+            error,
+        };
+        match is_admitted {
+            Ok(true) => {}
+            Ok(false) => return Err(not_admitted(AttemptError::NotAdmitted { peer })),
+            Err(error) => return Err(not_admitted(error)),
+        }
+        self.check_room(peer)?;
+        self.take_room(peer)
     }
 
     async fn listen_commonware(
@@ -306,11 +360,17 @@ impl Client<'_> {
                     let wire = Wire::Commonware { sake, cups };
                     let admitted = self.is_admitted(key, wire).await?;
                     listener.admit(admitted)?;
+                    self.check_room(key).map_err(|denial| denial.error)?;
                 }
                 ListenerEvent::Done(peer, session) => {
+                    if let Err(denial) = self.take_room(peer) {
+                        // The dialer has a connection, and must not take this for its end.
+                        self.link.reset();
+                        return Err(denial.error);
+                    }
                     let established = commonware(session, sake, cups, &self.listening.config);
                     let who = Who {
-                        address: self.address,
+                        address: self.asking.address,
                         peer,
                     };
                     return establish(self.link, who, &self.listening.config, established);
@@ -348,18 +408,17 @@ impl Client<'_> {
                     let is_admitted = self.is_admitted(peer, Wire::Native { suite }).await;
                     listener = undecided.decide();
                     self.progress.reach(Stage::Proven);
-                    if !matches!(is_admitted, Ok(true)) {
-                        listener.refuse(RefuseReason::NOT_ADMITTED, &mut output)?;
+                    if let Err(denial) = self.let_in(peer, is_admitted) {
+                        listener.refuse(denial.reason, &mut output)?;
                         write(&self.link, &mut output).await?;
                         // Closed at once, the refusal might be lost on its way.
                         self.link.linger_if_few();
-                        let not_admitted = AttemptError::NotAdmitted { peer };
-                        return Err(is_admitted.err().unwrap_or(not_admitted));
+                        return Err(denial.error);
                     }
                     let session = listener.admit(&mut output)?;
                     write(&self.link, &mut output).await?;
                     let who = Who {
-                        address: self.address,
+                        address: self.asking.address,
                         peer,
                     };
                     return establish(self.link, who, &self.listening.config, native(session));

@@ -1,11 +1,13 @@
 //! Binding all addresses of a listener, or none.
 
+use core::future::Future;
+use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::os::fd::OwnedFd;
 
 use super::address::Address;
-use crate::driver::{Acceptor, BindOptions, DriverState, Endpoint};
+use crate::driver::{self, BindOptions, Endpoint, ListeningSocket};
 use crate::net::error::BindError;
 
 /// How often another port is tried when one that the system chose for the first address is taken
@@ -13,7 +15,60 @@ use crate::net::error::BindError;
 const PORT_TRIES: u32 = 32;
 
 /// Sockets that listen together, and where.
-pub(crate) type Bound = Vec<(Acceptor, Address)>;
+pub(crate) type Bound = Vec<(ListeningSocket, Address)>;
+
+/// Takes a socket that somebody else has made listen.
+///
+/// # Errors
+///
+/// [`BindError::Unsuitable`]; [`BindError::Bind`] for a socket without a name.
+pub(crate) fn adopt(descriptor: OwnedFd) -> Result<(ListeningSocket, Address), BindError> {
+    let socket =
+        ListeningSocket::adopt(descriptor).map_err(|reason| BindError::Unsuitable { reason })?;
+    let endpoint = socket.local_endpoint();
+    let endpoint = endpoint.map_err(|source| failure(&Address::Unnamed, None, source))?;
+    Ok((socket, endpoint.into()))
+}
+
+/// Resolves `address` within `limit`, which [`Config::handshake_deadline`] sets, and binds all that it
+/// stands for.
+///
+/// # Errors
+///
+/// [`BindError`]; then nothing stays bound.
+///
+/// [`Config::handshake_deadline`]: crate::Config::handshake_deadline
+pub(crate) async fn bind_within(
+    limit: Duration,
+    address: &Address,
+    options: &BindOptions,
+) -> Result<Bound, BindError> {
+    let endpoints = async {
+        let resolved = driver::timeout(limit, address.resolve()).await;
+        resolved.unwrap_or_else(|| {
+            let text = "no answer within Config::handshake_deadline";
+            Err(io::Error::new(io::ErrorKind::TimedOut, text))
+        })
+    };
+    bind_resolved(address, endpoints, options).await
+}
+
+/// Binds all that `address` stands for, as `endpoints` say.
+///
+/// # Errors
+///
+/// [`BindError`]; then nothing stays bound.
+pub(crate) async fn bind_resolved(
+    address: &Address,
+    endpoints: impl Future<Output = io::Result<Vec<Endpoint>>>,
+    options: &BindOptions,
+) -> Result<Bound, BindError> {
+    let endpoints = endpoints.await.map_err(|source| BindError::Resolve {
+        name: address.to_string(),
+        source,
+    })?;
+    bind_all(address, &endpoints, options)
+}
 
 /// Binds and listens on all that `address` stands for, which are `endpoints`. Where several leave
 /// the port to the system, they get the same.
@@ -21,8 +76,7 @@ pub(crate) type Bound = Vec<(Acceptor, Address)>;
 /// # Errors
 ///
 /// [`BindError::Bind`] of the first that fails. Then nothing stays bound.
-pub(crate) fn bind_all(
-    ring: &Rc<DriverState>,
+fn bind_all(
     address: &Address,
     endpoints: &[Endpoint],
     options: &BindOptions,
@@ -34,7 +88,7 @@ pub(crate) fn bind_all(
     let mut tries = 0;
     loop {
         tries += 1;
-        match try_all(ring, endpoints, options) {
+        match try_all(endpoints, options) {
             Ok(bound) => return Ok(bound),
             Err(Failed {
                 chosen: true,
@@ -54,27 +108,23 @@ struct Failed {
     chosen: bool,
 }
 
-fn try_all(
-    ring: &Rc<DriverState>,
-    endpoints: &[Endpoint],
-    options: &BindOptions,
-) -> Result<Bound, Failed> {
+fn try_all(endpoints: &[Endpoint], options: &BindOptions) -> Result<Bound, Failed> {
     // A socket of both families would take the port of the others.
     let only_ipv6 = endpoints.len() > 1;
     let mut port = None;
     let mut bound = Vec::with_capacity(endpoints.len());
     for endpoint in endpoints {
         let (endpoint, chosen) = with_port(endpoint, port);
-        let result = Acceptor::bind(ring, &endpoint, options, only_ipv6)
-            .and_then(|acceptor| Ok((acceptor.local_endpoint()?, acceptor)));
+        let result = ListeningSocket::bind(&endpoint, options, only_ipv6)
+            .and_then(|socket| Ok((socket.local_endpoint()?, socket)));
         match result {
-            Ok((local, acceptor)) => {
+            Ok((local, socket)) => {
                 if let (Endpoint::Internet(asked), Endpoint::Internet(given)) = (&endpoint, &local)
                     && asked.port() == 0
                 {
                     port = Some(given.port());
                 }
-                bound.push((acceptor, local.into()));
+                bound.push((socket, local.into()));
             }
             Err(error) => {
                 return Err(Failed {

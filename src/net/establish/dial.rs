@@ -136,7 +136,12 @@ pub async fn accept_over(
     let listening = Listening::new(config, &shard);
     let link = Link::over(Rc::clone(&shard), stream);
     let progress = Progress::default();
-    let attempt = attempt::listen(link, Address::Unnamed, &listening, admission, &progress);
+    let asking = attempt::Asking {
+        address: Address::Unnamed,
+        admission,
+        place: None,
+    };
+    let attempt = attempt::listen(link, asking, &listening, &progress);
     let outcome = attempt::within(config.deadline(), attempt).await;
     count_attempt(&shard, outcome.as_ref());
     Ok(outcome?)

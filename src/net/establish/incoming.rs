@@ -5,10 +5,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use super::accepted::Accepted;
 use super::address::Address;
 use super::admission::Admission;
 use super::attempt::{self, Listening};
 use super::outcome::count_attempt;
+use super::place::Place;
 use super::progress::Progress;
 use super::source::Source;
 use super::unix_socket::PeerCredentials;
@@ -35,6 +37,8 @@ pub struct Incoming {
     address: Address,
     credentials: Option<PeerCredentials>,
     process: ProcessMark,
+    /// What it takes up at the server that it came to.
+    place: Option<Box<dyn Place>>,
 }
 
 impl Incoming {
@@ -112,7 +116,13 @@ impl Incoming {
         let attempt = self
             .attempt(shard, listening, admission.clone(), Rc::clone(&progress))
             .map_err(AttemptError::Transport)?;
-        attempt::in_time(config, &progress, attempt).await
+        let accepted = attempt::in_time(config, &progress, attempt).await?;
+        Ok(accepted.connection)
+    }
+
+    /// Has the client take up `place`, until its connection is not served any more.
+    pub(crate) fn set_place(&mut self, place: Box<dyn Place>) {
+        self.place = Some(place);
     }
 
     /// Whether the client may shake hands, by what is known of it already.
@@ -137,10 +147,18 @@ impl Incoming {
         listening: Rc<Listening>,
         admission: Admission,
         progress: Rc<Progress>,
-    ) -> io::Result<impl Future<Output = Result<Connection, AttemptError>> + use<>> {
+    ) -> io::Result<impl Future<Output = Result<Accepted, AttemptError>> + use<>> {
         let link = Link::new(shard, self.descriptor)?;
-        let address = self.address;
-        Ok(async move { attempt::listen(link, address, &listening, &admission, &progress).await })
+        let (address, mut place) = (self.address, self.place);
+        Ok(async move {
+            let asking = attempt::Asking {
+                address,
+                admission: &admission,
+                place: place.as_deref_mut(),
+            };
+            let connection = attempt::listen(link, asking, &listening, &progress).await?;
+            Ok(Accepted { connection, place })
+        })
     }
 }
 
@@ -158,6 +176,7 @@ impl From<Arrival> for Incoming {
             address: arrival.endpoint.map_or(Address::Unnamed, Address::from),
             credentials,
             process: ProcessMark::current(),
+            place: None,
         }
     }
 }

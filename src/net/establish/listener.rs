@@ -1,18 +1,20 @@
 //! Accepting connections: handshakes run side by side, so that a silent client holds up nobody.
 
-use core::cell::RefCell;
-use core::future::{Future, poll_fn};
+use core::cell::{Cell, RefCell};
+use core::future::{Future, pending, poll_fn};
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, ready};
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::stream::Stream;
 
+use super::accepted::Accepted;
 use super::address::Address;
 use super::admission::{Admission, CurrentAdmission};
 use super::attempt::Listening;
@@ -32,7 +34,7 @@ const WORK: Duration = Duration::from_millis(4);
 /// How long that is at least. Only a true wait is one in which every driver enters the kernel.
 const REST: Duration = Duration::from_micros(100);
 
-type Outcome = Result<Connection, AcceptError>;
+type Outcome = Result<Accepted, AcceptError>;
 
 /// Listens for connections.
 ///
@@ -55,6 +57,8 @@ pub struct Listener {
 #[derive(Debug, Default)]
 struct Outcomes {
     ready: RefCell<VecDeque<Outcome>>,
+    /// Whether there will be no others.
+    is_over: Cell<bool>,
     /// Waits for an outcome.
     accept: WakerCell,
     /// Waits for room.
@@ -118,11 +122,54 @@ impl Listener {
             return Err(BindError::OutsideRuntime);
         }
         let addresses = sockets.local_addresses().to_vec();
-        let outcomes = Rc::new(Outcomes::default());
         let admission = CurrentAdmission::new(admission);
+        let clients = sockets.into_clients();
+        Ok(Self::start(shard, addresses, clients, config, admission))
+    }
+
+    /// Takes a socket that listens already; see [`SocketListener::from_std`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`SocketListener::from_std`].
+    pub fn from_std(
+        socket: impl Into<OwnedFd>,
+        config: &Config,
+        admission: Admission,
+    ) -> Result<Self, BindError> {
+        Self::over(SocketListener::from_std(socket)?, config, admission)
+    }
+
+    /// Shakes hands with `clients`, who were accepted at `addresses`, one at least. When no more come
+    /// and the last handshake is over, [`next`](Self::next) says so.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::OutsideRuntime`].
+    pub(crate) fn of_clients(
+        clients: impl Stream<Item = Incoming> + 'static,
+        addresses: Vec<Address>,
+        config: &Config,
+        admission: CurrentAdmission,
+    ) -> Result<Self, BindError> {
+        let shard = Shard::current()
+            .filter(Shard::is_running)
+            .ok_or(BindError::OutsideRuntime)?;
+        Ok(Self::start(shard, addresses, clients, config, admission))
+    }
+
+    fn start(
+        shard: Rc<Shard>,
+        addresses: Vec<Address>,
+        clients: impl Stream<Item = Incoming> + 'static,
+        config: &Config,
+        admission: CurrentAdmission,
+    ) -> Self {
+        let outcomes = Rc::new(Outcomes::default());
         let background = Background {
             address: addresses[0].clone(),
-            clients: Box::pin(sockets.into_clients()),
+            clients: Box::pin(clients),
+            are_clients_over: false,
             newcomer: None,
             handshakes: Handshakes::new(Limits {
                 deadline: config.deadline(),
@@ -137,13 +184,13 @@ impl Listener {
             rest: None,
         };
         let task = driver::spawn(background.run());
-        Ok(Self {
+        Self {
             outcomes,
             admission,
             addresses,
             task,
             process: ProcessMark::current(),
-        })
+        }
     }
 
     /// Returns the address that is listened on, with the port that was taken; the first one where
@@ -172,11 +219,6 @@ impl Listener {
         }
     }
 
-    /// Returns what replaces the admission from any thread.
-    pub(crate) fn current_admission(&self) -> CurrentAdmission {
-        self.admission.clone()
-    }
-
     /// Returns the next connection whose peer has proved an admitted identity.
     ///
     /// # Errors
@@ -193,7 +235,17 @@ impl Listener {
             let address = self.local_address();
             return Err(AcceptError { address, reason });
         }
-        poll_fn(|context| self.outcomes.poll_take(context)).await
+        match self.next().await {
+            Some(outcome) => outcome.map(|accepted| accepted.connection),
+            None => pending().await,
+        }
+    }
+
+    /// Returns the outcome of the next handshake; `None` when there will be no other.
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<Outcome> {
+        poll_fn(|context| self.outcomes.poll_next(context)).await
     }
 }
 
@@ -206,14 +258,23 @@ impl Drop for Listener {
 }
 
 impl Outcomes {
-    fn poll_take(&self, context: &mut TaskContext<'_>) -> Poll<Outcome> {
+    fn poll_next(&self, context: &mut TaskContext<'_>) -> Poll<Option<Outcome>> {
         let outcome = self.ready.borrow_mut().pop_front();
         let Some(outcome) = outcome else {
+            if self.is_over.get() {
+                return Poll::Ready(None);
+            }
             self.accept.set(context.waker());
             return Poll::Pending;
         };
         self.task.wake();
-        Poll::Ready(outcome)
+        Poll::Ready(Some(outcome))
+    }
+
+    /// Notes that there will be no others.
+    fn end(&self) {
+        self.is_over.set(true);
+        self.accept.wake();
     }
 
     /// Returns how many nobody has taken yet.
@@ -237,9 +298,11 @@ struct Background {
     /// The first one that is listened on.
     address: Address,
     clients: Pin<Box<dyn Stream<Item = Incoming>>>,
+    /// Whether no more come.
+    are_clients_over: bool,
     /// Who came and found no room.
     newcomer: Option<Newcomer>,
-    handshakes: Handshakes<Connection>,
+    handshakes: Handshakes<Accepted>,
     listening: Rc<Listening>,
     admission: CurrentAdmission,
     handshake_limit: usize,
@@ -277,6 +340,10 @@ impl Background {
             let has_admitted = self.admit(context);
             let has_worked = self.step(context);
             if !has_worked && !has_admitted {
+                if self.is_over() {
+                    self.outcomes.end();
+                    return Poll::Ready(());
+                }
                 return Poll::Pending;
             }
             if start.elapsed() >= WORK {
@@ -286,6 +353,11 @@ impl Background {
                 start = Instant::now();
             }
         }
+    }
+
+    /// Whether nobody comes any more and the last handshake is over.
+    fn is_over(&self) -> bool {
+        self.are_clients_over && self.newcomer.is_none() && self.handshakes.len() == 0
     }
 
     /// Tells whoever accepts that the driver has failed, if it has: nobody can be accepted then.
@@ -323,7 +395,11 @@ impl Background {
             return false;
         }
         if self.newcomer.is_none() {
+            if self.are_clients_over {
+                return false;
+            }
             let next = self.clients.as_mut().poll_next(context);
+            self.are_clients_over = matches!(next, Poll::Ready(None));
             let Poll::Ready(Some(client)) = next else {
                 return false;
             };

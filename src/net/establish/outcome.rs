@@ -46,9 +46,10 @@ fn failed(error: &AttemptError) -> Outcome {
         AttemptError::Deadline { .. } | AttemptError::NoFirstMessage => {
             |counts: &mut HandshakeCounts| &mut counts.timed_out
         }
-        AttemptError::MadeWay | AttemptError::Overloaded | AttemptError::Refused { .. } => {
-            |counts: &mut HandshakeCounts| &mut counts.overloaded
-        }
+        AttemptError::MadeWay
+        | AttemptError::NoRoom { .. }
+        | AttemptError::Overloaded
+        | AttemptError::Refused { .. } => |counts: &mut HandshakeCounts| &mut counts.overloaded,
         AttemptError::ClosedUnused
         | AttemptError::UnexpectedEnd
         | AttemptError::OutsideRuntime

@@ -5,14 +5,15 @@ use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use futures_util::stream::{self, Stream};
 
 use super::address::Address;
-use super::bind::bind_all;
+use super::bind::{Bound, adopt, bind_resolved, bind_within};
 use super::incoming::Incoming;
-use crate::driver::{self, Acceptor, Arrival, BindOptions, DriverError, Endpoint, ProcessMark};
+use crate::driver::{self, Acceptor, Arrival, BindOptions, DriverError, ProcessMark};
 use crate::net::error::{BindError, ListenError};
 use crate::net::thread::shard::Shard;
 
@@ -84,43 +85,68 @@ impl SocketListener {
         address: impl Into<Address>,
         options: &BindOptions,
     ) -> Result<Self, BindError> {
-        let address = address.into();
-        let endpoints = address.resolve();
-        Self::bind_resolved(&address, endpoints, options).await
+        let (shard, address) = (shard()?, address.into());
+        let bound = bind_resolved(&address, address.resolve(), options).await?;
+        Self::of(shard, bound)
     }
 
-    /// Binds `address` within `limit` for the resolver, which [`Config::handshake_deadline`] sets.
+    /// Takes a socket that listens already: a [`TcpListener`], a [`UnixListener`], or a descriptor that
+    /// a service manager has opened. It is made non-blocking, for all who share it, and programs that
+    /// are started do not inherit it. The file of a Unix-domain socket stays where it is.
     ///
-    /// [`Config::handshake_deadline`]: crate::Config::handshake_deadline
+    /// ```
+    /// use ringseal::{Runtime, SocketListener};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let address = socket.local_addr()?;
+    /// Runtime::builder().build()?.block_on(async {
+    ///     let sockets = SocketListener::from_std(socket)?;
+    ///     assert_eq!(sockets.local_address(), address.into());
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Unsuitable`] says what else the descriptor is;
+    /// [`BindError::OutsideRuntime`]. Then it is closed.
+    ///
+    /// [`TcpListener`]: std::net::TcpListener
+    /// [`UnixListener`]: std::os::unix::net::UnixListener
+    pub fn from_std(socket: impl Into<OwnedFd>) -> Result<Self, BindError> {
+        let descriptor = socket.into();
+        Self::of(shard()?, vec![adopt(descriptor)?])
+    }
+
+    /// Binds `address` within `limit` for the resolver.
     pub(crate) async fn bind_within(
         limit: Duration,
         address: Address,
         options: &BindOptions,
     ) -> Result<Self, BindError> {
-        let endpoints = async {
-            let resolved = driver::timeout(limit, address.resolve()).await;
-            resolved.unwrap_or_else(|| {
-                let text = "no answer within Config::handshake_deadline";
-                Err(io::Error::new(io::ErrorKind::TimedOut, text))
-            })
-        };
-        Self::bind_resolved(&address, endpoints, options).await
+        let shard = shard()?;
+        let bound = bind_within(limit, &address, options).await?;
+        Self::of(shard, bound)
     }
 
-    async fn bind_resolved(
-        address: &Address,
-        endpoints: impl Future<Output = io::Result<Vec<Endpoint>>>,
-        options: &BindOptions,
-    ) -> Result<Self, BindError> {
-        let shard = Shard::current()
-            .filter(Shard::is_running)
-            .ok_or(BindError::OutsideRuntime)?;
-        let endpoints = endpoints.await.map_err(|source| BindError::Resolve {
-            name: address.to_string(),
-            source,
-        })?;
-        let bound = bind_all(&shard.driver, address, &endpoints, options)?;
-        let (acceptors, addresses) = bound.into_iter().unzip();
+    /// Accepts at all of `bound`, which is not empty, in the runtime of this thread.
+    pub(crate) fn over(bound: Bound) -> Result<Self, BindError> {
+        Self::of(shard()?, bound)
+    }
+
+    fn of(shard: Rc<Shard>, bound: Bound) -> Result<Self, BindError> {
+        let mut acceptors = Vec::with_capacity(bound.len());
+        let mut addresses = Vec::with_capacity(bound.len());
+        for (socket, address) in bound {
+            let acceptor = Acceptor::new(socket, &shard.driver);
+            acceptors.push(acceptor.map_err(|source| BindError::Bind {
+                address: address.to_string(),
+                source,
+            })?);
+            addresses.push(address);
+        }
         Ok(Self {
             shard,
             acceptors,
@@ -220,4 +246,11 @@ impl SocketListener {
         })
         .await
     }
+}
+
+/// Returns the shard of this thread's runtime, which has to be running.
+fn shard() -> Result<Rc<Shard>, BindError> {
+    Shard::current()
+        .filter(Shard::is_running)
+        .ok_or(BindError::OutsideRuntime)
 }

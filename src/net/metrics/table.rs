@@ -224,6 +224,7 @@ pub const METRICS: &[Metric] = &[
     time_limit("idle", |now| now.idle_timeouts),
     time_limit("progress", |now| now.progress_timeouts),
     time_limit("host", |now| now.host_timeouts),
+    time_limit("lifetime", |now| now.lifetimes),
     Metric::gauge("ringseal_slots", "Slots in the pool.", |now| {
         now.slots as u64
     }),

@@ -498,6 +498,10 @@ impl Member for PlainLink {
     fn is_retiring(&self) -> bool {
         false
     }
+
+    fn is_served(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for PlainLink {

@@ -78,6 +78,20 @@ pub struct HandshakeCounts {
     pub unreachable: u64,
 }
 
+impl HandshakeCounts {
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            established: self.established + other.established,
+            not_admitted: self.not_admitted + other.not_admitted,
+            timed_out: self.timed_out + other.timed_out,
+            overloaded: self.overloaded + other.overloaded,
+            closed: self.closed + other.closed,
+            invalid: self.invalid + other.invalid,
+            unreachable: self.unreachable + other.unreachable,
+        }
+    }
+}
+
 /// Which number a handshake counts in.
 pub(crate) type Outcome = fn(&mut HandshakeCounts) -> &mut u64;
 

@@ -117,6 +117,9 @@ pub(crate) trait Member {
 
     /// Whether the background task has it.
     fn is_retiring(&self) -> bool;
+
+    /// Whether it is open, and a handler of a server has or had it.
+    fn is_served(&self) -> bool;
 }
 
 /// Makes a context current until dropped, and then the one before it.
@@ -193,7 +196,7 @@ impl Shard {
 
     /// Returns how many members there are.
     #[cfg(feature = "internals")]
-    pub(crate) fn members(&self) -> usize {
+    pub(crate) fn member_count(&self) -> usize {
         self.members.borrow().len()
     }
 
@@ -241,6 +244,34 @@ impl Shard {
     /// Returns how many connections and sockets end in the background.
     pub(crate) fn unfinished(&self) -> usize {
         self.unfinished.get()
+    }
+
+    /// Waits until no connection or socket ends in the background any more.
+    pub(crate) async fn retired(&self) {
+        poll_fn(|context| {
+            self.finished.set(context.waker());
+            match self.unfinished.get() {
+                0 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// Closes the sockets of all connections now; returns of how many that a server has served.
+    pub(crate) fn cut_all(&self) -> usize {
+        let members = self.members();
+        let served = members.iter().filter(|member| member.is_served()).count();
+        members.iter().for_each(|member| member.cut());
+        served
+    }
+
+    fn members(&self) -> Vec<Rc<dyn Member>> {
+        let members = self.members.borrow();
+        members
+            .iter()
+            .filter_map(|(_, member)| member.upgrade())
+            .collect()
     }
 
     /// Returns where memory for what nobody wants is kept, while nobody uses it.
@@ -296,22 +327,9 @@ impl Shard {
     /// memory of the pool.
     pub(crate) async fn shut_down(self: Rc<Self>) {
         self.ending.set(true);
-        let members: Vec<Rc<dyn Member>> = self
-            .members
-            .borrow()
-            .iter()
-            .filter_map(|(_, member)| member.upgrade())
-            .collect();
-        for member in members {
+        for member in self.members() {
             member.end();
         }
-        let finished = poll_fn(|context| {
-            self.finished.set(context.waker());
-            if self.unfinished.get() == 0 {
-                return Poll::Ready(());
-            }
-            Poll::Pending
-        });
         let idle = poll_fn(|context| {
             if self.driver.in_flight() == 0 {
                 return Poll::Ready(());
@@ -319,7 +337,7 @@ impl Shard {
             self.driver.wake_when_idle(context.waker());
             Poll::Pending
         });
-        let _ = driver::timeout(retirement::LONGEST + SHUTDOWN_LIMIT, finished).await;
+        let _ = driver::timeout(retirement::LONGEST + SHUTDOWN_LIMIT, self.retired()).await;
         if driver::timeout(SHUTDOWN_LIMIT, idle).await.is_none() {
             tracing::warn!(
                 in_flight = self.driver.in_flight(),

@@ -71,6 +71,8 @@ pub struct Statistics {
     pub progress_timeouts: u64,
     /// Connections that [`Config::host_timeout`](crate::Config::host_timeout) has ended.
     pub host_timeouts: u64,
+    /// Connections that [`Config::max_lifetime`](crate::Config::max_lifetime) has ended.
+    pub lifetimes: u64,
     /// Connections whose handshake goes on.
     pub handshaking: usize,
     /// Connections that are established and held.
@@ -120,12 +122,56 @@ impl Statistics {
             idle_timeouts: shard.watched.expired(TimeLimit::Idle),
             progress_timeouts: shard.watched.expired(TimeLimit::Progress),
             host_timeouts: shard.watched.expired(TimeLimit::Host),
+            lifetimes: shard.watched.expired(TimeLimit::Lifetime),
             handshaking: counters.connections.handshaking.get(),
             open: counters.connections.open.get(),
             ending: counters.connections.ending.get(),
             dialed: counters.dialed.get(),
             accepted: counters.accepted.get(),
             lingering: shard.unfinished(),
+        }
+    }
+
+    /// Returns both together. The backend is that of the first, and slots are registered where those of
+    /// both are.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            backend: self.backend,
+            slots: self.slots + other.slots,
+            free_slots: self.free_slots + other.free_slots,
+            in_flight: self.in_flight + other.in_flight,
+            registered: self.registered && other.registered,
+            slot_waits: self.slot_waits + other.slot_waits,
+            messages_sent: self.messages_sent + other.messages_sent,
+            messages_received: self.messages_received + other.messages_received,
+            reads: self.reads + other.reads,
+            writes: self.writes + other.writes,
+            moved_bytes: self.moved_bytes + other.moved_bytes,
+            large_blocks: self.large_blocks + other.large_blocks,
+            heap_bytes: self.heap_bytes + other.heap_bytes,
+            heap_waits: self.heap_waits + other.heap_waits,
+            refused: self.refused + other.refused,
+            heap_budget: self.heap_budget + other.heap_budget,
+            records_sent: self.records_sent + other.records_sent,
+            records_received: self.records_received + other.records_received,
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            bytes_received: self.bytes_received + other.bytes_received,
+            submissions: self.submissions + other.submissions,
+            completions: self.completions + other.completions,
+            key_updates: self.key_updates + other.key_updates,
+            send_waits: self.send_waits + other.send_waits,
+            send_wait_time: self.send_wait_time.saturating_add(other.send_wait_time),
+            idle_timeouts: self.idle_timeouts + other.idle_timeouts,
+            progress_timeouts: self.progress_timeouts + other.progress_timeouts,
+            host_timeouts: self.host_timeouts + other.host_timeouts,
+            lifetimes: self.lifetimes + other.lifetimes,
+            handshaking: self.handshaking + other.handshaking,
+            open: self.open + other.open,
+            ending: self.ending + other.ending,
+            dialed: self.dialed.plus(other.dialed),
+            accepted: self.accepted.plus(other.accepted),
+            lingering: self.lingering + other.lingering,
         }
     }
 

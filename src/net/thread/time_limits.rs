@@ -30,10 +30,12 @@ const LONGEST_TICK: Duration = Duration::from_millis(250);
 const SHORTEST_ALIVE: Duration = Duration::from_millis(100);
 /// The shortest tick.
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
+/// A connection that may only last so long asks its peer to end when so many eighths of it are over.
+const LEAVING_AFTER: u32 = 7;
 /// By how much more than its own length a tick may be late and still judge.
 const LATENESS: Duration = Duration::from_millis(20);
 
-/// Which limit on waiting for the peer was over.
+/// Which limit on waiting for the peer, or on a connection, was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeLimit {
@@ -50,6 +52,10 @@ pub enum TimeLimit {
     ///
     /// [`Config::host_timeout`]: crate::Config::host_timeout
     Host,
+    /// The connection has lasted as long as [`Config::max_lifetime`] lets it.
+    ///
+    /// [`Config::max_lifetime`]: crate::Config::max_lifetime
+    Lifetime,
 }
 
 impl fmt::Display for TimeLimit {
@@ -64,6 +70,7 @@ impl fmt::Display for TimeLimit {
                 "the peer's host, or the network on the way to it, did not answer within \
                  Config::host_timeout"
             }
+            Self::Lifetime => "the connection has lasted as long as Config::max_lifetime allows",
         })
     }
 }
@@ -73,11 +80,15 @@ impl fmt::Display for TimeLimit {
 pub(crate) struct TimeLimits {
     pub(crate) idle: Option<Duration>,
     pub(crate) progress: Option<Duration>,
+    pub(crate) lifetime: Option<Duration>,
 }
 
 impl TimeLimits {
     fn shortest(&self) -> Option<Duration> {
-        self.idle.into_iter().chain(self.progress).min()
+        [self.idle, self.progress, self.lifetime]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -127,6 +138,9 @@ pub(crate) trait Limited {
     /// Has the peer told that this end is there, if the wire can.
     fn tell_alive(&self);
 
+    /// Has the peer asked to end, if the wire can.
+    fn tell_leaving(&self);
+
     /// Closes the socket now.
     fn cut(&self);
 }
@@ -142,6 +156,10 @@ pub(crate) struct IdleTracker {
     expired: Cell<Option<TimeLimit>>,
     /// After how long without a byte the peer is to be told that this end is there.
     alive_after: Cell<Option<Duration>>,
+    /// The time of the first tick.
+    born: Cell<Option<Duration>>,
+    /// Whether the peer was asked to end, because the connection has lasted for long.
+    was_asked_to_end: Cell<bool>,
 }
 
 impl IdleTracker {
@@ -170,10 +188,26 @@ impl IdleTracker {
         self.expired.get()
     }
 
+    /// Whether the connection has lasted for long enough. Asks the peer to end before that.
+    fn has_lived(&self, link: &dyn Limited, lifetime: Duration, now: Duration) -> bool {
+        let born = self.born.get().unwrap_or(now);
+        self.born.set(Some(born));
+        let age = now.saturating_sub(born);
+        if age >= lifetime / 8 * LEAVING_AFTER && !self.was_asked_to_end.replace(true) {
+            link.tell_leaving();
+        }
+        age >= lifetime
+    }
+
     /// Looks at a connection; returns the limit that is over, if one is.
     fn sweep(&self, link: &dyn Limited, now: Duration) -> Option<TimeLimit> {
         let socket = link.socket()?;
         let limits = self.limits.get();
+        if let Some(lifetime) = limits.lifetime
+            && self.has_lived(link, lifetime, now)
+        {
+            return Some(TimeLimit::Lifetime);
+        }
         let over = |limit: Option<Duration>, quiet: Duration| limit.is_some_and(|it| quiet >= it);
         let quiet = self.reading.quiet_at(now);
         // Only a wait in flight counts: without one it is this end that does not read. A stream
@@ -208,7 +242,7 @@ pub(crate) struct Watched {
     /// The task that ticks.
     ticker: WakerCell,
     /// How many connections each limit has ended.
-    expired: [Cell<u64>; 3],
+    expired: [Cell<u64>; 4],
 }
 
 /// Keeps to `limits` from now on.
@@ -266,11 +300,12 @@ impl Watched {
     }
 
     const fn counter(&self, limit: TimeLimit) -> &Cell<u64> {
-        let [idle, progress, host] = &self.expired;
+        let [idle, progress, host, lifetime] = &self.expired;
         match limit {
             TimeLimit::Idle => idle,
             TimeLimit::Progress => progress,
             TimeLimit::Host => host,
+            TimeLimit::Lifetime => lifetime,
         }
     }
 

@@ -144,7 +144,7 @@ impl Tree {
         let is_kept = |line: &&str| !line.starts_with("default-run");
         let start: Vec<&str> = start.lines().filter(is_kept).collect();
         start.join("\n")
-            + "\n[lib]\npath = \"lib.rs\"\n[[bin]]\nname = \"mutated-simulation\"\npath = \"main.rs\"\n"
+            + "\n[lib]\npath = \"lib.rs\"\n[[bin]]\nname = \"mutated-simulation\"\npath = \"seeds_program.rs\"\n"
     }
 
     fn build(&self) {

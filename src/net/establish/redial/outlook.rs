@@ -57,6 +57,7 @@ impl AttemptError {
             | Self::Deadline { .. }
             | Self::MadeWay
             | Self::NoFirstMessage
+            | Self::NoRoom { .. }
             | Self::Overloaded
             | Self::Transport(_) => RetryOutlook::Good,
         }

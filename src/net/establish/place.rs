@@ -1,0 +1,27 @@
+//! What a client takes up at a server, from when it was accepted to when nobody serves it any more.
+
+use core::fmt;
+
+use super::connection_limit::ConnectionLimit;
+use crate::protocol::identity::PublicKey;
+
+/// A client's place, which is given back when this is dropped.
+pub(crate) trait Place: fmt::Debug + Send + Sync {
+    /// Tells whether there is room for a connection of this peer, whose key may only be claimed. Takes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it out.
+    fn check(&self, peer: &PublicKey) -> Result<(), ConnectionLimit>;
+
+    /// Takes the room for a connection of this peer, which has proved its key.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it out.
+    fn enter(&mut self, peer: &PublicKey) -> Result<(), ConnectionLimit>;
+
+    /// Whether who may connect has changed since the client came.
+    fn is_outdated(&self) -> bool;
+}

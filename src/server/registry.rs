@@ -1,0 +1,109 @@
+//! The connections that a thread serves, for what is done to all of them.
+
+use core::cell::RefCell;
+use core::panic::AssertUnwindSafe;
+use core::time::Duration;
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+use slab::Slab;
+
+use crate::driver::timeout;
+use crate::net::{Admission, Applicant, Connection, ConnectionControl};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Registry>>> = const { RefCell::new(None) };
+}
+
+/// A connection that is served.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) control: ConnectionControl,
+    applicant: Applicant,
+}
+
+impl Member {
+    pub(super) fn new(connection: &Connection) -> Self {
+        Self {
+            control: connection.control(),
+            applicant: Applicant {
+                key: connection.peer(),
+                address: connection.peer_address().clone(),
+                wire: connection.wire(),
+            },
+        }
+    }
+
+    /// Whether `admission` lets the peer in. Who does not say so within `limit`, or panics, says no.
+    pub(super) async fn is_admitted(&self, admission: &Admission, limit: Duration) -> bool {
+        let credentials = self.control.peer_credentials();
+        if !admission.admits_source(&self.applicant.address, credentials) {
+            return false;
+        }
+        let asked = AssertUnwindSafe(admission.admits(self.applicant.clone())).catch_unwind();
+        matches!(timeout(limit, asked).await, Some(Ok(true)))
+    }
+}
+
+/// The connections of one thread.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    members: RefCell<Slab<Member>>,
+}
+
+impl Registry {
+    /// Makes the one of this thread.
+    pub(super) fn start() -> Rc<Self> {
+        let registry = Rc::<Self>::default();
+        CURRENT.set(Some(Rc::clone(&registry)));
+        registry
+    }
+
+    /// Returns the one of this thread.
+    pub(super) fn current() -> Option<Rc<Self>> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    pub(super) fn enter(self: &Rc<Self>, member: Member) -> Entry {
+        Entry {
+            registry: Rc::clone(self),
+            key: self.members.borrow_mut().insert(member),
+        }
+    }
+
+    /// Asks all peers to begin nothing new and then to end, where their wire has that.
+    pub(super) fn announce_leaving(&self, reason: u16) {
+        for (_, member) in &*self.members.borrow() {
+            member.control.announce_leaving(reason);
+        }
+    }
+
+    /// Cuts the connections of those whom `admission` does not let in; returns how many that were.
+    pub(super) async fn drop_unadmitted(&self, admission: &Admission, limit: Duration) -> usize {
+        let members: Vec<Member> = (self.members.borrow().iter())
+            .map(|(_, member)| member.clone())
+            .collect();
+        let mut count = 0;
+        for member in members {
+            if !member.is_admitted(admission, limit).await {
+                member.control.cut();
+                count += 1;
+            }
+        }
+        count
+    }
+}
+
+/// A connection's entry, which goes when this is dropped.
+#[derive(Debug)]
+pub(super) struct Entry {
+    registry: Rc<Registry>,
+    key: usize,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let member = self.registry.members.borrow_mut().try_remove(self.key);
+        drop(member);
+    }
+}

@@ -1,0 +1,89 @@
+//! Who may connect is replaced on all threads at once, and those who may no longer can be dropped.
+
+use ringseal::protocol::native::record::RefuseReason;
+use ringseal::{Admission, RecvError};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    answers, connect, connect_many, finish, patient, server, server_with, start, told, try_connect,
+    wait_for,
+};
+use crate::peers::{key, run};
+
+fn a_new_admission_holds_on_all_threads_and_drops_only_on_demand() {
+    run(async {
+        let server = start(server());
+        let (handle, address) = (server.handle(), server.local_address());
+        let mut leaving = connect_many(&address, 1, 4).await;
+        let mut staying = connect_many(&address, 3, 2).await;
+        handle.set_admission(Admission::allow_list([key(3)]));
+        for count in 1..=4 {
+            let refused = told(try_connect(&address, 1).await);
+            assert_eq!(refused, RefuseReason::NOT_ADMITTED);
+            wait_for(&server, |it| it.refusals.not_admitted == count).await;
+        }
+        // Those who are there go on until they are dropped.
+        for connection in leaving.iter_mut().chain(&mut staying) {
+            assert!(answers(connection).await);
+        }
+        assert_eq!(handle.drop_unadmitted().await, 4);
+        for connection in &mut leaving {
+            let error = connection.recv().await.expect_err("dropped");
+            assert!(!matches!(error, RecvError::Closed), "{error:?}");
+        }
+        for connection in &mut staying {
+            assert!(answers(connection).await);
+        }
+        wait_for(&server, |statistics| statistics.connections == 2).await;
+        assert_eq!(handle.drop_unadmitted().await, 0);
+        drop(staying);
+        finish(server).await;
+    });
+}
+
+fn a_filter_drops_as_well() {
+    run(async {
+        let server = start(server());
+        let handle = server.handle();
+        let mut connection = connect(&server.local_address(), 1).await;
+        // Who is not served yet is looked at when that begins, and not counted.
+        assert!(answers(&mut connection).await);
+        handle.set_admission(Admission::any().filter(|_, _| false));
+        assert_eq!(handle.drop_unadmitted().await, 1);
+        drop(connection);
+        finish(server).await;
+    });
+}
+
+fn a_handshake_that_began_before_is_asked_about_again() {
+    run(async {
+        let (asks, mut asked) = mpsc::unbounded_channel::<()>();
+        let (says, said) = watch::channel(false);
+        let admission = Admission::check_async(move |_| {
+            asks.send(()).expect("the test");
+            let mut said = said.clone();
+            async move { said.wait_for(|yes| *yes).await.is_ok() }
+        });
+        let server = start(server_with(patient(2), admission));
+        let (handle, address) = (server.handle(), server.local_address());
+        let dialed = ringseal::spawn(async move { try_connect(&address, 1).await });
+        asked.recv().await.expect("it is asked");
+        handle.set_admission(Admission::allow_list([key(3)]));
+        says.send_replace(true);
+        // It may have been told that it is in.
+        if let Ok(mut connection) = dialed.await {
+            assert!(!answers(&mut connection).await);
+        }
+        wait_for(&server, |it| {
+            it.connections == 0 && it.refusals.not_admitted == 1
+        })
+        .await;
+        finish(server).await;
+    });
+}
+
+crate::on_every_driver!(
+    a_new_admission_holds_on_all_threads_and_drops_only_on_demand,
+    a_filter_drops_as_well,
+    a_handshake_that_began_before_is_asked_about_again,
+);

@@ -1,0 +1,237 @@
+//! A server that drains lets everybody finish, loses nothing, and cuts who does not end.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ringseal::protocol::native::record::RefuseReason;
+use ringseal::{
+    Address, Admission, Connection, Received, Receiver, Sender, Server, Session, sleep,
+};
+use tokio::sync::mpsc;
+
+use super::{connect, finish, patient, server, server_with, start, told, try_connect, wait_for};
+use crate::peers::{PATIENCE, pattern, run};
+use crate::transport::RawStream;
+
+/// What the server tells that it leaves for.
+const REASON: u16 = 77;
+const CLIENTS: usize = 6;
+const ROUNDS: u64 = 4;
+
+/// Messages of several records, and of a few bytes.
+fn message(index: usize) -> Vec<u8> {
+    let length = if index.is_multiple_of(40) {
+        150_000
+    } else {
+        index % 700
+    };
+    pattern(length, index)
+}
+
+/// Sends until the peer asks to end; returns how many messages.
+async fn send_until_asked(mut sender: Sender, is_asked: Rc<Cell<bool>>) -> usize {
+    let mut count = 0;
+    while !is_asked.get() {
+        sender.send(&message(count)).await.expect("send");
+        count += 1;
+        if count.is_multiple_of(16) {
+            sender.flush().await.expect("flush");
+            sleep(Duration::from_micros(200)).await;
+        }
+    }
+    sender.close().await.expect("close");
+    count
+}
+
+/// Takes echoes until the peer ends; returns how many.
+async fn take_echoes(mut receiver: Receiver, is_asked: Rc<Cell<bool>>) -> usize {
+    let mut count = 0;
+    while let Some(received) = receiver.recv_event().await.expect("recv") {
+        match received {
+            Received::Message(echo) => {
+                assert!(*echo == *message(count), "echo {count}");
+                count += 1;
+            }
+            Received::Leaving(reason) => {
+                assert_eq!(reason, REASON);
+                is_asked.set(true);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    count
+}
+
+/// Talks until the server asks to end, and checks that everything came back.
+async fn talk(address: Address) {
+    let (sender, receiver) = connect(&address, 1).await.split();
+    let is_asked = Rc::new(Cell::new(false));
+    let sending = ringseal::spawn(send_until_asked(sender, Rc::clone(&is_asked)));
+    let echoes = take_echoes(receiver, Rc::clone(&is_asked)).await;
+    assert!(is_asked.get(), "the server ends only when it drains");
+    assert_eq!(echoes, sending.await);
+    assert!(echoes > 0, "it drains behind the first messages");
+}
+
+fn a_drain_under_load_loses_nothing() {
+    for round in 0..ROUNDS {
+        run(async {
+            let server = start(server().leaving_reason(REASON));
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|_| ringseal::spawn(talk(server.local_address())))
+                .collect();
+            wait_for(&server, |it| {
+                let received = it.runtime.map_or(0, |runtime| runtime.messages_received);
+                it.connections == CLIENTS && received > 500
+            })
+            .await;
+            sleep(Duration::from_millis(3 * round)).await;
+            finish(server).await;
+            for client in clients {
+                client.await;
+            }
+        });
+    }
+}
+
+/// Answers until the server drains, and then ends by itself.
+async fn answer_until_draining(connection: Connection, session: Session) {
+    let (mut sender, mut receiver) = connection.split();
+    let mut draining = pin!(session.draining());
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = receiver.recv() => received,
+            () = &mut draining => break,
+        };
+        let Ok(Some(message)) = received else { return };
+        sender.send(&message).await.expect("send");
+    }
+    assert!(session.is_draining());
+    sender.send(b"the last").await.expect("send");
+    sender.close().await.expect("close");
+    while let Ok(Some(_)) = receiver.recv().await {}
+}
+
+fn handlers_that_look_at_it_end_in_order() {
+    run(async {
+        let server = server().start(answer_until_draining).expect("a server");
+        let address = server.local_address();
+        let mut connections = Vec::new();
+        for index in 0..4 {
+            let mut connection = connect(&address, 1).await;
+            connection.send(&message(index)).await.expect("send");
+            let echo = connection.recv().await.expect("recv").expect("one");
+            assert!(*echo == *message(index));
+            drop(echo);
+            connections.push(connection);
+        }
+        server.handle().begin_drain(PATIENCE);
+        for mut connection in connections {
+            let last = connection.recv().await.expect("recv").expect("one");
+            assert_eq!(&*last, b"the last");
+            drop(last);
+            assert!(connection.recv().await.expect("recv").is_none());
+            connection.close().await.expect("close");
+        }
+        finish(server).await;
+    });
+}
+
+/// Holds a connection for good.
+async fn hold(connection: Connection, _session: Session) {
+    let _connection = connection;
+    std::future::pending::<()>().await;
+}
+
+fn who_does_not_end_in_time_is_cut_and_counted() {
+    run(async {
+        let server = server().start(hold).expect("a server");
+        let address = server.local_address();
+        let mut held = [connect(&address, 1).await, connect(&address, 1).await];
+        let limit = Duration::from_millis(50);
+        let start = Instant::now();
+        let drained = server.handle().drain(limit).await.expect("not a child");
+        assert!(start.elapsed() >= limit);
+        assert_eq!(drained.cut, 2);
+        for connection in &mut held {
+            assert!(!matches!(connection.recv().await, Ok(Some(_))));
+        }
+        // The same is told to all who wait.
+        assert_eq!(server.wait().await.expect("no panic"), drained);
+    });
+}
+
+fn a_later_call_makes_the_time_shorter_and_never_longer() {
+    run(async {
+        let server = server().start(hold).expect("a server");
+        let held = connect(&server.local_address(), 1).await;
+        let handle = server.handle();
+        handle.begin_drain(PATIENCE * 4);
+        sleep(Duration::from_millis(10)).await;
+        handle.begin_drain(Duration::from_millis(20));
+        let drained = handle.drain(PATIENCE * 4).await.expect("not a child");
+        assert_eq!(drained.cut, 1);
+        drop(held);
+    });
+}
+
+fn nobody_new_is_let_in_while_it_drains() {
+    run(async {
+        let (asks, mut asked) = mpsc::unbounded_channel::<()>();
+        let (says, said) = tokio::sync::watch::channel(true);
+        let admission = Admission::check_async(move |_| {
+            asks.send(()).expect("the test");
+            let mut said = said.clone();
+            async move { said.wait_for(|yes| *yes).await.is_ok() }
+        });
+        let server = server_with(patient(2), admission);
+        let server = server.start(hold).expect("a server");
+        let (handle, address) = (server.handle(), server.local_address());
+        let held = connect(&address, 1).await;
+        asked.recv().await.expect("it was asked");
+        says.send_replace(false);
+        let dialed = address.clone();
+        let late = ringseal::spawn(async move { try_connect(&dialed, 3).await });
+        asked.recv().await.expect("it is asked");
+        handle.begin_drain(PATIENCE);
+        says.send_replace(true);
+        assert_eq!(told(late.await), RefuseReason::SHUTTING_DOWN);
+        while RawStream::try_connect(&address).is_ok() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let statistics = handle.statistics().await;
+        assert_eq!(statistics.refusals.shutting_down, 1);
+        assert_eq!(statistics.connections, 1);
+        handle.shut_down();
+        assert_eq!(server.wait().await.expect("no panic").cut, 1);
+        drop(held);
+    });
+}
+
+fn an_idle_server_drains_at_once() {
+    run(async {
+        let server: Server = start(server());
+        finish(server).await;
+    });
+}
+
+crate::on_every_driver!(
+    a_drain_under_load_loses_nothing,
+    handlers_that_look_at_it_end_in_order,
+    who_does_not_end_in_time_is_cut_and_counted,
+    a_later_call_makes_the_time_shorter_and_never_longer,
+    nobody_new_is_let_in_while_it_drains,
+    an_idle_server_drains_at_once,
+);
+
+crate::on_setting!(
+    commonware_uring_tcp,
+    Commonware,
+    Uring,
+    Tcp,
+    handlers_that_look_at_it_end_in_order,
+    who_does_not_end_in_time_is_cut_and_counted,
+);

@@ -1,0 +1,111 @@
+//! What ends a server at once, and what is left of it: nothing.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::{answers, connect, connect_many, finish, server, start, try_connect, wait_for};
+use crate::child::{is_case, run_case};
+use crate::peers::{PATIENCE, builder, run, run_with};
+use crate::setting;
+
+fn another_thread_may_shut_it_down() {
+    let server = start(server());
+    let (handle, address) = (server.handle(), server.local_address());
+    let client = setting::spawn(move || {
+        run(async {
+            let mut connection = connect(&address, 1).await;
+            assert!(answers(&mut connection).await);
+            std::thread::spawn(move || handle.shut_down());
+            // Without waiting for this end.
+            assert!(!matches!(connection.recv().await, Ok(Some(_))));
+            try_connect(&address, 1)
+                .await
+                .expect_err("the port is closed");
+        });
+    });
+    let start = Instant::now();
+    let drained = server.join().expect("no panic");
+    assert!(start.elapsed() < PATIENCE);
+    assert!(drained.cut <= 1);
+    client.join().expect("no panic");
+}
+
+fn a_server_that_is_dropped_ends() {
+    run(async {
+        let server = start(server());
+        let (handle, address) = (server.handle(), server.local_address());
+        let mut connection = connect(&address, 1).await;
+        drop(server);
+        assert!(!matches!(connection.recv().await, Ok(Some(_))));
+        handle.drain(PATIENCE).await.expect("not a child");
+        while handle.statistics().await.connections > 0 {
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+fn slots_come_back() {
+    run(async {
+        let server = start(server());
+        let address = server.local_address();
+        let mut connections = connect_many(&address, 1, 8).await;
+        for connection in &mut connections {
+            assert!(answers(connection).await);
+        }
+        drop(connections);
+        wait_for(&server, |it| {
+            let runtime = it.runtime.expect("they run");
+            it.connections == 0
+                && runtime.free_slots == runtime.slots
+                && runtime.lingering == 0
+                && runtime.heap_bytes == 0
+        })
+        .await;
+        finish(server).await;
+    });
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("ours").count()
+}
+
+fn no_descriptor_is_left() {
+    const TEST: &str = "no_descriptor_is_left";
+    if !is_case(TEST) {
+        return run_case(module_path!(), TEST);
+    }
+    // Of slots that are few, since locked memory is short in a child.
+    let small = || builder().slots(4);
+    let round = || {
+        run_with(small(), async {
+            let server = start(server().runtime(small()));
+            let address = server.local_address();
+            let held = connect_many(&address, 1, 4).await;
+            // Cut in the middle, one of them, and the others at the end.
+            drop(connect(&address, 3).await);
+            let limit = Duration::from_millis(20);
+            let drained = server.handle().drain(limit).await.expect("not a child");
+            assert!(drained.cut >= 4, "{drained:?}");
+            server.wait().await.expect("no panic");
+            drop(held);
+        });
+    };
+    // What is made once in a process.
+    round();
+    let before = descriptors();
+    for _ in 0..5 {
+        round();
+    }
+    let start = Instant::now();
+    while descriptors() > before {
+        assert!(start.elapsed() < PATIENCE, "{} > {before}", descriptors());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+crate::on_every_driver!(
+    another_thread_may_shut_it_down,
+    a_server_that_is_dropped_ends,
+    slots_come_back,
+    no_descriptor_is_left,
+);

@@ -1,0 +1,168 @@
+//! Each limit keeps out who is beyond it, who is told so where the wire can, and counts it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
+
+use ringseal::protocol::native::record::RefuseReason;
+use ringseal::{Address, Admission, Refusals, Server, ServerLimits};
+
+use super::{
+    answers, connect, finish, patient, server, server_with, start, told, try_connect, wait_for,
+};
+use crate::peers::{PATIENCE, run};
+use crate::setting::first_bytes;
+use crate::transport::RawStream;
+
+fn limited(limits: ServerLimits) -> Server {
+    start(server().limits(limits))
+}
+
+async fn refusals(server: &Server) -> Refusals {
+    server.handle().statistics().await.refusals
+}
+
+fn raw(address: &Address) -> RawStream {
+    let stream = RawStream::connect(address.clone());
+    stream.set_read_timeout(PATIENCE);
+    stream
+}
+
+/// Whether the server has closed or reset the connection.
+fn is_closed(stream: &mut RawStream) -> bool {
+    match stream.read(&mut [0; 1]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+fn no_more_connections_than_in_all() {
+    run(async {
+        let server = limited(ServerLimits::new().connections(2));
+        let address = server.local_address();
+        let (first, mut second) = (connect(&address, 1).await, connect(&address, 3).await);
+        for count in 1..=2 {
+            let refused = told(try_connect(&address, 4).await);
+            assert_eq!(refused, RefuseReason::TOO_BUSY);
+            assert_eq!(refusals(&server).await.connections, count);
+        }
+        assert!(answers(&mut second).await);
+        // Who leaves makes room.
+        drop(first);
+        wait_for(&server, |statistics| statistics.connections == 1).await;
+        let mut third = connect(&address, 4).await;
+        assert!(answers(&mut third).await);
+        drop((second, third));
+        wait_for(&server, |statistics| statistics.connections == 0).await;
+        let statistics = server.handle().statistics().await;
+        assert_eq!(statistics.handshakes.refused, 2);
+        assert_eq!(statistics.handshakes.established, 3);
+        finish(server).await;
+    });
+}
+
+fn no_more_connections_than_for_a_key() {
+    run(async {
+        let server = limited(ServerLimits::new().connections_per_peer(1));
+        let address = server.local_address();
+        let first = connect(&address, 1).await;
+        let refused = told(try_connect(&address, 1).await);
+        assert_eq!(refused, RefuseReason::TOO_BUSY);
+        let other = connect(&address, 3).await;
+        assert_eq!(refusals(&server).await.connections_per_peer, 1);
+        drop(first);
+        wait_for(&server, |statistics| statistics.connections == 1).await;
+        drop((connect(&address, 1).await, other));
+        finish(server).await;
+    });
+}
+
+fn no_more_connections_than_for_a_source() {
+    run(async {
+        let server = limited(ServerLimits::new().connections_per_source(1));
+        let address = server.local_address();
+        let first = connect(&address, 1).await;
+        // By whatever key.
+        let refused = told(try_connect(&address, 3).await);
+        assert_eq!(refused, RefuseReason::TOO_BUSY);
+        wait_for(&server, |it| it.handshakes_under_way == 0).await;
+        // One at a time is told; the others cost nothing.
+        let silent = raw(&address);
+        wait_for(&server, |it| it.handshakes_under_way == 1).await;
+        assert!(is_closed(&mut raw(&address)));
+        assert_eq!(refusals(&server).await.connections_per_source, 2);
+        drop((silent, first));
+        wait_for(&server, |it| it.connections + it.handshakes_under_way == 0).await;
+        drop(connect(&address, 3).await);
+        finish(server).await;
+    });
+}
+
+fn no_more_handshakes_begin_than_in_a_second() {
+    run(async {
+        let server = limited(ServerLimits::new().handshakes_per_second(2));
+        let address = server.local_address();
+        // However long the first ones took, of so many one comes too early.
+        let mut clients: Vec<_> = (0..12).map(|_| raw(&address)).collect();
+        wait_for(&server, |it| it.refusals.handshakes_per_second > 0).await;
+        for client in &clients {
+            client.set_read_timeout(Duration::from_millis(1));
+        }
+        assert!(clients.iter_mut().any(is_closed));
+        assert!(!clients.iter_mut().all(is_closed));
+        drop(clients);
+        wait_for(&server, |it| it.handshakes_under_way == 0).await;
+        finish(server).await;
+    });
+}
+
+fn who_is_silent_makes_way_over_all_threads() {
+    run(async {
+        let config = patient(2).max_handshakes(4);
+        let server = start(server_with(config, Admission::any()));
+        let address = server.local_address();
+        let mut silent: Vec<_> = (0..4).map(|_| raw(&address)).collect();
+        for client in &mut silent {
+            let start: Vec<u8> = first_bytes().take(8).collect();
+            client.write_all(&start).expect("write");
+        }
+        wait_for(&server, |it| it.handshakes_under_way == 4).await;
+        let mut connection = connect(&address, 1).await;
+        assert!(answers(&mut connection).await);
+        let statistics = server.handle().statistics().await;
+        assert_eq!(statistics.handshakes.made_way, 1);
+        assert_eq!(statistics.handshakes_under_way, 3);
+        drop((connection, silent));
+        wait_for(&server, |it| it.handshakes_under_way == 0).await;
+        finish(server).await;
+    });
+}
+
+fn a_filter_counts_whom_it_refuses() {
+    run(async {
+        let admission = Admission::any().filter(|_, _| false);
+        let server = start(server_with(patient(2), admission));
+        for count in 1..=2 {
+            assert!(is_closed(&mut raw(&server.local_address())));
+            assert_eq!(refusals(&server).await.by_filter, count);
+        }
+        finish(server).await;
+    });
+}
+
+crate::on_setting!(
+    uring_unix,
+    Native,
+    Uring,
+    Unix,
+    no_more_connections_than_for_a_source,
+    a_filter_counts_whom_it_refuses,
+);
+
+crate::on_every_driver!(
+    no_more_connections_than_in_all,
+    no_more_connections_than_for_a_key,
+    no_more_connections_than_for_a_source,
+    no_more_handshakes_begin_than_in_a_second,
+    who_is_silent_makes_way_over_all_threads,
+    a_filter_counts_whom_it_refuses,
+);

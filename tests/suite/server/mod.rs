@@ -1,0 +1,113 @@
+//! Servers: every thread serves, limits hold, and the end loses nothing.
+
+mod admission;
+mod drain;
+mod ending;
+mod limits;
+mod panics;
+mod remote;
+mod settings;
+mod sockets;
+mod spread;
+
+use std::time::{Duration, Instant};
+
+use ringseal::protocol::native::record::RefuseReason;
+use ringseal::{
+    Address, Admission, AttemptError, Config, Connection, DialError, Server, ServerBuilder,
+    ServerStatistics, Session, dial,
+};
+
+use super::peers::{PATIENCE, builder, config, key};
+use super::transport::somewhere;
+
+/// Settings on which nobody is ended by the passing of time.
+fn patient(seed: u8) -> Config {
+    config(seed)
+        .handshake_deadline(PATIENCE)
+        .first_message_timeout(PATIENCE)
+}
+
+/// Returns a server of identity 2 with two threads.
+fn server() -> ServerBuilder {
+    server_with(patient(2), Admission::any())
+}
+
+fn server_with(config: Config, admission: Admission) -> ServerBuilder {
+    ServerBuilder::new(config, admission)
+        .bind(somewhere())
+        .threads(2)
+        .runtime(builder())
+}
+
+fn start(builder: ServerBuilder) -> Server {
+    builder.start(echo).expect("a server")
+}
+
+/// Sends everything back until the peer ends.
+async fn echo(connection: Connection, _session: Session) {
+    let (mut sender, mut receiver) = connection.split();
+    while let Ok(Some(message)) = receiver.recv().await {
+        let copy = message.to_vec();
+        drop(message);
+        if sender.send(&copy).await.is_err() {
+            return;
+        }
+    }
+    // The peer may be gone.
+    let _ = sender.close().await;
+}
+
+/// Dials as the identity with this seed.
+async fn try_connect(address: &Address, seed: u8) -> Result<Connection, DialError> {
+    dial(address, key(2), &patient(seed)).await
+}
+
+async fn connect(address: &Address, seed: u8) -> Connection {
+    try_connect(address, seed).await.expect("dial")
+}
+
+async fn connect_many(address: &Address, seed: u8, count: usize) -> Vec<Connection> {
+    let mut connections = Vec::with_capacity(count);
+    for _ in 0..count {
+        connections.push(connect(address, seed).await);
+    }
+    connections
+}
+
+/// Whether the server answers on this connection.
+async fn answers(connection: &mut Connection) -> bool {
+    if connection.send(b"are you there?").await.is_err() {
+        return false;
+    }
+    matches!(connection.recv().await, Ok(Some(message)) if *message == *b"are you there?")
+}
+
+/// Returns what the listener has told a dialer that it refused.
+fn told(outcome: Result<Connection, DialError>) -> RefuseReason {
+    match outcome.expect_err("refused") {
+        DialError::Attempt(AttemptError::Refused { reason }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until the server's figures are as wanted.
+async fn wait_for(server: &Server, is_so: impl Fn(&ServerStatistics) -> bool) {
+    let handle = server.handle();
+    let start = Instant::now();
+    loop {
+        let statistics = handle.statistics().await;
+        if is_so(&statistics) {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{statistics:#?}");
+        ringseal::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Drains a server whose peers have ended, and waits for its end.
+async fn finish(server: Server) {
+    let drained = server.handle().drain(PATIENCE).await.expect("not a child");
+    assert_eq!((drained.cut, drained.lost_threads), (0, 0));
+    server.wait().await.expect("no panic");
+}
