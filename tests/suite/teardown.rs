@@ -3,10 +3,13 @@
 
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::peers::{builder, config, key, pair, patiently};
-use super::setting::spawn;
-use super::transport::{RawStream, somewhere};
+use super::setting::{spawn, transport};
+use super::transport::{RawStream, Transport, somewhere};
 use ringseal::{Admission, Connection, Listener, Statistics};
 
 /// Leaves reads of many connections in flight, and writes that their peers do not take.
@@ -258,7 +261,38 @@ fn connections_come_and_go_without_leaving_anything() {
     }));
 }
 
+// HAZARDS B4: found by the simulation. Whoever waits for the buffer of a reservation waits asleep.
+fn a_runtime_ends_without_work_while_a_task_holds_a_reservation() {
+    // What it waits with is the same on every transport, and takes seconds.
+    if transport() != Transport::Tcp {
+        return;
+    }
+    let runtime = builder().build().expect("io_uring");
+    runtime.block_on(patiently(async {
+        let (dialer, listener) = pair().await;
+        ringseal::spawn(async move {
+            let (mut sender, _receiver) = dialer.split();
+            let _held = sender.reserve(100).await.expect("room");
+            std::future::pending::<()>().await;
+        });
+        ringseal::spawn(async move {
+            let _listener = listener;
+            std::future::pending::<()>().await;
+        });
+        ringseal::sleep(Duration::from_millis(5)).await;
+    }));
+    let worked = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("positive");
+    let (start, before) = (Instant::now(), worked());
+    drop(runtime);
+    let (took, worked) = (start.elapsed(), worked() - before);
+    assert!(
+        worked < Duration::from_secs(1).max(took / 4),
+        "{worked:?} of {took:?}"
+    );
+}
+
 crate::on_every_setting! {
+    a_runtime_ends_without_work_while_a_task_holds_a_reservation,
     a_runtime_ends_with_operations_in_flight_whoever_holds_the_handles,
     a_runtime_ends_while_the_peer_keeps_writing,
     a_runtime_ends_with_handshakes_half_open,

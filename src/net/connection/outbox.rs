@@ -465,13 +465,17 @@ impl Outbox {
     }
 
     fn begin_close(&self) {
+        self.close_messages();
+        self.idle_writer.wake();
+    }
+
+    /// Takes no more messages. Wakes nobody: the writer calls it as well.
+    fn close_messages(&self) {
         let mut state = self.state.borrow_mut();
         let State {
             sending, records, ..
         } = &mut *state;
         sending.close(records);
-        drop(state);
-        self.idle_writer.wake();
     }
 
     /// Nobody sends any more. If nothing is left to be written the peer sees the end at once, whether
@@ -546,7 +550,7 @@ impl Outbox {
     fn poll_work(&self, context: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         loop {
             if self.link.lifetime.has_sender_left() {
-                self.begin_close();
+                self.close_messages();
             }
             self.take_notices();
             match self.next()? {
