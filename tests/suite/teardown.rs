@@ -22,7 +22,7 @@ async fn leave_operations_in_flight(count: usize) -> Vec<Connection> {
                 let mut send = std::pin::pin!(connection.send(&[3; 65_536]));
                 if futures_util::poll!(send.as_mut()).is_pending() {
                     // Long enough for the kernel to take what it will take.
-                    ringseal::sleep(std::time::Duration::from_millis(5)).await;
+                    ringseal::sleep(Duration::from_millis(5)).await;
                     if futures_util::poll!(send).is_pending() {
                         break;
                     }
@@ -148,14 +148,14 @@ fn a_runtime_ends_at_once_with_a_listener_alive() {
             .await
             .expect("bind");
         // The listener's task has its turn, and waits for the first client.
-        ringseal::sleep(std::time::Duration::from_millis(5)).await;
+        ringseal::sleep(Duration::from_millis(5)).await;
         assert_eq!(Statistics::current().expect("inside").in_flight, 0);
         listener
     }));
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     drop(runtime);
     let took = start.elapsed();
-    assert!(took < std::time::Duration::from_secs(3), "{took:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
     let next = builder().build().expect("io_uring");
     next.block_on(patiently(async {
         Listener::bind(listener.local_address(), &config(2), Admission::any())
@@ -187,7 +187,7 @@ fn a_runtime_ends_soon_though_its_tasks_receive_from_peers_that_end_with_it() {
         ended.send(()).expect("the test waits");
     });
     // Far more than it takes, and less than the kernel is waited for that gives nothing back.
-    let limit = std::time::Duration::from_secs(10);
+    let limit = Duration::from_secs(10);
     is_over.recv_timeout(limit).expect("the runtime hangs");
     thread.join().expect("no panic");
 }
@@ -255,7 +255,7 @@ fn connections_come_and_go_without_leaving_anything() {
             listener.recv().await.expect("recv").expect("one");
         }
         while statistics().in_flight > 0 {
-            ringseal::sleep(std::time::Duration::from_millis(1)).await;
+            ringseal::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(statistics().free_slots, statistics().slots);
     }));
