@@ -73,7 +73,7 @@ impl RemoteConnection {
         &self.about.address
     }
 
-    /// Returns the span of this connection; see [`Connection::span`].
+    /// Returns the span of this connection; see [`Connection::span`](crate::Connection::span).
     pub fn span(&self) -> &Span {
         &self.about.span
     }
