@@ -34,9 +34,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "the writer is not woken for the end" {
         "net/connection/outbox.rs":
-            "sending.close(records);\n        drop(state);\n        self.idle_writer.wake();"
-            => "sending.close(records);\n        drop(state);\n        \
-                if !MUTATED { self.idle_writer.wake(); }",
+            "self.close_messages();\n        self.idle_writer.wake();"
+            => "self.close_messages();\n        if !MUTATED { self.idle_writer.wake(); }",
     }
     "who flushes leaves no waker" {
         "net/connection/outbox.rs":
