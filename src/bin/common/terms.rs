@@ -29,6 +29,10 @@ const BOTH: &Terms = &[
         "(256 at a time is the limit)",
     ),
     ("Config::first_message_timeout", "2 seconds"),
+    ("Config::max_lifetime allows", "it may"),
+    ("ServerLimits::connections_per_peer allows", "it may have"),
+    ("ServerLimits::connections_per_source allows", "it may have"),
+    ("ServerLimits::connections allows", "it may have"),
     ("Config::host_timeout", "60 seconds"),
     (", or take it with Receiver::recv_stream", ""),
     (
