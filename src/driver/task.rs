@@ -128,6 +128,19 @@ fn is_native() -> bool {
     false
 }
 
+/// Lets every other task of this thread that is ready run once.
+pub(crate) async fn give_others_a_turn() {
+    let mut is_back = false;
+    poll_fn(|context| {
+        if core::mem::replace(&mut is_back, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Returns the time that timers go by.
 pub(crate) fn now() -> Instant {
     #[cfg(feature = "testing")]

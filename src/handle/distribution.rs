@@ -9,7 +9,6 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::pin::pin;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::task::{Context, Poll};
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use std::sync::Arc;
 use futures_channel::mpsc;
 use futures_util::task::AtomicWaker;
 
+use crate::driver;
 use crate::net::{ConnectionLimit, Incoming, ListenError, Place, SocketListener};
 use crate::protocol::identity::PublicKey;
 
@@ -105,7 +105,7 @@ impl Distribution {
             }
             in_a_row = (in_a_row + 1) % TURN;
             if in_a_row == 0 {
-                give_others_a_turn().await;
+                driver::give_others_a_turn().await;
             }
         }
         Ok(())
@@ -237,18 +237,6 @@ impl Place for Seat {
     fn is_outdated(&self) -> bool {
         false
     }
-}
-
-async fn give_others_a_turn() {
-    let mut is_back = false;
-    let mut turn = pin!(poll_fn(move |context: &mut Context<'_>| {
-        if core::mem::replace(&mut is_back, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }));
-    turn.as_mut().await;
 }
 
 #[cfg(test)]

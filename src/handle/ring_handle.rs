@@ -237,13 +237,9 @@ impl RingHandle {
         F: Future<Output = T> + 'static,
         T: Send + 'static,
     {
-        if self.is_inherited() {
-            return None;
-        }
-        let (reply, output) = oneshot::channel();
-        let job = move || tasks::spawn(answer(reply, make()));
-        self.threads.post_to(thread, Box::new(job));
-        output.await.ok()
+        // A thread that has ended drops the job, and with it the reply.
+        let post = |job| _ = self.threads.post_to(thread, job);
+        self.ask_by(post, make).await
     }
 
     /// Runs the future that `make` gives as a task of a ring thread, where it may use all that is
@@ -277,12 +273,24 @@ impl RingHandle {
         F: Future<Output = T> + 'static,
         T: Send + 'static,
     {
+        self.ask_by(|job| self.threads.post(job), make).await
+    }
+
+    /// Has `post` hand the future that `make` gives to a ring thread, and waits for its output.
+    async fn ask_by<F, T>(
+        &self,
+        post: impl FnOnce(Job),
+        make: impl FnOnce() -> F + Send + 'static,
+    ) -> Option<T>
+    where
+        F: Future<Output = T> + 'static,
+        T: Send + 'static,
+    {
         if self.is_inherited() {
             return None;
         }
         let (reply, output) = oneshot::channel();
-        self.threads
-            .post(Box::new(move || tasks::spawn(answer(reply, make()))));
+        post(Box::new(move || tasks::spawn(answer(reply, make()))));
         output.await.ok()
     }
 }

@@ -90,7 +90,7 @@ pub(crate) async fn retire<L: Retiring>(link: Rc<L>) {
             Some(Ok(())) => {
                 total += driver::now().saturating_duration_since(start).min(SLICE);
                 quiet = Duration::ZERO;
-                give_others_a_turn().await;
+                driver::give_others_a_turn().await;
             }
             Some(Err(_)) => break,
             None => {
@@ -176,18 +176,6 @@ impl<L: Retiring> Retirement<'_, L> {
     }
 }
 
-async fn give_others_a_turn() {
-    let mut is_back = false;
-    poll_fn(|context| {
-        if core::mem::replace(&mut is_back, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// Cancels what a socket that nobody waits for has in flight, and takes its memory back.
 ///
 /// Both directions are cancelled instead of ended by `shutdown(2)`, because a socket that has ended
@@ -237,7 +225,7 @@ mod tests {
             for (index, (link, _peer)) in links.iter().enumerate() {
                 assert_eq!(link.socket().is_some(), index >= 3, "number {index}");
             }
-            give_others_a_turn().await;
+            driver::give_others_a_turn().await;
             let shard = Shard::current().expect("inside a runtime");
             assert_eq!(shard.unfinished(), MAX_RETIRING);
             // Without any movement all of them end.
