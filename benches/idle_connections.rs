@@ -104,10 +104,10 @@ fn measure(wire: Wire, count: usize) -> Cost {
         let mut listener = Listener::bind("127.0.0.1:0", &config(2), Admission::any())
             .await
             .expect("bind");
-        let mut connections: Vec<Connection> = Vec::with_capacity(2 * count);
         // One of a kind beforehand: what is made once is not theirs.
         let warm = connect(&mut listener, &config(1), 1).await;
         let before = allocated();
+        let mut connections: Vec<Connection> = Vec::with_capacity(2 * count);
         while connections.len() < 2 * count {
             let more = AT_A_TIME.min(count - connections.len() / 2);
             connections.extend(connect(&mut listener, &config(1), more).await);

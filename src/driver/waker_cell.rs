@@ -38,6 +38,13 @@ impl WakerCell {
         clone
     }
 
+    /// Forgets the waker: whoever waited has what it waited for. The memory of a task lasts as long as
+    /// its wakers.
+    #[inline]
+    pub(crate) fn clear(&self) {
+        drop(self.waker.take());
+    }
+
     /// Calls the waker, once.
     #[inline]
     pub(crate) fn wake(&self) {

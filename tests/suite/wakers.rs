@@ -2,14 +2,16 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use ringseal::Statistics;
+use ringseal::{Admission, Listener, Statistics, dial};
 
-use super::peers::{builder, pair, pattern, run, run_with};
+use super::peers::{builder, config, key, pair, pattern, run, run_with};
+use super::transport::somewhere;
 
 thread_local! {
     /// What the waker drops when it is dropped.
@@ -98,7 +100,52 @@ fn a_waker_may_drop_the_message_that_a_receiver_waits_for() {
     });
 }
 
+/// Passes a call on to whoever polls.
+struct PassesOn(Mutex<Waker>);
+
+impl Wake for PassesOn {
+    fn wake(self: Arc<Self>) {
+        self.0.lock().expect("never held in a panic").wake_by_ref();
+    }
+}
+
+/// Completes `future`, after which nobody may keep the waker that it was polled with: the memory of a
+/// task lasts as long as its wakers.
+async fn expect_no_waker_behind<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let passes_on = Arc::new(PassesOn(Mutex::new(Waker::noop().clone())));
+    let output = poll_fn(|context| {
+        *passes_on.0.lock().expect("never held in a panic") = context.waker().clone();
+        let waker = Waker::from(Arc::clone(&passes_on));
+        future.as_mut().poll(&mut Context::from_waker(&waker))
+    })
+    .await;
+    assert_eq!(Arc::strong_count(&passes_on), 1, "a waker is still kept");
+    output
+}
+
+fn what_is_done_keeps_no_waker() {
+    run_with(builder(), async {
+        let mut listener = Listener::bind(somewhere(), &config(2), Admission::any())
+            .await
+            .expect("bind");
+        let address = listener.local_address();
+        let config = config(1);
+        let dialing = expect_no_waker_behind(dial(&address, key(2), &config));
+        let (dialer, accepted) = tokio::join!(dialing, listener.accept());
+        let (mut dialer, mut accepted) = (dialer.expect("dial"), accepted.expect("accept"));
+        let receiving = expect_no_waker_behind(accepted.recv());
+        let sending = async {
+            ringseal::sleep(Duration::from_millis(5)).await;
+            dialer.send(b"late").await.expect("send");
+        };
+        let (message, ()) = tokio::join!(receiving, sending);
+        assert!(message.expect("recv").is_some());
+    });
+}
+
 crate::on_every_setting! {
+    what_is_done_keeps_no_waker,
     a_waker_may_drop_the_receiver_of_the_sender_that_it_is_for,
     a_waker_may_drop_the_message_that_a_receiver_waits_for,
 }

@@ -227,10 +227,16 @@ impl Link {
             return Poll::Ready(Completion::cancelled());
         };
         let poll = socket.poll_read(context);
-        if poll.is_pending() {
-            self.reader.set(context.waker());
+        match poll {
+            Poll::Pending => self.reader.set(context.waker()),
+            Poll::Ready(_) => self.reader.clear(),
         }
         poll
+    }
+
+    /// Has `context` woken when the connection is over, for a receiver that waits for memory.
+    pub(crate) fn wake_when_over(&self, context: &TaskContext<'_>) {
+        self.reader.set(context.waker());
     }
 
     /// Polls the write in flight, which is cancelled if the connection is over.
@@ -297,6 +303,8 @@ impl Link {
             range.start += written;
             buffer = rest;
         }
+        // Not cleared at each write: a writer task is there as long as the connection.
+        self.writer.clear();
         Ok(())
     }
 

@@ -1052,6 +1052,8 @@ impl Receiver {
         let grant = match self.account.try_take(request) {
             Some(grant) => grant,
             None => {
+                self.check_link()?;
+                self.link.wake_when_over(context);
                 request.bytes = whole;
                 let waiting = claim.get_or_insert_with(|| Claim::new(&self.account));
                 ready!(waiting.poll(context, request))

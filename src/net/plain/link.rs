@@ -174,8 +174,9 @@ impl PlainLink {
 
     fn poll_completion(&self, socket: &Socket, context: &mut Context<'_>) -> Poll<Completion> {
         let poll = socket.poll_read(context);
-        if poll.is_pending() {
-            self.reader.set(context.waker());
+        match poll {
+            Poll::Pending => self.reader.set(context.waker()),
+            Poll::Ready(_) => self.reader.clear(),
         }
         poll
     }
@@ -312,8 +313,9 @@ impl PlainLink {
             }
             if socket.is_writing() {
                 let poll = socket.poll_write(context);
-                if poll.is_pending() {
-                    self.writer.set(context.waker());
+                match poll {
+                    Poll::Pending => self.writer.set(context.waker()),
+                    Poll::Ready(_) => self.writer.clear(),
                 }
                 self.wrote(ready!(poll)).map_err(|error| {
                     self.is_write_broken.set(true);
