@@ -45,6 +45,7 @@ mod operation;
 #[cfg(target_os = "linux")]
 mod operation_resources;
 mod pollable;
+mod port;
 #[cfg(target_os = "linux")]
 mod probe;
 #[cfg(target_os = "linux")]

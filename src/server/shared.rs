@@ -68,13 +68,16 @@ impl Shared {
         }
     }
 
-    /// Goes on to `phase`, in which nobody new is served.
+    /// Goes on to `phase`, in which nobody new is served, and closes the ports.
     pub(super) fn end(&self, phase: Phase) {
         self.entrance.close();
+        // Whoever accepts looks at this before it sees that its sockets are closed.
         self.control.go_on(phase);
+        self.close_ports();
     }
 
-    /// Returns other descriptors of the listening sockets, and where they listen.
+    /// Returns other descriptors of the listening sockets, and where they listen: none when the ports
+    /// are closed.
     ///
     /// # Errors
     ///
@@ -87,9 +90,13 @@ impl Shared {
 
     /// Closes the ports, and gives nobody to any thread any more.
     pub(super) fn stop_accepting(&self) {
+        self.close_ports();
+        self.distribution.close();
+    }
+
+    fn close_ports(&self) {
         let sockets = core::mem::take(&mut *self.sockets());
         drop(sockets);
-        self.distribution.close();
     }
 
     /// Notes that a thread serves nobody any more.

@@ -23,7 +23,7 @@ use super::incoming::Incoming;
 use super::outcome::count_accepted;
 use super::progress::Progress;
 use super::socket_listener::SocketListener;
-use crate::driver::{self, BindOptions, DriverError, ProcessMark, Task, WakerCell};
+use crate::driver::{self, Acceptor, BindOptions, DriverError, ProcessMark, Task, WakerCell};
 use crate::net::config::Config;
 use crate::net::connection::Connection;
 use crate::net::error::{AcceptError, AttemptError, BindError};
@@ -49,6 +49,8 @@ pub struct Listener {
     admission: CurrentAdmission,
     /// One at least.
     addresses: Vec<Address>,
+    /// Closed with the listener. Empty where others accept.
+    acceptors: Rc<[Acceptor]>,
     task: Task<()>,
     process: ProcessMark,
 }
@@ -123,8 +125,11 @@ impl Listener {
         }
         let addresses = sockets.local_addresses().to_vec();
         let admission = CurrentAdmission::new(admission);
+        let acceptors = sockets.acceptors();
         let clients = sockets.into_clients();
-        Ok(Self::start(shard, addresses, clients, config, admission))
+        let mut listener = Self::start(shard, addresses, clients, config, admission);
+        listener.acceptors = acceptors;
+        Ok(listener)
     }
 
     /// Takes a socket that listens already; see [`SocketListener::from_std`].
@@ -188,6 +193,7 @@ impl Listener {
             outcomes,
             admission,
             addresses,
+            acceptors: Rc::default(),
             task,
             process: ProcessMark::current(),
         }
@@ -253,6 +259,8 @@ impl Drop for Listener {
     fn drop(&mut self) {
         if !self.process.is_inherited() {
             self.task.abort();
+            // The task is dropped when the thread turns to it, which may be later.
+            self.acceptors.iter().for_each(Acceptor::close);
         }
     }
 }
