@@ -230,7 +230,8 @@ impl Listener {
     /// # Errors
     ///
     /// [`AcceptError`] tells of one client that failed to become a connection; call again for
-    /// the next.
+    /// the next. When the driver of the runtime fails, one says so; nobody can come after that, and
+    /// another call waits for good.
     ///
     /// # Cancellation
     ///
@@ -340,7 +341,9 @@ impl Background {
             ready!(rest.as_mut().poll(context));
             self.rest = None;
         }
-        self.tell_of_failure();
+        if self.has_failed() {
+            return Poll::Ready(());
+        }
         let mut start = Instant::now();
         loop {
             // In this order, since a newcomer may have to be looked at again at a certain time, and
@@ -368,15 +371,16 @@ impl Background {
         self.are_clients_over && self.newcomer.is_none() && self.handshakes.len() == 0
     }
 
-    /// Tells whoever accepts that the driver has failed, if it has: nobody can be accepted then.
-    fn tell_of_failure(&self) {
-        if let Err(error) = self.shard.driver.check()
-            && self.outcomes.count() == 0
-        {
-            let reason = AttemptError::Transport(error.into());
-            let address = self.address.clone();
-            self.outcomes.put(Err(AcceptError { address, reason }));
-        }
+    /// Whether the driver has failed: nobody can be accepted then, which is told once.
+    fn has_failed(&self) -> bool {
+        let Err(error) = self.shard.driver.check() else {
+            return false;
+        };
+        let reason = AttemptError::Transport(error.into());
+        let address = self.address.clone();
+        self.outcomes.put(Err(AcceptError { address, reason }));
+        self.outcomes.end();
+        true
     }
 
     /// Counts how a handshake has ended, and has it accepted.
