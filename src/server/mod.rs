@@ -51,4 +51,4 @@ pub use limits::ServerLimits;
 pub use server::Server;
 pub use server_handle::ServerHandle;
 pub use session::Session;
-pub use statistics::{HandshakeOutcomes, Refusals, ServerStatistics, ThreadStatistics};
+pub use statistics::{Refusals, ServerStatistics, ThreadStatistics};

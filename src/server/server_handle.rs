@@ -85,7 +85,7 @@ impl ServerHandle {
             ThreadStatistics {
                 connections,
                 handshakes_under_way,
-                handshakes: state.outcomes.snapshot(),
+                handshakes: state.handshakes.get(),
                 handler_panics: state.handler_panics.get(),
                 runtime,
             }

@@ -150,7 +150,7 @@ where
     }
 
     fn note(&self, error: &AcceptError) {
-        self.state().outcomes.failed(&error.reason);
+        self.state().handshakes.add::<()>(Err(&error.reason));
         if let AttemptError::NotAdmitted { .. }
         | AttemptError::Handshake(HandshakeError::PeerRejected(_)) = error.reason
         {
@@ -161,7 +161,7 @@ where
 
     /// Has a connection served by a task of its own.
     fn take(&self, accepted: Accepted) {
-        self.state().outcomes.established();
+        self.state().handshakes.add(Ok(()));
         let Accepted { connection, place } = accepted;
         let member = Member::new(&connection);
         let control = member.control.clone();

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::control::{Control, Phase};
-use super::counters::{Counter, OutcomeCounters};
+use super::counters::{Counter, HandshakeCounters};
 use super::entrance::Entrance;
 use crate::driver::ListeningSocket;
 use crate::handle::{Distribution, RingHandle};
@@ -31,7 +31,7 @@ pub(super) struct Shared {
 /// What is known of a thread.
 #[derive(Debug, Default)]
 pub(super) struct ThreadState {
-    pub(super) outcomes: OutcomeCounters,
+    pub(super) handshakes: HandshakeCounters,
     pub(super) handler_panics: Counter,
     has_ended: AtomicBool,
 }

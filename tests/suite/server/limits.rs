@@ -54,7 +54,7 @@ fn no_more_connections_than_in_all() {
         drop((second, third));
         wait_for(&server, |statistics| statistics.connections == 0).await;
         let statistics = server.handle().statistics().await;
-        assert_eq!(statistics.handshakes.refused, 2);
+        assert_eq!(statistics.handshakes.no_room, 2);
         assert_eq!(statistics.handshakes.established, 3);
         finish(server).await;
     });
