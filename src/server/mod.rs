@@ -29,7 +29,6 @@ mod counters;
 mod entrance;
 mod error;
 mod handshake_rate;
-mod latch;
 mod limits;
 mod registry;
 #[expect(

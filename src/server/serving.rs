@@ -11,11 +11,10 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::control::Follower;
-use super::latch::Latch;
 use super::registry::{Member, Registry};
 use super::session::Session;
 use super::shared::{Shared, ThreadState};
-use crate::driver::{DriverError, timeout};
+use crate::driver::{DriverError, Latch, timeout};
 use crate::handle::Inbox;
 use crate::net::{AcceptError, Accepted, AttemptError, Connection, Listener, Shard, TaskGroup};
 use crate::protocol::handshake::HandshakeError;
