@@ -89,7 +89,7 @@ pub(crate) use endpoint::{Endpoint, UnixName};
 #[cfg(target_os = "linux")]
 pub use inspection::{Inspection, Support, SystemCall};
 pub(crate) use keep_alive::{KeepAlive, is_silence};
-pub(crate) use latch::Latch;
+pub(crate) use latch::{Latch, Waiting};
 pub(crate) use listening_socket::ListeningSocket;
 pub(crate) use network::{Acceptor, Arrival, connect, ends, refuse};
 #[cfg(not(target_os = "linux"))]

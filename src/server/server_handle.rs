@@ -87,6 +87,7 @@ impl ServerHandle {
                 handshakes_under_way,
                 handshakes: state.handshakes.get(),
                 handler_panics: state.handler_panics.get(),
+                has_ended: state.has_ended(),
                 runtime,
             }
         };

@@ -38,7 +38,7 @@ pub(super) struct ThreadState {
 
 impl ThreadState {
     pub(super) fn has_ended(&self) -> bool {
-        self.has_ended.load(Ordering::Relaxed)
+        self.has_ended.load(Ordering::Acquire)
     }
 }
 
@@ -101,10 +101,10 @@ impl Shared {
 
     /// Notes that a thread serves nobody any more.
     pub(super) fn thread_ended(&self, thread: usize, cut: usize, is_lost: bool) {
+        self.distribution.close_thread(thread);
         self.threads[thread]
             .has_ended
-            .store(true, Ordering::Relaxed);
-        self.distribution.close_thread(thread);
+            .store(true, Ordering::Release);
         self.control.thread_ended(cut, is_lost);
     }
 

@@ -34,6 +34,9 @@ pub struct ThreadStatistics {
     pub handshakes: HandshakeCounts,
     /// Handlers that have panicked here.
     pub handler_panics: u64,
+    /// Whether it serves nobody any more: it has panicked, its driver has failed, or the server has
+    /// ended.
+    pub has_ended: bool,
     /// What the thread's runtime holds and has done; `None` when the thread has ended.
     pub runtime: Option<Statistics>,
 }

@@ -23,7 +23,9 @@ use super::incoming::Incoming;
 use super::outcome::count_accepted;
 use super::progress::Progress;
 use super::socket_listener::SocketListener;
-use crate::driver::{self, Acceptor, BindOptions, DriverError, ProcessMark, Task, WakerCell};
+use crate::driver::{
+    self, Acceptor, BindOptions, DriverError, ProcessMark, Task, Waiting, WakerCell,
+};
 use crate::net::config::Config;
 use crate::net::connection::Connection;
 use crate::net::error::{AcceptError, AttemptError, BindError};
@@ -127,9 +129,9 @@ impl Listener {
         let admission = CurrentAdmission::new(admission);
         let acceptors = sockets.acceptors();
         let clients = sockets.into_clients();
-        let mut listener = Self::start(shard, addresses, clients, config, admission);
-        listener.acceptors = acceptors;
-        Ok(listener)
+        Ok(Self::start(
+            shard, addresses, acceptors, clients, config, admission,
+        ))
     }
 
     /// Takes a socket that listens already; see [`SocketListener::from_std`].
@@ -160,12 +162,16 @@ impl Listener {
         let shard = Shard::current()
             .filter(Shard::is_running)
             .ok_or(BindError::OutsideRuntime)?;
-        Ok(Self::start(shard, addresses, clients, config, admission))
+        let acceptors = Rc::default();
+        Ok(Self::start(
+            shard, addresses, acceptors, clients, config, admission,
+        ))
     }
 
     fn start(
         shard: Rc<Shard>,
         addresses: Vec<Address>,
+        acceptors: Rc<[Acceptor]>,
         clients: impl Stream<Item = Incoming> + 'static,
         config: &Config,
         admission: CurrentAdmission,
@@ -173,6 +179,8 @@ impl Listener {
         let outcomes = Rc::new(Outcomes::default());
         let background = Background {
             address: addresses[0].clone(),
+            acceptors: Rc::clone(&acceptors),
+            failed: shard.driver.failed(),
             clients: Box::pin(clients),
             are_clients_over: false,
             newcomer: None,
@@ -193,7 +201,7 @@ impl Listener {
             outcomes,
             admission,
             addresses,
-            acceptors: Rc::default(),
+            acceptors,
             task,
             process: ProcessMark::current(),
         }
@@ -306,6 +314,9 @@ struct Background {
     shard: Rc<Shard>,
     /// The first one that is listened on.
     address: Address,
+    acceptors: Rc<[Acceptor]>,
+    /// Has the task woken when the driver fails.
+    failed: Waiting,
     clients: Pin<Box<dyn Stream<Item = Incoming>>>,
     /// Whether no more come.
     are_clients_over: bool,
@@ -341,7 +352,8 @@ impl Background {
             ready!(rest.as_mut().poll(context));
             self.rest = None;
         }
-        if self.has_failed() {
+        if Pin::new(&mut self.failed).poll(context).is_ready() {
+            self.tell_of_failure();
             return Poll::Ready(());
         }
         let mut start = Instant::now();
@@ -371,16 +383,15 @@ impl Background {
         self.are_clients_over && self.newcomer.is_none() && self.handshakes.len() == 0
     }
 
-    /// Whether the driver has failed: nobody can be accepted then, which is told once.
-    fn has_failed(&self) -> bool {
-        let Err(error) = self.shard.driver.check() else {
-            return false;
-        };
-        let reason = AttemptError::Transport(error.into());
-        let address = self.address.clone();
-        self.outcomes.put(Err(AcceptError { address, reason }));
+    /// Tells whoever accepts that the driver has failed, after which nobody can be accepted.
+    fn tell_of_failure(&self) {
+        if let Err(error) = self.shard.driver.check() {
+            let reason = AttemptError::Transport(error.into());
+            let address = self.address.clone();
+            self.outcomes.put(Err(AcceptError { address, reason }));
+        }
         self.outcomes.end();
-        true
+        self.acceptors.iter().for_each(Acceptor::close);
     }
 
     /// Counts how a handshake has ended, and has it accepted.
