@@ -168,8 +168,8 @@ pub use protocol::identity::{
 pub use protocol::record::{CupsVersion, OpenError};
 pub use protocol::{Wire, WireError};
 pub use server::{
-    Drained, HandshakeOutcomes, Refusals, Server, ServerBuilder, ServerError, ServerHandle,
-    ServerLimits, ServerStatistics, Session, ThreadStatistics,
+    Drained, Refusals, Server, ServerBuilder, ServerError, ServerHandle, ServerLimits,
+    ServerStatistics, Session, ThreadStatistics,
 };
 
 /// Runs the README's example.

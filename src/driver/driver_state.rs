@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::tokio_uring::Waiting;
 #[cfg(target_os = "linux")]
 use super::uring::Queue;
-use super::{Backend, DriverError, DriverStatus};
+use super::{Backend, DriverError, DriverStatus, latch};
 
 /// A driver, as its sockets and operations see it.
 #[derive(Debug)]
@@ -96,6 +96,11 @@ impl DriverState {
     /// Why not.
     pub(crate) fn check(&self) -> Result<(), DriverError> {
         self.status.check()
+    }
+
+    /// Waits until the driver has failed.
+    pub(crate) fn failed(&self) -> latch::Waiting {
+        self.status.failed()
     }
 
     /// Whether this process is a child that was forked from the one which has the driver.

@@ -3,8 +3,10 @@
 
 use core::cell::Cell;
 use core::task::Waker;
+use std::rc::Rc;
 
 use super::DriverError;
+use super::latch::{Latch, Waiting};
 use super::waker_cell::WakerCell;
 use crate::memory::ProcessMark;
 
@@ -17,6 +19,8 @@ pub(crate) struct DriverStatus {
     /// Called when nothing is in flight any more.
     idle: WakerCell,
     failure: Cell<Option<DriverError>>,
+    /// Open once there is one.
+    failed: Rc<Latch>,
     process: ProcessMark,
 }
 
@@ -27,6 +31,7 @@ impl DriverStatus {
             begun: Cell::new(0),
             idle: WakerCell::default(),
             failure: Cell::new(None),
+            failed: Rc::default(),
             process: ProcessMark::current(),
         }
     }
@@ -101,5 +106,11 @@ impl DriverStatus {
         tracing::error!(%error, "the driver of this thread has failed");
         self.failure.set(Some(error));
         self.idle.wake();
+        self.failed.open();
+    }
+
+    /// Waits until there are no operations any more.
+    pub(super) fn failed(&self) -> Waiting {
+        self.failed.wait()
     }
 }

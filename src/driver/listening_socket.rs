@@ -7,15 +7,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, sockopt};
 
+use super::port::Port;
 use super::unix_path::UnixPath;
 use super::{BindOptions, Endpoint, UnixName, UnsuitableSocket, descriptor};
 
 /// A stream socket that listens. It may go to any thread.
 #[derive(Debug)]
 pub(crate) struct ListeningSocket {
-    descriptor: OwnedFd,
-    /// Removed when the socket goes.
-    path: Option<UnixPath>,
+    /// `None` only once it was taken apart.
+    descriptor: Option<OwnedFd>,
+    /// Closed when the socket goes.
+    port: Port,
 }
 
 impl ListeningSocket {
@@ -52,7 +54,10 @@ impl ListeningSocket {
             &descriptor,
             i32::try_from(options.backlog).unwrap_or(i32::MAX),
         )?;
-        Ok(Self { descriptor, path })
+        Ok(Self {
+            descriptor: Some(descriptor),
+            port: Port::bound(path),
+        })
     }
 
     /// Takes a socket that somebody else has made listen. Its file, if it has one, stays theirs.
@@ -84,20 +89,20 @@ impl ListeningSocket {
         ioctl_fionbio(&descriptor, true).map_err(system)?;
         fcntl_setfd(&descriptor, FdFlags::CLOEXEC).map_err(system)?;
         Ok(Self {
-            descriptor,
-            path: None,
+            descriptor: Some(descriptor),
+            port: Port::shared(),
         })
     }
 
-    /// Returns another descriptor of the same socket. The file stays with this one.
+    /// Returns another descriptor of the same socket. Port and file stay with this one.
     ///
     /// # Errors
     ///
     /// What the system says when descriptors are short.
     pub(crate) fn share(&self) -> io::Result<Self> {
         Ok(Self {
-            descriptor: self.descriptor.try_clone()?,
-            path: None,
+            descriptor: Some(self.descriptor().try_clone()?),
+            port: Port::shared(),
         })
     }
 
@@ -107,12 +112,28 @@ impl ListeningSocket {
     ///
     /// What `getsockname(2)` says; [`io::ErrorKind::Unsupported`] for a socket without a name.
     pub(crate) fn local_endpoint(&self) -> io::Result<Endpoint> {
-        let address = getsockname(&self.descriptor)?;
+        let address = getsockname(self.descriptor())?;
         Endpoint::from_address(address).ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn into_parts(self) -> (OwnedFd, Option<UnixPath>) {
-        (self.descriptor, self.path)
+    fn descriptor(&self) -> &OwnedFd {
+        self.descriptor
+            .as_ref()
+            .expect("there until it is taken apart")
+    }
+
+    pub(super) fn into_parts(mut self) -> (OwnedFd, Port) {
+        let descriptor = self.descriptor.take();
+        let port = core::mem::replace(&mut self.port, Port::shared());
+        (descriptor.expect("it is taken apart once"), port)
+    }
+}
+
+impl Drop for ListeningSocket {
+    fn drop(&mut self) {
+        if let Some(descriptor) = &self.descriptor {
+            self.port.close(descriptor);
+        }
     }
 }
 

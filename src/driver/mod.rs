@@ -36,6 +36,7 @@ mod epoll;
 #[cfg(target_os = "linux")]
 mod inspection;
 mod keep_alive;
+mod latch;
 mod listening_socket;
 mod network;
 #[cfg(not(target_os = "linux"))]
@@ -45,6 +46,7 @@ mod operation;
 #[cfg(target_os = "linux")]
 mod operation_resources;
 mod pollable;
+mod port;
 #[cfg(target_os = "linux")]
 mod probe;
 #[cfg(target_os = "linux")]
@@ -87,6 +89,7 @@ pub(crate) use endpoint::{Endpoint, UnixName};
 #[cfg(target_os = "linux")]
 pub use inspection::{Inspection, Support, SystemCall};
 pub(crate) use keep_alive::{KeepAlive, is_silence};
+pub(crate) use latch::{Latch, Waiting};
 pub(crate) use listening_socket::ListeningSocket;
 pub(crate) use network::{Acceptor, Arrival, connect, ends, refuse};
 #[cfg(not(target_os = "linux"))]

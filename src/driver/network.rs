@@ -1,5 +1,6 @@
 //! Names, connecting and listening, the same on every backend but for who waits.
 
+use core::cell::RefCell;
 use core::time::Duration;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,7 +8,7 @@ use std::rc::Rc;
 
 use super::descriptor;
 use super::pollable::Pollable;
-use super::unix_path::UnixPath;
+use super::port::Port;
 use super::{DriverState, Endpoint, ListeningSocket, UnixName, socket};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketType, getpeername, getsockname, sockopt};
@@ -59,12 +60,11 @@ async fn connect_unix(descriptor: &OwnedFd, name: &UnixName) -> io::Result<Resul
     }
 }
 
-/// A listening socket in a runtime. Dropping the future of [`accept`](Self::accept) loses no client.
+/// A listening socket in a runtime, whose port is closed when it goes. Dropping the future of [`accept`](Self::accept) loses no client.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     pollable: Pollable,
-    /// Removed when the acceptor goes.
-    _path: Option<UnixPath>,
+    port: RefCell<Port>,
 }
 
 impl Acceptor {
@@ -74,11 +74,16 @@ impl Acceptor {
     ///
     /// What the reactor says.
     pub(crate) fn new(socket: ListeningSocket, state: &Rc<DriverState>) -> io::Result<Self> {
-        let (descriptor, path) = socket.into_parts();
+        let (descriptor, port) = socket.into_parts();
         Ok(Self {
             pollable: Pollable::new(descriptor, state)?,
-            _path: path,
+            port: RefCell::new(port),
         })
+    }
+
+    /// Lets nobody in any more, if nobody else may listen here.
+    pub(crate) fn close(&self) {
+        self.port.borrow_mut().close(self.pollable.descriptor());
     }
 
     /// Takes the next client. Its socket is not blocking.
@@ -99,6 +104,12 @@ impl Acceptor {
             endpoint,
             credentials,
         })
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

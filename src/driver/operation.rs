@@ -94,7 +94,7 @@ impl Operation {
     /// Waits for a client of a listening socket. Not counted: it holds no memory, and the
     /// listener may outlive its runtime.
     pub(crate) fn acceptable(state: &Rc<DriverState>, descriptor: &Rc<OwnedFd>) -> Self {
-        Self::poll_events(state, OperationResources::uncounted(descriptor), POLLIN)
+        Self::poll_events(state, OperationResources::listening(descriptor), POLLIN)
     }
 
     /// Waits until a connection attempt has ended. Not counted, as above.

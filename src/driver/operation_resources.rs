@@ -18,6 +18,8 @@ pub(crate) struct OperationResources {
     descriptor: Rc<OwnedFd>,
     /// Counts the operation, unless the end of the ring need not wait for it.
     counted: Option<Rc<DriverStatus>>,
+    /// Whether others may accept on the socket too.
+    is_listening: bool,
 }
 
 impl OperationResources {
@@ -31,6 +33,7 @@ impl OperationResources {
             memory,
             descriptor: Rc::clone(descriptor),
             counted: Some(Rc::clone(status)),
+            is_listening: false,
         }
     }
 
@@ -39,6 +42,14 @@ impl OperationResources {
             memory: None,
             descriptor: Rc::clone(descriptor),
             counted: None,
+            is_listening: false,
+        }
+    }
+
+    pub(super) fn listening(descriptor: &Rc<OwnedFd>) -> Self {
+        Self {
+            is_listening: true,
+            ..Self::uncounted(descriptor)
         }
     }
 
@@ -79,8 +90,11 @@ impl OperationResources {
         self.memory.is_some()
     }
 
-    /// Ends both directions of the socket.
+    /// Ends both directions of the socket. One that listens goes on for other threads.
     pub(crate) fn end_socket(&self) {
+        if self.is_listening {
+            return;
+        }
         shut_down(self.descriptor.as_fd(), ShutdownSide::Both);
     }
 }

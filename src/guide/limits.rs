@@ -8,7 +8,7 @@
 //! | peer's clock ahead; its handshake message old | 5 s; 10 s | [`Config::synchrony_bound`], [`Config::max_handshake_age`] |
 //! | clients that wait to be accepted, on each address | 4 096, cut to `net.core.somaxconn` | [`BindOptions::backlog`] |
 //! | handshakes of a listener, or of a server, at a time | 256 | [`Config::max_handshakes`] |
-//! | handshakes of a server in a second | no limit | [`ServerLimits::handshakes_per_second`] |
+//! | handshakes of a server in a second, shared by the sources | no limit | [`ServerLimits::handshakes_per_second`] |
 //! | connections of a server, in all, for a key, for a source | no limit | [`ServerLimits`] |
 //! | a connection lasts | no limit | [`Config::max_lifetime`] |
 //! | nothing comes while the receiver waits | no limit | [`Config::idle_timeout`] |

@@ -225,11 +225,11 @@ impl Drop for Seat {
 
 /// A place that has no limits.
 impl Place for Seat {
-    fn check(&self, _peer: &PublicKey) -> Result<(), ConnectionLimit> {
+    fn check(&self, _: &PublicKey) -> Result<(), ConnectionLimit> {
         Ok(())
     }
 
-    fn enter(&mut self, _peer: &PublicKey) -> Result<(), ConnectionLimit> {
+    fn enter(&mut self, _: &PublicKey, _: bool) -> Result<(), ConnectionLimit> {
         self.connect();
         Ok(())
     }

@@ -53,6 +53,7 @@ pub use establish::dial::{accept_over, dial, dial_over};
 pub use establish::incoming::Incoming;
 pub use establish::key_file::{KeyChanges, KeyFile, KeyFileError};
 pub use establish::listener::Listener;
+pub(crate) use establish::outcome::of_attempt;
 pub(crate) use establish::place::Place;
 pub use establish::redial::RetryOutlook;
 pub use establish::redial::backoff::Backoff;

@@ -1,6 +1,7 @@
 //! The one thread of a server that accepts, and what becomes of that when it can't go on.
 
 use core::pin::pin;
+use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
@@ -9,8 +10,12 @@ use futures_util::future::{Either, select};
 use super::client_place::ClientPlace;
 use super::control::Phase;
 use super::shared::Shared;
+use crate::driver::sleep;
 use crate::handle;
-use crate::net::{Incoming, Place, SocketListener};
+use crate::net::{Incoming, Place, Shard, SocketListener};
+
+/// Between attempts to have descriptors of the sockets.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts for all threads, on the first that has not ended, counted from `first`. Where none can, the
 /// server drains.
@@ -35,21 +40,47 @@ async fn run(mut accepting: Accepting) {
 }
 
 /// Accepts until the server ends.
+///
+/// # Errors
+///
+/// Why nobody can be accepted on this thread any more.
 async fn accept(shared: &Arc<Shared>) -> io::Result<()> {
-    let bound = shared.share_sockets()?;
-    if bound.is_empty() {
-        return Ok(());
+    let mut follower = shared.control.follow();
+    let accepting = pin!(accept_all(shared));
+    // In this order: a server that ends closes the sockets, and that is no failure.
+    match select(pin!(follower.draining()), accepting).await {
+        Either::Left(_) => Ok(()),
+        Either::Right((outcome, _)) => outcome,
     }
-    let mut sockets = SocketListener::over(bound).map_err(io::Error::other)?;
+}
+
+async fn accept_all(shared: &Arc<Shared>) -> io::Result<()> {
+    let Some(mut sockets) = share_sockets(shared).await? else {
+        return Ok(());
+    };
     let let_in = |incoming: &Incoming, seat| {
         let place = ClientPlace::take(&shared.entrance, incoming, seat)?;
         Some(Box::new(place) as Box<dyn Place>)
     };
-    let mut follower = shared.control.follow();
-    let accepting = pin!(shared.distribution.run(&mut sockets, let_in));
-    match select(accepting, pin!(follower.draining())).await {
-        Either::Left((Err(error), _)) => Err(io::Error::other(error)),
-        Either::Left((Ok(()), _)) | Either::Right(_) => Ok(()),
+    let accepted = shared.distribution.run(&mut sockets, let_in).await;
+    accepted.map_err(io::Error::other)
+}
+
+/// Returns the sockets as this thread's, or `None` when the ports are closed. Waits while descriptors
+/// are short: another thread would have none either.
+async fn share_sockets(shared: &Shared) -> io::Result<Option<SocketListener>> {
+    loop {
+        let error = match shared.share_sockets() {
+            Ok(bound) if bound.is_empty() => return Ok(None),
+            Ok(bound) => match SocketListener::over(bound) {
+                Ok(sockets) => return Ok(Some(sockets)),
+                Err(error) => io::Error::other(error),
+            },
+            Err(error) => error,
+        };
+        Shard::current().map_or(Ok(()), |shard| shard.driver.check())?;
+        tracing::warn!(%error, "a thread of the server cannot accept yet; trying again");
+        sleep(PAUSE).await;
     }
 }
 

@@ -38,8 +38,8 @@ impl Place for ClientPlace {
         self.entrance.check(self.source, peer)
     }
 
-    fn enter(&mut self, peer: &PublicKey) -> Result<(), ConnectionLimit> {
-        self.entrance.enter(self.source, peer)?;
+    fn enter(&mut self, peer: &PublicKey, believes_to_be_in: bool) -> Result<(), ConnectionLimit> {
+        (self.entrance).enter(self.source, peer, believes_to_be_in)?;
         self.peer = Some(*peer);
         self.seat.connect();
         Ok(())

@@ -2,9 +2,10 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::statistics::{HandshakeOutcomes, Refusals};
-use crate::net::{AttemptError, ConnectionLimit};
-use crate::protocol::handshake::HandshakeError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::statistics::Refusals;
+use crate::net::{AttemptError, ConnectionLimit, HandshakeCounts, of_attempt};
 
 /// A number that only rises, and that any thread may read.
 #[derive(Debug, Default)]
@@ -20,48 +21,24 @@ impl Counter {
     }
 }
 
-/// How the handshakes of one thread have ended.
+/// How the handshakes of one thread have ended. The thread has them too, but not when it has ended.
 #[derive(Debug, Default)]
-pub(super) struct OutcomeCounters {
-    established: Counter,
-    refused: Counter,
-    made_way: Counter,
-    timed_out: Counter,
-    overloaded: Counter,
-    closed_unused: Counter,
-    failed: Counter,
-}
+pub(super) struct HandshakeCounters(Mutex<HandshakeCounts>);
 
-impl OutcomeCounters {
-    pub(super) fn established(&self) {
-        self.established.add();
-    }
-
-    pub(super) fn failed(&self, reason: &AttemptError) {
-        let counter = match reason {
-            AttemptError::NotAdmitted { .. }
-            | AttemptError::NoRoom { .. }
-            | AttemptError::AdmissionPanicked
-            | AttemptError::Handshake(HandshakeError::PeerRejected(_)) => &self.refused,
-            AttemptError::MadeWay => &self.made_way,
-            AttemptError::Deadline { .. } | AttemptError::NoFirstMessage => &self.timed_out,
-            AttemptError::Overloaded => &self.overloaded,
-            AttemptError::ClosedUnused => &self.closed_unused,
-            _ => &self.failed,
-        };
-        counter.add();
-    }
-
-    pub(super) fn snapshot(&self) -> HandshakeOutcomes {
-        HandshakeOutcomes {
-            established: self.established.get(),
-            refused: self.refused.get(),
-            made_way: self.made_way.get(),
-            timed_out: self.timed_out.get(),
-            overloaded: self.overloaded.get(),
-            closed_unused: self.closed_unused.get(),
-            failed: self.failed.get(),
+impl HandshakeCounters {
+    pub(super) fn add<T>(&self, outcome: Result<T, &AttemptError>) {
+        if let Some(number) = of_attempt(outcome) {
+            *number(&mut self.counts()) += 1;
         }
+    }
+
+    pub(super) fn get(&self) -> HandshakeCounts {
+        *self.counts()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HandshakeCounts> {
+        // Nothing in here panics between two states, so a poisoned lock guards good data.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

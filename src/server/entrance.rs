@@ -1,18 +1,15 @@
 //! Who may come in to a server, and how many: the one place where its limits are kept.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::counters::RefusalCounters;
+use super::handshake_rate::HandshakeRate;
 use super::limits::ServerLimits;
 use crate::net::{Admission, ConnectionLimit, CurrentAdmission, Incoming, Source};
 use crate::protocol::identity::PublicKey;
-
-/// In this time as many handshakes may begin at once as the rate says.
-const BURST: Duration = Duration::from_secs(1);
 
 /// Admission and limits, for all threads of a server.
 #[derive(Debug)]
@@ -34,8 +31,8 @@ struct Taken {
     peers: HashMap<PublicKey, usize>,
     /// Clients by source, where there is a limit of those.
     sources: BTreeMap<Source, OfSource>,
-    /// When the rate of handshakes would be kept exactly if the next began then.
-    due: Option<Instant>,
+    /// Where there is a limit of handshakes a second.
+    rate: Option<HandshakeRate>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,13 +43,17 @@ struct OfSource {
 
 impl Entrance {
     pub(super) fn new(limits: ServerLimits, admission: Admission) -> Self {
+        let taken = Taken {
+            rate: limits.handshakes_per_second.map(HandshakeRate::new),
+            ..Taken::default()
+        };
         Self {
             limits,
             admission: CurrentAdmission::new(admission),
             generation: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             refusals: RefusalCounters::default(),
-            taken: Mutex::default(),
+            taken: Mutex::new(taken),
         }
     }
 
@@ -88,7 +89,9 @@ impl Entrance {
                 return false;
             }
         }
-        if !taken.keeps_rate(self.limits.handshakes_per_second, Instant::now()) {
+        if let Some(rate) = &mut taken.rate
+            && !rate.begin(source, Instant::now())
+        {
             self.refusals.handshakes_per_second.add();
             return false;
         }
@@ -98,19 +101,33 @@ impl Entrance {
         true
     }
 
-    /// Whether there is room for a connection, and the server takes any.
+    /// Whether there is room for a connection, and the server takes any. Takes nothing.
     pub(super) fn check(&self, source: Source, peer: &PublicKey) -> Result<(), ConnectionLimit> {
-        if self.is_closed.load(Ordering::Relaxed) {
-            return self.refuse(ConnectionLimit::ShuttingDown);
-        }
+        self.check_open()?;
         match self.taken().exceeded(&self.limits, source, peer) {
             Some(limit) => self.refuse(limit),
             None => Ok(()),
         }
     }
 
-    /// Makes a connection of a handshake of this source.
-    pub(super) fn enter(&self, source: Source, peer: &PublicKey) -> Result<(), ConnectionLimit> {
+    fn check_open(&self) -> Result<(), ConnectionLimit> {
+        match self.is_closed.load(Ordering::Relaxed) {
+            true => self.refuse(ConnectionLimit::ShuttingDown),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes a connection of a handshake of this source, by the limits alone if its dialer believes to
+    /// be in.
+    pub(super) fn enter(
+        &self,
+        source: Source,
+        peer: &PublicKey,
+        believes_to_be_in: bool,
+    ) -> Result<(), ConnectionLimit> {
+        if !believes_to_be_in {
+            self.check_open()?;
+        }
         let mut taken = self.taken();
         if let Some(limit) = taken.exceeded(&self.limits, source, peer) {
             return self.refuse(limit);
@@ -182,43 +199,5 @@ impl Taken {
             return Some(ConnectionLimit::ConnectionsPerSource);
         }
         None
-    }
-
-    /// Whether a handshake may begin now by the rate; if so, counts it.
-    fn keeps_rate(&mut self, rate: Option<u32>, now: Instant) -> bool {
-        let Some(rate) = rate else {
-            return true;
-        };
-        let interval = BURST / rate;
-        let due = self.due.map_or(now, |due| due.max(now));
-        if due.saturating_duration_since(now) + interval > BURST {
-            return false;
-        }
-        self.due = Some(due + interval);
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn as_many_handshakes_begin_as_the_rate_says() {
-        let mut taken = Taken::default();
-        let start = Instant::now();
-        let mut begun_at = |milliseconds| {
-            let now = start + Duration::from_millis(milliseconds);
-            (0..50).filter(|_| taken.keeps_rate(Some(10), now)).count()
-        };
-        assert_eq!(begun_at(0), 10);
-        assert_eq!(begun_at(99), 0);
-        assert_eq!(begun_at(100), 1);
-        assert_eq!(begun_at(550), 4);
-        assert_eq!(begun_at(60_000), 10);
-        let mut slow = Taken::default();
-        assert!(slow.keeps_rate(Some(1), start) && !slow.keeps_rate(Some(1), start));
-        assert!(slow.keeps_rate(Some(1), start + BURST));
-        assert!((0..1000).all(|_| taken.keeps_rate(None, start)));
     }
 }

@@ -54,6 +54,9 @@ impl ServerLimits {
     }
 
     /// Sets how many handshakes may begin in a second. As many may begin at once after a quiet second.
+    ///
+    /// They are shared by the sources: one that is alone has the whole rate, but may begin only half of it
+    /// at once, which leaves the other half to others; several share in equal parts.
     #[must_use]
     pub fn handshakes_per_second(mut self, count: u32) -> Self {
         self.handshakes_per_second = Some(count);

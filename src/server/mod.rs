@@ -9,8 +9,8 @@
 //!
 //! * [`ServerBuilder`] starts a [`Server`], which owns the ring threads; [`ServerHandle`] acts on it
 //!   from anywhere.
-//! * `entrance` keeps the [`ServerLimits`] and counts [`Refusals`]; a `ClientPlace` is what a client
-//!   takes up, from accept to the end of its handler.
+//! * `entrance` keeps the [`ServerLimits`], with a `HandshakeRate` that sources share, and counts
+//!   [`Refusals`]; a `ClientPlace` is what a client takes up, from accept to the end of its handler.
 //! * `serving` is what each thread does: it runs handlers, each with a [`Session`], and drains.
 //! * Nothing of this is touched while messages move: a handler has a plain
 //!   [`Connection`](crate::Connection).
@@ -28,7 +28,7 @@ mod cores;
 mod counters;
 mod entrance;
 mod error;
-mod latch;
+mod handshake_rate;
 mod limits;
 mod registry;
 #[expect(
@@ -51,4 +51,4 @@ pub use limits::ServerLimits;
 pub use server::Server;
 pub use server_handle::ServerHandle;
 pub use session::Session;
-pub use statistics::{HandshakeOutcomes, Refusals, ServerStatistics, ThreadStatistics};
+pub use statistics::{Refusals, ServerStatistics, ThreadStatistics};

@@ -85,8 +85,9 @@ impl ServerHandle {
             ThreadStatistics {
                 connections,
                 handshakes_under_way,
-                handshakes: state.outcomes.snapshot(),
+                handshakes: state.handshakes.get(),
                 handler_panics: state.handler_panics.get(),
+                has_ended: state.has_ended(),
                 runtime,
             }
         };

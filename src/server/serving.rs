@@ -11,11 +11,10 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::control::Follower;
-use super::latch::Latch;
 use super::registry::{Member, Registry};
 use super::session::Session;
 use super::shared::{Shared, ThreadState};
-use crate::driver::{DriverError, timeout};
+use crate::driver::{DriverError, Latch, timeout};
 use crate::handle::Inbox;
 use crate::net::{AcceptError, Accepted, AttemptError, Connection, Listener, Shard, TaskGroup};
 use crate::protocol::handshake::HandshakeError;
@@ -150,7 +149,7 @@ where
     }
 
     fn note(&self, error: &AcceptError) {
-        self.state().outcomes.failed(&error.reason);
+        self.state().handshakes.add::<()>(Err(&error.reason));
         if let AttemptError::NotAdmitted { .. }
         | AttemptError::Handshake(HandshakeError::PeerRejected(_)) = error.reason
         {
@@ -161,7 +160,7 @@ where
 
     /// Has a connection served by a task of its own.
     fn take(&self, accepted: Accepted) {
-        self.state().outcomes.established();
+        self.state().handshakes.add(Ok(()));
         let Accepted { connection, place } = accepted;
         let member = Member::new(&connection);
         let control = member.control.clone();

@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::Future;
 use std::rc::Rc;
 
-use super::latch::Latch;
+use crate::driver::Latch;
 
 /// A connection's side of its [`Server`](super::Server), which its handler gets beside the
 /// [`Connection`](crate::Connection). It belongs to the thread; clones are cheap.

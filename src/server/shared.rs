@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::control::{Control, Phase};
-use super::counters::{Counter, OutcomeCounters};
+use super::counters::{Counter, HandshakeCounters};
 use super::entrance::Entrance;
 use crate::driver::ListeningSocket;
 use crate::handle::{Distribution, RingHandle};
@@ -31,14 +31,14 @@ pub(super) struct Shared {
 /// What is known of a thread.
 #[derive(Debug, Default)]
 pub(super) struct ThreadState {
-    pub(super) outcomes: OutcomeCounters,
+    pub(super) handshakes: HandshakeCounters,
     pub(super) handler_panics: Counter,
     has_ended: AtomicBool,
 }
 
 impl ThreadState {
     pub(super) fn has_ended(&self) -> bool {
-        self.has_ended.load(Ordering::Relaxed)
+        self.has_ended.load(Ordering::Acquire)
     }
 }
 
@@ -68,13 +68,16 @@ impl Shared {
         }
     }
 
-    /// Goes on to `phase`, in which nobody new is served.
+    /// Goes on to `phase`, in which nobody new is served, and closes the ports.
     pub(super) fn end(&self, phase: Phase) {
         self.entrance.close();
+        // Whoever accepts looks at this before it sees that its sockets are closed.
         self.control.go_on(phase);
+        self.close_ports();
     }
 
-    /// Returns other descriptors of the listening sockets, and where they listen.
+    /// Returns other descriptors of the listening sockets, and where they listen: none when the ports
+    /// are closed.
     ///
     /// # Errors
     ///
@@ -87,17 +90,21 @@ impl Shared {
 
     /// Closes the ports, and gives nobody to any thread any more.
     pub(super) fn stop_accepting(&self) {
+        self.close_ports();
+        self.distribution.close();
+    }
+
+    fn close_ports(&self) {
         let sockets = core::mem::take(&mut *self.sockets());
         drop(sockets);
-        self.distribution.close();
     }
 
     /// Notes that a thread serves nobody any more.
     pub(super) fn thread_ended(&self, thread: usize, cut: usize, is_lost: bool) {
+        self.distribution.close_thread(thread);
         self.threads[thread]
             .has_ended
-            .store(true, Ordering::Relaxed);
-        self.distribution.close_thread(thread);
+            .store(true, Ordering::Release);
         self.control.thread_ended(cut, is_lost);
     }
 

@@ -1,6 +1,6 @@
 //! What a server tells of itself.
 
-use crate::net::Statistics;
+use crate::net::{HandshakeCounts, Statistics};
 
 /// What a [`Server`](super::Server) holds and has done since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct ServerStatistics {
     /// Handshakes under way, with clients that wait for theirs.
     pub handshakes_under_way: usize,
     /// How handshakes have ended.
-    pub handshakes: HandshakeOutcomes,
+    pub handshakes: HandshakeCounts,
     /// Why clients were refused.
     pub refusals: Refusals,
     /// Handlers that have panicked.
@@ -31,46 +31,14 @@ pub struct ThreadStatistics {
     /// Handshakes under way here, with clients that wait for theirs.
     pub handshakes_under_way: usize,
     /// How handshakes have ended here.
-    pub handshakes: HandshakeOutcomes,
+    pub handshakes: HandshakeCounts,
     /// Handlers that have panicked here.
     pub handler_panics: u64,
+    /// Whether it serves nobody any more: it has panicked, its driver has failed, or the server has
+    /// ended.
+    pub has_ended: bool,
     /// What the thread's runtime holds and has done; `None` when the thread has ended.
     pub runtime: Option<Statistics>,
-}
-
-/// How handshakes have ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HandshakeOutcomes {
-    /// They have become connections.
-    pub established: u64,
-    /// The client was not admitted, or a limit kept it out; see [`Refusals`].
-    pub refused: u64,
-    /// They made way for others, because of
-    /// [`Config::max_handshakes`](crate::Config::max_handshakes).
-    pub made_way: u64,
-    /// The client was silent, or too slow.
-    pub timed_out: u64,
-    /// This end was too busy to begin them in time.
-    pub overloaded: u64,
-    /// The client closed the connection without having sent anything.
-    pub closed_unused: u64,
-    /// What the client sent was not acceptable, or its socket failed.
-    pub failed: u64,
-}
-
-impl HandshakeOutcomes {
-    pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            established: self.established + other.established,
-            refused: self.refused + other.refused,
-            made_way: self.made_way + other.made_way,
-            timed_out: self.timed_out + other.timed_out,
-            overloaded: self.overloaded + other.overloaded,
-            closed_unused: self.closed_unused + other.closed_unused,
-            failed: self.failed + other.failed,
-        }
-    }
 }
 
 /// Why clients were refused.

@@ -1,18 +1,17 @@
 //! A listener with more clients than it can serve: those who mean it get through.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 
 use ringseal::{Address, Admission, AttemptError, Config, Connection, Listener, dial};
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use super::peers::{PATIENCE, config, key, pair, pattern, run};
 use super::setting::{self, first_bytes, handshake_lengths, on_native};
-use super::transport::{RawListener, RawStream, somewhere};
+use super::transport::{ELSEWHERE, RawListener, RawStream, somewhere};
 
 /// Bytes of a dialer's first message.
 fn prelude() -> usize {
@@ -23,9 +22,6 @@ fn prelude() -> usize {
 fn proof() -> usize {
     handshake_lengths().before_answer
 }
-
-/// Where the others come from: another address of this host.
-const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// Settings of a listener on which nobody is ended by the passing of time.
 fn patient(cap: usize) -> Config {
@@ -81,7 +77,10 @@ impl Relay {
         setting::spawn(move || {
             let mut client = listener.accept();
             let (mut server, address) = match from {
-                Some(from) => connect_from(from, &target),
+                Some(from) => {
+                    let (stream, address) = RawStream::connect_from(from, &target);
+                    (stream, Some(address))
+                }
                 None => (RawStream::connect(target), None),
             };
             let (mut back, mut forth) = (server.try_clone(), client.try_clone());
@@ -114,16 +113,6 @@ impl Relay {
             }
         }
     }
-}
-
-fn connect_from(from: Ipv4Addr, target: &Address) -> (RawStream, Option<SocketAddr>) {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-    bind(&socket, &SocketAddr::from((from, 0))).expect("bind");
-    let target = target.socket_address().expect("TCP");
-    connect(&socket, &target).expect("connect");
-    let stream = TcpStream::from(socket);
-    let address = stream.local_addr().expect("bound");
-    (RawStream::Tcp(stream), Some(address))
 }
 
 // HAZARDS F7: the cap is full of silent clients.

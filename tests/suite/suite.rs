@@ -12,6 +12,7 @@ mod connection;
 mod ending;
 mod errors;
 mod executor;
+mod faulty_relay;
 mod foreign_wakers;
 mod fork;
 mod heap;

@@ -1,7 +1,7 @@
 //! Sockets that know nothing of ringseal, on the transport under test.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +9,10 @@ use std::time::Duration;
 
 use super::setting::transport;
 use ringseal::{Address, UnixSocket};
+use rustix::net::{AddressFamily, SocketType, bind, connect, connect_unspec, shutdown, socket};
+
+/// Another address of this host, from which clients are another source.
+pub(crate) const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// What connects the peers of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +69,28 @@ impl RawStream {
             Self::Tcp(stream) => Self::Tcp(stream.try_clone().expect("clone")),
             Self::Unix(stream) => Self::Unix(stream.try_clone().expect("clone")),
         }
+    }
+
+    /// Connects from another address of this host, and returns that with its port.
+    pub(crate) fn connect_from(from: Ipv4Addr, target: &Address) -> (Self, SocketAddr) {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&socket, &SocketAddr::from((from, 0))).expect("bind");
+        connect(&socket, &target.socket_address().expect("TCP")).expect("connect");
+        let stream = TcpStream::from(socket);
+        let address = stream.local_addr().expect("bound");
+        (Self::Tcp(stream), address)
+    }
+
+    /// Has the other end see a reset, whoever else has this socket; an end where there are no resets.
+    pub(crate) fn reset(&self) {
+        // It may be over already.
+        let _ = match self {
+            // Some kernels can't while another thread waits.
+            Self::Tcp(stream) => {
+                connect_unspec(stream).or_else(|_| shutdown(stream, rustix::net::Shutdown::Both))
+            }
+            Self::Unix(stream) => shutdown(stream, rustix::net::Shutdown::Both),
+        };
     }
 
     /// Returns the address of this end.

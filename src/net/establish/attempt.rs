@@ -303,17 +303,17 @@ impl Client<'_> {
             .map_err(|_| AttemptError::AdmissionPanicked)
     }
 
-    /// Whether there may be room for a connection of `peer`, which may only be claimed.
+    /// Whether there may be room for a connection of `peer`, which is only claimed as yet.
     fn check_room(&self, peer: PublicKey) -> Result<(), Denial> {
         let place = self.asking.place.as_ref();
         let checked = place.map_or(Ok(()), |place| place.check(&peer));
         checked.map_err(|limit| Denial::no_room(peer, limit))
     }
 
-    /// Takes the room for a connection of `peer`, which is proved.
-    fn take_room(&mut self, peer: PublicKey) -> Result<(), Denial> {
+    /// Takes the room for a connection of `peer`, which is proved, and may believe to be in.
+    fn take_room(&mut self, peer: PublicKey, believes_to_be_in: bool) -> Result<(), Denial> {
         let place = self.asking.place.as_mut();
-        let entered = place.map_or(Ok(()), |place| place.enter(&peer));
+        let entered = place.map_or(Ok(()), |place| place.enter(&peer, believes_to_be_in));
         entered.map_err(|limit| Denial::no_room(peer, limit))
     }
 
@@ -332,8 +332,7 @@ impl Client<'_> {
             Ok(false) => return Err(not_admitted(AttemptError::NotAdmitted { peer })),
             Err(error) => return Err(not_admitted(error)),
         }
-        self.check_room(peer)?;
-        self.take_room(peer)
+        self.take_room(peer, false)
     }
 
     async fn listen_commonware(
@@ -363,7 +362,7 @@ impl Client<'_> {
                     self.check_room(key).map_err(|denial| denial.error)?;
                 }
                 ListenerEvent::Done(peer, session) => {
-                    if let Err(denial) = self.take_room(peer) {
+                    if let Err(denial) = self.take_room(peer, true) {
                         // The dialer has a connection, and must not take this for its end.
                         self.link.reset();
                         return Err(denial.error);

@@ -23,7 +23,9 @@ use super::incoming::Incoming;
 use super::outcome::count_accepted;
 use super::progress::Progress;
 use super::socket_listener::SocketListener;
-use crate::driver::{self, BindOptions, DriverError, ProcessMark, Task, WakerCell};
+use crate::driver::{
+    self, Acceptor, BindOptions, DriverError, ProcessMark, Task, Waiting, WakerCell,
+};
 use crate::net::config::Config;
 use crate::net::connection::Connection;
 use crate::net::error::{AcceptError, AttemptError, BindError};
@@ -49,6 +51,8 @@ pub struct Listener {
     admission: CurrentAdmission,
     /// One at least.
     addresses: Vec<Address>,
+    /// Closed with the listener. Empty where others accept.
+    acceptors: Rc<[Acceptor]>,
     task: Task<()>,
     process: ProcessMark,
 }
@@ -123,8 +127,11 @@ impl Listener {
         }
         let addresses = sockets.local_addresses().to_vec();
         let admission = CurrentAdmission::new(admission);
+        let acceptors = sockets.acceptors();
         let clients = sockets.into_clients();
-        Ok(Self::start(shard, addresses, clients, config, admission))
+        Ok(Self::start(
+            shard, addresses, acceptors, clients, config, admission,
+        ))
     }
 
     /// Takes a socket that listens already; see [`SocketListener::from_std`].
@@ -155,12 +162,16 @@ impl Listener {
         let shard = Shard::current()
             .filter(Shard::is_running)
             .ok_or(BindError::OutsideRuntime)?;
-        Ok(Self::start(shard, addresses, clients, config, admission))
+        let acceptors = Rc::default();
+        Ok(Self::start(
+            shard, addresses, acceptors, clients, config, admission,
+        ))
     }
 
     fn start(
         shard: Rc<Shard>,
         addresses: Vec<Address>,
+        acceptors: Rc<[Acceptor]>,
         clients: impl Stream<Item = Incoming> + 'static,
         config: &Config,
         admission: CurrentAdmission,
@@ -168,6 +179,8 @@ impl Listener {
         let outcomes = Rc::new(Outcomes::default());
         let background = Background {
             address: addresses[0].clone(),
+            acceptors: Rc::clone(&acceptors),
+            failed: shard.driver.failed(),
             clients: Box::pin(clients),
             are_clients_over: false,
             newcomer: None,
@@ -188,6 +201,7 @@ impl Listener {
             outcomes,
             admission,
             addresses,
+            acceptors,
             task,
             process: ProcessMark::current(),
         }
@@ -224,7 +238,8 @@ impl Listener {
     /// # Errors
     ///
     /// [`AcceptError`] tells of one client that failed to become a connection; call again for
-    /// the next.
+    /// the next. When the driver of the runtime fails, one says so; nobody can come after that, and
+    /// another call waits for good.
     ///
     /// # Cancellation
     ///
@@ -253,6 +268,8 @@ impl Drop for Listener {
     fn drop(&mut self) {
         if !self.process.is_inherited() {
             self.task.abort();
+            // The task is dropped when the thread turns to it, which may be later.
+            self.acceptors.iter().for_each(Acceptor::close);
         }
     }
 }
@@ -297,6 +314,9 @@ struct Background {
     shard: Rc<Shard>,
     /// The first one that is listened on.
     address: Address,
+    acceptors: Rc<[Acceptor]>,
+    /// Has the task woken when the driver fails.
+    failed: Waiting,
     clients: Pin<Box<dyn Stream<Item = Incoming>>>,
     /// Whether no more come.
     are_clients_over: bool,
@@ -332,7 +352,10 @@ impl Background {
             ready!(rest.as_mut().poll(context));
             self.rest = None;
         }
-        self.tell_of_failure();
+        if Pin::new(&mut self.failed).poll(context).is_ready() {
+            self.tell_of_failure();
+            return Poll::Ready(());
+        }
         let mut start = Instant::now();
         loop {
             // In this order, since a newcomer may have to be looked at again at a certain time, and
@@ -360,15 +383,15 @@ impl Background {
         self.are_clients_over && self.newcomer.is_none() && self.handshakes.len() == 0
     }
 
-    /// Tells whoever accepts that the driver has failed, if it has: nobody can be accepted then.
+    /// Tells whoever accepts that the driver has failed, after which nobody can be accepted.
     fn tell_of_failure(&self) {
-        if let Err(error) = self.shard.driver.check()
-            && self.outcomes.count() == 0
-        {
+        if let Err(error) = self.shard.driver.check() {
             let reason = AttemptError::Transport(error.into());
             let address = self.address.clone();
             self.outcomes.put(Err(AcceptError { address, reason }));
         }
+        self.outcomes.end();
+        self.acceptors.iter().for_each(Acceptor::close);
     }
 
     /// Counts how a handshake has ended, and has it accepted.

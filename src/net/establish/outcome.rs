@@ -26,12 +26,18 @@ pub(crate) fn count_accepted<T>(shard: &Shard, outcome: &Result<T, AcceptError>)
 
 /// Counts the handshake of a client whose address nobody knows.
 pub(crate) fn count_attempt<T>(shard: &Shard, outcome: Result<T, &AttemptError>) {
-    let counts = &shard.counters.accepted;
+    if let Some(number) = of_attempt(outcome) {
+        count_handshake(&shard.counters.accepted, number);
+    }
+}
+
+/// Returns the number that the handshake of a client counts in, if it was one.
+pub(crate) fn of_attempt<T>(outcome: Result<T, &AttemptError>) -> Option<Outcome> {
     match outcome {
-        Ok(_) => count_handshake(counts, |counts| &mut counts.established),
-        // No handshake; `Statistics::refused` has the first one.
-        Err(AttemptError::SourceRefused | AttemptError::OutsideRuntime) => {}
-        Err(error) => count_handshake(counts, failed(error)),
+        Ok(_) => Some(|counts| &mut counts.established),
+        // `Statistics::refused` has the first one.
+        Err(AttemptError::SourceRefused | AttemptError::OutsideRuntime) => None,
+        Err(error) => Some(failed(error)),
     }
 }
 
@@ -46,14 +52,15 @@ fn failed(error: &AttemptError) -> Outcome {
         AttemptError::Deadline { .. } | AttemptError::NoFirstMessage => {
             |counts: &mut HandshakeCounts| &mut counts.timed_out
         }
-        AttemptError::MadeWay
-        | AttemptError::NoRoom { .. }
-        | AttemptError::Overloaded
-        | AttemptError::Refused { .. } => |counts: &mut HandshakeCounts| &mut counts.overloaded,
-        AttemptError::ClosedUnused
-        | AttemptError::UnexpectedEnd
-        | AttemptError::OutsideRuntime
-        | AttemptError::Transport(_) => |counts: &mut HandshakeCounts| &mut counts.closed,
+        AttemptError::Overloaded | AttemptError::Refused { .. } => {
+            |counts: &mut HandshakeCounts| &mut counts.overloaded
+        }
+        AttemptError::MadeWay => |counts: &mut HandshakeCounts| &mut counts.made_way,
+        AttemptError::NoRoom { .. } => |counts: &mut HandshakeCounts| &mut counts.no_room,
+        AttemptError::ClosedUnused => |counts: &mut HandshakeCounts| &mut counts.unused,
+        AttemptError::UnexpectedEnd | AttemptError::OutsideRuntime | AttemptError::Transport(_) => {
+            |counts: &mut HandshakeCounts| &mut counts.closed
+        }
         AttemptError::AdmissionPanicked
         | AttemptError::Answer(_)
         | AttemptError::Handshake(_)

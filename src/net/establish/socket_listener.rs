@@ -61,7 +61,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct SocketListener {
     shard: Rc<Shard>,
-    acceptors: Vec<Acceptor>,
+    acceptors: Rc<[Acceptor]>,
     /// One at least.
     addresses: Vec<Address>,
     /// Which of the acceptors is asked first.
@@ -149,7 +149,7 @@ impl SocketListener {
         }
         Ok(Self {
             shard,
-            acceptors,
+            acceptors: acceptors.into(),
             addresses,
             turn: 0,
             process: ProcessMark::current(),
@@ -169,6 +169,11 @@ impl SocketListener {
 
     pub(crate) fn shard(&self) -> &Rc<Shard> {
         &self.shard
+    }
+
+    /// Returns what accepts, for whoever is to close the ports before this is dropped.
+    pub(crate) fn acceptors(&self) -> Rc<[Acceptor]> {
+        Rc::clone(&self.acceptors)
     }
 
     /// Returns the next client. While the process or the system has no descriptor left, it waits

@@ -166,6 +166,9 @@ pub const METRICS: &[Metric] = &[
     accepted("not_admitted", |now| now.accepted.not_admitted),
     accepted("timed_out", |now| now.accepted.timed_out),
     accepted("overloaded", |now| now.accepted.overloaded),
+    accepted("made_way", |now| now.accepted.made_way),
+    accepted("no_room", |now| now.accepted.no_room),
+    accepted("unused", |now| now.accepted.unused),
     accepted("closed", |now| now.accepted.closed),
     accepted("invalid", |now| now.accepted.invalid),
     Metric::counter(

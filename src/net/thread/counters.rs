@@ -66,11 +66,19 @@ pub struct HandshakeCounts {
     /// Not within [`Config::handshake_deadline`](crate::Config::handshake_deadline), or
     /// [`Config::first_message_timeout`](crate::Config::first_message_timeout) of a listener.
     pub timed_out: u64,
-    /// By too much to do: on a listener, [`AttemptError::MadeWay`](crate::AttemptError::MadeWay) and
-    /// [`AttemptError::Overloaded`](crate::AttemptError::Overloaded); on a dialer, a listener that says
-    /// that it is busy or about to end.
+    /// By too much to do: on a listener, [`AttemptError::Overloaded`](crate::AttemptError::Overloaded);
+    /// on a dialer, a listener that says that it is busy or about to end.
     pub overloaded: u64,
-    /// By an end or a failure of the socket in the middle, or before anything was sent.
+    /// For others, because of [`Config::max_handshakes`](crate::Config::max_handshakes). Of listeners
+    /// alone.
+    pub made_way: u64,
+    /// By a limit of a [`Server`](crate::Server), or because it drained;
+    /// [`Refusals`](crate::Refusals) tells by which. Of listeners alone.
+    pub no_room: u64,
+    /// By a client that closed its connection without having sent anything, as health checks do. Of
+    /// listeners alone.
+    pub unused: u64,
+    /// By an end or a failure of the socket in the middle.
     pub closed: u64,
     /// By what the peer sent, or an admission check that panicked.
     pub invalid: u64,
@@ -79,12 +87,15 @@ pub struct HandshakeCounts {
 }
 
 impl HandshakeCounts {
-    pub(super) const fn plus(self, other: Self) -> Self {
+    pub(crate) const fn plus(self, other: Self) -> Self {
         Self {
             established: self.established + other.established,
             not_admitted: self.not_admitted + other.not_admitted,
             timed_out: self.timed_out + other.timed_out,
             overloaded: self.overloaded + other.overloaded,
+            made_way: self.made_way + other.made_way,
+            no_room: self.no_room + other.no_room,
+            unused: self.unused + other.unused,
             closed: self.closed + other.closed,
             invalid: self.invalid + other.invalid,
             unreachable: self.unreachable + other.unreachable,

@@ -1,12 +1,16 @@
 //! Who may connect is replaced on all threads at once, and those who may no longer can be dropped.
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
 use ringseal::protocol::native::record::RefuseReason;
-use ringseal::{Admission, RecvError};
+use ringseal::{Address, Admission, RecvError};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    answers, connect, connect_many, finish, patient, server, server_with, start, told, try_connect,
-    wait_for,
+    answers, connect, connect_many, finish, nothing_is_left, patient, refused, server, server_with,
+    start, told, try_connect, wait_for,
 };
 use crate::peers::{key, run};
 
@@ -82,7 +86,79 @@ fn a_handshake_that_began_before_is_asked_about_again() {
     });
 }
 
+/// Connects again and again until it is told to stop, and has each message come back.
+async fn come_and_go(address: Address, is_over: Rc<Cell<bool>>) -> usize {
+    let mut count = 0;
+    while !is_over.get() {
+        let mut connection = connect(&address, 1).await;
+        for _ in 0..3 {
+            assert!(answers(&mut connection).await, "connection {count}");
+        }
+        connection.close().await.expect("close");
+        count += 1;
+    }
+    count
+}
+
+/// Tries to, and is cut or refused now and then.
+async fn try_to_come(address: Address, is_over: Rc<Cell<bool>>) {
+    while !is_over.get() {
+        if let Ok(mut connection) = try_connect(&address, 3).await {
+            while answers(&mut connection).await {}
+        }
+    }
+}
+
+fn reloads_under_load_disturb_nobody_who_stays() {
+    run(async {
+        let server = start(server());
+        let (handle, address) = (server.handle(), server.local_address());
+        let is_over = Rc::new(Cell::new(false));
+        let staying: Vec<_> = (0..4)
+            .map(|_| ringseal::spawn(come_and_go(address.clone(), Rc::clone(&is_over))))
+            .collect();
+        let going: Vec<_> = (0..2)
+            .map(|_| ringseal::spawn(try_to_come(address.clone(), Rc::clone(&is_over))))
+            .collect();
+        let mut long = connect(&address, 1).await;
+        let (both, one) = ([key(1), key(3)], [key(1)]);
+        for round in 0..100 {
+            handle.set_admission(Admission::allow_list(both));
+            ringseal::sleep(Duration::from_millis(1)).await;
+            handle.set_admission(Admission::allow_list(one));
+            if round % 5 == 0 {
+                handle.drop_unadmitted().await;
+            }
+            assert!(answers(&mut long).await, "round {round}");
+        }
+        // Nobody is there any more who was let in before, and nobody comes.
+        handle.drop_unadmitted().await;
+        is_over.set(true);
+        for task in going {
+            task.await;
+        }
+        for task in staying {
+            assert!(task.await > 0, "it came and went");
+        }
+        refused(try_connect(&address, 3).await, RefuseReason::NOT_ADMITTED);
+        drop(long);
+        nothing_is_left(&server).await;
+        let statistics = server.handle().statistics().await;
+        assert_eq!(statistics.handler_panics, 0);
+        finish(server).await;
+    });
+}
+
+crate::on_setting!(
+    commonware_uring_tcp,
+    Commonware,
+    Uring,
+    Tcp,
+    reloads_under_load_disturb_nobody_who_stays,
+);
+
 crate::on_every_driver!(
+    reloads_under_load_disturb_nobody_who_stays,
     a_new_admission_holds_on_all_threads_and_drops_only_on_demand,
     a_filter_drops_as_well,
     a_handshake_that_began_before_is_asked_about_again,

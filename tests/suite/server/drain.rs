@@ -96,6 +96,113 @@ fn a_drain_under_load_loses_nothing() {
     }
 }
 
+/// Sends to whoever asks until the server drains, and tells how many messages that were.
+async fn push(connection: Connection, session: Session, counts: mpsc::UnboundedSender<usize>) {
+    let (mut sender, mut receiver) = connection.split();
+    receiver.recv().await.expect("recv").expect("the question");
+    let mut count = 0;
+    while !session.is_draining() {
+        sender.send(&message(count)).await.expect("send");
+        count += 1;
+        if count.is_multiple_of(16) {
+            sender.flush().await.expect("flush");
+        }
+    }
+    sender.close().await.expect("close");
+    counts.send(count).expect("the test");
+    while let Ok(Some(_)) = receiver.recv().await {}
+}
+
+/// Takes what is pushed until the server ends; returns how many messages.
+async fn take_pushed(address: Address) -> usize {
+    let mut connection = connect(&address, 1).await;
+    connection.send(b"go on").await.expect("send");
+    let mut count = 0;
+    while let Some(pushed) = connection.recv().await.expect("recv") {
+        assert!(*pushed == *message(count), "message {count}");
+        count += 1;
+    }
+    connection.close().await.expect("close");
+    count
+}
+
+async fn sorted(counts: impl Future<Output = Vec<usize>>) -> Vec<usize> {
+    let mut counts = counts.await;
+    counts.sort_unstable();
+    counts
+}
+
+fn what_handlers_have_sent_before_they_end_arrives() {
+    for round in 0..ROUNDS * 2 {
+        run(async {
+            let (counts, mut pushed) = mpsc::unbounded_channel();
+            let server = server().start(move |connection, session| {
+                let counts = counts.clone();
+                push(connection, session, counts)
+            });
+            let server = server.expect("a server");
+            let clients = (0..CLIENTS).map(|_| take_pushed(server.local_address()));
+            let clients: Vec<_> = clients.map(ringseal::spawn).collect();
+            wait_for(&server, |it| it.connections == CLIENTS).await;
+            sleep(Duration::from_millis(2 * round)).await;
+            finish(server).await;
+            let taken = sorted(futures_util::future::join_all(clients)).await;
+            let mut sent = Vec::new();
+            while let Some(count) = pushed.recv().await {
+                sent.push(count);
+            }
+            assert_eq!(taken, sorted(async { sent }).await);
+        });
+    }
+}
+
+/// Takes what comes until the peer ends, and tells how many messages that were.
+async fn collect(mut connection: Connection, counts: mpsc::UnboundedSender<usize>) {
+    let mut count = 0;
+    while let Some(received) = connection.recv().await.expect("recv") {
+        assert!(*received == *message(count), "message {count}");
+        count += 1;
+    }
+    connection.close().await.expect("close");
+    counts.send(count).expect("the test");
+}
+
+/// Sends until it is told to end; returns how many messages.
+async fn send_until_told(address: Address, is_told: Rc<Cell<bool>>) -> usize {
+    let (sender, mut receiver) = connect(&address, 1).await.split();
+    let count = send_until_asked(sender, is_told).await;
+    assert!(receiver.recv().await.expect("recv").is_none());
+    count
+}
+
+fn what_clients_send_while_it_drains_arrives_at_handlers() {
+    for round in 0..ROUNDS {
+        run(async {
+            let (counts, mut collected) = mpsc::unbounded_channel();
+            let server = server().start(move |connection, _session| {
+                let counts = counts.clone();
+                collect(connection, counts)
+            });
+            let server = server.expect("a server");
+            let is_told = Rc::new(Cell::new(false));
+            let clients =
+                (0..CLIENTS).map(|_| send_until_told(server.local_address(), Rc::clone(&is_told)));
+            let clients: Vec<_> = clients.map(ringseal::spawn).collect();
+            wait_for(&server, |it| it.connections == CLIENTS).await;
+            server.handle().begin_drain(PATIENCE);
+            sleep(Duration::from_millis(3 * round)).await;
+            is_told.set(true);
+            finish(server).await;
+            let sent = sorted(futures_util::future::join_all(clients)).await;
+            let mut received = Vec::new();
+            while let Some(count) = collected.recv().await {
+                received.push(count);
+            }
+            assert_eq!(sent, sorted(async { received }).await);
+        });
+    }
+}
+
 /// Answers until the server drains, and then ends by itself.
 async fn answer_until_draining(connection: Connection, session: Session) {
     let (mut sender, mut receiver) = connection.split();
@@ -197,11 +304,9 @@ fn nobody_new_is_let_in_while_it_drains() {
         let late = ringseal::spawn(async move { try_connect(&dialed, 3).await });
         asked.recv().await.expect("it is asked");
         handle.begin_drain(PATIENCE);
+        RawStream::try_connect(&address).expect_err("the port is closed at once");
         says.send_replace(true);
         assert_eq!(told(late.await), RefuseReason::SHUTTING_DOWN);
-        while RawStream::try_connect(&address).is_ok() {
-            sleep(Duration::from_millis(1)).await;
-        }
         let statistics = handle.statistics().await;
         assert_eq!(statistics.refusals.shutting_down, 1);
         assert_eq!(statistics.connections, 1);
@@ -220,6 +325,8 @@ fn an_idle_server_drains_at_once() {
 
 crate::on_every_driver!(
     a_drain_under_load_loses_nothing,
+    what_handlers_have_sent_before_they_end_arrives,
+    what_clients_send_while_it_drains_arrives_at_handlers,
     handlers_that_look_at_it_end_in_order,
     who_does_not_end_in_time_is_cut_and_counted,
     a_later_call_makes_the_time_shorter_and_never_longer,
@@ -232,6 +339,8 @@ crate::on_setting!(
     Commonware,
     Uring,
     Tcp,
+    what_handlers_have_sent_before_they_end_arrives,
+    what_clients_send_while_it_drains_arrives_at_handlers,
     handlers_that_look_at_it_end_in_order,
     who_does_not_end_in_time_is_cut_and_counted,
 );

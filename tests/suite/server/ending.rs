@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::{answers, connect, connect_many, finish, server, start, try_connect, wait_for};
+use super::{answers, connect, connect_many, finish, nothing_is_left, server, start, try_connect};
 use crate::child::{is_case, run_case};
 use crate::peers::{PATIENCE, builder, run, run_with};
 use crate::setting;
@@ -53,19 +53,12 @@ fn slots_come_back() {
             assert!(answers(connection).await);
         }
         drop(connections);
-        wait_for(&server, |it| {
-            let runtime = it.runtime.expect("they run");
-            it.connections == 0
-                && runtime.free_slots == runtime.slots
-                && runtime.lingering == 0
-                && runtime.heap_bytes == 0
-        })
-        .await;
+        nothing_is_left(&server).await;
         finish(server).await;
     });
 }
 
-fn descriptors() -> usize {
+pub(super) fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("ours").count()
 }
 

@@ -7,11 +7,12 @@ use ringseal::protocol::native::record::RefuseReason;
 use ringseal::{Address, Admission, Refusals, Server, ServerLimits};
 
 use super::{
-    answers, connect, finish, patient, server, server_with, start, told, try_connect, wait_for,
+    answers, connect, finish, nothing_is_left, patient, refused, server, server_with, start,
+    try_connect, wait_for,
 };
 use crate::peers::{PATIENCE, run};
 use crate::setting::first_bytes;
-use crate::transport::RawStream;
+use crate::transport::{ELSEWHERE, RawStream};
 
 fn limited(limits: ServerLimits) -> Server {
     start(server().limits(limits))
@@ -29,9 +30,13 @@ fn raw(address: &Address) -> RawStream {
 
 /// Whether the server has closed or reset the connection.
 fn is_closed(stream: &mut RawStream) -> bool {
-    match stream.read(&mut [0; 1]) {
-        Ok(count) => count == 0,
-        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    loop {
+        match stream.read(&mut [0; 1]) {
+            Ok(count) => return count == 0,
+            // By what the ring of this thread has to do.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+        }
     }
 }
 
@@ -41,8 +46,7 @@ fn no_more_connections_than_in_all() {
         let address = server.local_address();
         let (first, mut second) = (connect(&address, 1).await, connect(&address, 3).await);
         for count in 1..=2 {
-            let refused = told(try_connect(&address, 4).await);
-            assert_eq!(refused, RefuseReason::TOO_BUSY);
+            refused(try_connect(&address, 4).await, RefuseReason::TOO_BUSY);
             assert_eq!(refusals(&server).await.connections, count);
         }
         assert!(answers(&mut second).await);
@@ -54,7 +58,7 @@ fn no_more_connections_than_in_all() {
         drop((second, third));
         wait_for(&server, |statistics| statistics.connections == 0).await;
         let statistics = server.handle().statistics().await;
-        assert_eq!(statistics.handshakes.refused, 2);
+        assert_eq!(statistics.handshakes.no_room, 2);
         assert_eq!(statistics.handshakes.established, 3);
         finish(server).await;
     });
@@ -65,8 +69,7 @@ fn no_more_connections_than_for_a_key() {
         let server = limited(ServerLimits::new().connections_per_peer(1));
         let address = server.local_address();
         let first = connect(&address, 1).await;
-        let refused = told(try_connect(&address, 1).await);
-        assert_eq!(refused, RefuseReason::TOO_BUSY);
+        refused(try_connect(&address, 1).await, RefuseReason::TOO_BUSY);
         let other = connect(&address, 3).await;
         assert_eq!(refusals(&server).await.connections_per_peer, 1);
         drop(first);
@@ -82,8 +85,7 @@ fn no_more_connections_than_for_a_source() {
         let address = server.local_address();
         let first = connect(&address, 1).await;
         // By whatever key.
-        let refused = told(try_connect(&address, 3).await);
-        assert_eq!(refused, RefuseReason::TOO_BUSY);
+        refused(try_connect(&address, 3).await, RefuseReason::TOO_BUSY);
         wait_for(&server, |it| it.handshakes_under_way == 0).await;
         // One at a time is told; the others cost nothing.
         let silent = raw(&address);
@@ -111,6 +113,59 @@ fn no_more_handshakes_begin_than_in_a_second() {
         assert!(!clients.iter_mut().all(is_closed));
         drop(clients);
         wait_for(&server, |it| it.handshakes_under_way == 0).await;
+        finish(server).await;
+    });
+}
+
+fn a_source_that_begins_all_it_can_leaves_handshakes_to_others() {
+    run(async {
+        let server = limited(ServerLimits::new().handshakes_per_second(40));
+        let address = server.local_address();
+        let flood: Vec<_> = (0..200)
+            .map(|_| RawStream::connect_from(ELSEWHERE, &address))
+            .collect();
+        // Half of them are left, and most of the flood was refused.
+        for _ in 0..10 {
+            assert!(answers(&mut connect(&address, 1).await).await);
+        }
+        wait_for(&server, |it| it.refusals.handshakes_per_second > 100).await;
+        drop(flood);
+        nothing_is_left(&server).await;
+        finish(server).await;
+    });
+}
+
+fn a_connection_lasts_no_longer_than_it_may() {
+    run(async {
+        let config = patient(2).max_lifetime(Duration::from_millis(100));
+        let server = start(server_with(config, Admission::any()));
+        let address = server.local_address();
+        for count in 1..=2 {
+            let mut connection = connect(&address, 1).await;
+            while answers(&mut connection).await {}
+            wait_for(&server, |it| {
+                it.runtime.is_some_and(|runtime| runtime.lifetimes == count)
+            })
+            .await;
+        }
+        nothing_is_left(&server).await;
+        finish(server).await;
+    });
+}
+
+fn who_says_nothing_in_time_is_counted() {
+    run(async {
+        let config = patient(2).first_message_timeout(Duration::from_millis(50));
+        let server = start(server_with(config, Admission::any()));
+        let address = server.local_address();
+        let mut silent = raw(&address);
+        assert!(is_closed(&mut silent));
+        wait_for(&server, |it| it.handshakes.timed_out == 1).await;
+        drop(RawStream::connect(&address));
+        wait_for(&server, |it| it.handshakes.unused == 1).await;
+        raw(&address).write_all(&[0xff; 64]).expect("write");
+        wait_for(&server, |it| it.handshakes.invalid == 1).await;
+        nothing_is_left(&server).await;
         finish(server).await;
     });
 }
@@ -158,7 +213,21 @@ crate::on_setting!(
     a_filter_counts_whom_it_refuses,
 );
 
+crate::on_setting!(
+    commonware_uring_tcp,
+    Commonware,
+    Uring,
+    Tcp,
+    no_more_connections_than_in_all,
+    no_more_connections_than_for_a_key,
+    no_more_connections_than_for_a_source,
+    who_says_nothing_in_time_is_counted,
+);
+
 crate::on_every_driver!(
+    a_source_that_begins_all_it_can_leaves_handshakes_to_others,
+    a_connection_lasts_no_longer_than_it_may,
+    who_says_nothing_in_time_is_counted,
     no_more_connections_than_in_all,
     no_more_connections_than_for_a_key,
     no_more_connections_than_for_a_source,

@@ -1,10 +1,14 @@
 //! Servers: every thread serves, limits hold, and the end loses nothing.
 
 mod admission;
+mod crowds;
 mod drain;
 mod ending;
+mod failures;
 mod limits;
+mod lost_threads;
 mod panics;
+mod relayed;
 mod remote;
 mod settings;
 mod sockets;
@@ -19,6 +23,7 @@ use ringseal::{
 };
 
 use super::peers::{PATIENCE, builder, config, key};
+use super::setting::on_native;
 use super::transport::somewhere;
 
 /// Settings on which nobody is ended by the passing of time.
@@ -91,6 +96,15 @@ fn told(outcome: Result<Connection, DialError>) -> RefuseReason {
     }
 }
 
+/// Checks that the listener has refused a dialer for this reason, as far as the wire tells.
+fn refused(outcome: Result<Connection, DialError>, reason: RefuseReason) {
+    if on_native() {
+        assert_eq!(told(outcome), reason);
+    } else {
+        outcome.expect_err("refused");
+    }
+}
+
 /// Waits until the server's figures are as wanted.
 async fn wait_for(server: &Server, is_so: impl Fn(&ServerStatistics) -> bool) {
     let handle = server.handle();
@@ -103,6 +117,24 @@ async fn wait_for(server: &Server, is_so: impl Fn(&ServerStatistics) -> bool) {
         assert!(start.elapsed() < PATIENCE, "{statistics:#?}");
         ringseal::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// Waits until nothing is left of clients that have gone.
+async fn nothing_is_left(server: &Server) {
+    wait_for(server, |it| {
+        let runtime = it.runtime.expect("they run");
+        let held = [
+            it.connections,
+            it.handshakes_under_way,
+            runtime.handshaking,
+            runtime.open,
+            runtime.ending,
+            runtime.lingering,
+            runtime.heap_bytes,
+        ];
+        held == [0; 7] && runtime.free_slots == runtime.slots
+    })
+    .await;
 }
 
 /// Drains a server whose peers have ended, and waits for its end.

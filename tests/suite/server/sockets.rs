@@ -98,6 +98,20 @@ fn a_listener_takes_a_socket_that_listens() {
     });
 }
 
+fn a_socket_that_others_have_as_well_listens_on_for_them() {
+    let handed_in = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let others = handed_in.try_clone().expect("a descriptor");
+    let port = handed_in.local_addr().expect("bound");
+    run(async {
+        let server = start(nowhere().listen_on(handed_in));
+        drop(connect(&Address::from(port), 1).await);
+        finish(server).await;
+    });
+    let client = TcpStream::connect(port).expect("it listens");
+    let (_, address) = others.accept().expect("accept");
+    assert_eq!(Ok(address), client.local_addr().map_err(drop));
+}
+
 /// A descriptor that can't be accepted on, whether a reason is the right one, and what is to be advised.
 type Wrong = (OwnedFd, fn(&UnsuitableSocket) -> bool, &'static str);
 
@@ -165,6 +179,7 @@ crate::on_every_driver!(
     a_unix_socket_is_served_by_all_threads_and_its_file_goes_at_the_end,
     one_server_listens_at_several_addresses,
     a_unix_socket_that_was_handed_in_keeps_its_file,
+    a_socket_that_others_have_as_well_listens_on_for_them,
     a_listener_takes_a_socket_that_listens,
     a_descriptor_that_does_not_listen_is_refused_with_what_to_do,
 );

@@ -10,17 +10,17 @@ use slab::Slab;
 
 /// Open once it has happened. Waiting takes no lock and no atomic, so it may be done once a message.
 #[derive(Debug, Default)]
-pub(super) struct Latch {
+pub(crate) struct Latch {
     is_open: Cell<bool>,
     waiting: RefCell<Slab<Waker>>,
 }
 
 impl Latch {
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.is_open.get()
     }
 
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         self.is_open.set(true);
         // Wakers may be foreign and come back here.
         let waiting: Vec<Waker> = (self.waiting.borrow().iter())
@@ -29,7 +29,7 @@ impl Latch {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    pub(super) fn wait(self: &Rc<Self>) -> Waiting {
+    pub(crate) fn wait(self: &Rc<Self>) -> Waiting {
         Waiting {
             latch: Rc::clone(self),
             key: None,
@@ -39,7 +39,7 @@ impl Latch {
 
 /// Is done when the latch is open.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     latch: Rc<Latch>,
     key: Option<usize>,
 }

@@ -1,0 +1,58 @@
+//! How connections are spread over the threads of a server.
+
+use std::error::Error;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use ringseal::{Connection, Runtime, Server, ServerLimits, Wire, dial};
+
+use crate::server::{self, ADMITTED, config, key};
+
+const THREADS: usize = 4;
+const MANY: usize = 400;
+
+pub(crate) fn print() -> Result<(), Box<dyn Error>> {
+    let wire = Wire::native();
+    let server = server::start(wire, ServerLimits::new(), Some(THREADS))?;
+    let runtime = Runtime::builder().build()?;
+    println!("| connections from one address, {THREADS} threads | of each thread |");
+    println!("|---|---|");
+    runtime.block_on(async {
+        let few = connect(&server, wire, 5).await;
+        tell("5 that stay", &server);
+        let mut many = connect(&server, wire, MANY - 5).await;
+        tell("400", &server);
+        // Nine of ten go.
+        many.truncate(MANY / 10 - 5);
+        ringseal::sleep(Duration::from_millis(300)).await;
+        tell("40 that are left of those", &server);
+        let more = connect(&server, wire, MANY / 2 - MANY / 10).await;
+        tell("200, after others have come", &server);
+        drop((few, many, more));
+    });
+    server.handle().shut_down();
+    server.join()?;
+    Ok(())
+}
+
+fn tell(what: &str, server: &Server) {
+    let threads = server::statistics(server).threads;
+    let counts: Vec<_> = threads
+        .iter()
+        .map(|it| it.connections.to_string())
+        .collect();
+    println!("| {what} | {} |", counts.join(", "));
+}
+
+async fn connect(server: &Server, wire: Wire, count: usize) -> Vec<Connection> {
+    let settings = config(ADMITTED, wire);
+    let mut connections = Vec::new();
+    while connections.len() < count {
+        let more = (count - connections.len()).min(32);
+        let dialing = (0..more).map(|_| dial(server::address(server), key(), &settings));
+        for dialed in join_all(dialing).await {
+            connections.push(dialed.expect("it is admitted"));
+        }
+    }
+    connections
+}
