@@ -1,21 +1,24 @@
 //! What the command line says.
 
+mod listen;
+
 use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use ringseal::protocol::WireError;
 use ringseal::protocol::native::record::RefuseReason;
 use ringseal::protocol::native::{Suite, Suites};
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
-use ringseal::{Address, BindOptions, Config, Wire};
+use ringseal::{Address, Config, Wire};
 use ringseal_cli::args::{RingArgs, address, seconds, seconds_or_none};
 use ringseal_cli::log_format::LogFormat;
 
 use crate::failure::Failure;
 use crate::key_file;
 use crate::public_key_argument::PublicKeyArgument;
+pub(crate) use listen::{ListenArgs, Mode};
 
 /// Encrypted message streams over io_uring.
 ///
@@ -333,70 +336,6 @@ impl EndArgs {
             .idle_timeout(self.idle_timeout)
             .progress_timeout(Some(self.progress_timeout).filter(|limit| !limit.is_zero())))
     }
-}
-
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("admission").required(true)))]
-pub(crate) struct ListenArgs {
-    /// Where to listen, as HOST:PORT, unix:/PATH or unix:@ABSTRACT.
-    #[arg(value_name = "ADDR", value_parser = address)]
-    pub(crate) address: Address,
-    #[command(flatten)]
-    pub(crate) end: EndArgs,
-    /// Public keys that may connect.
-    #[arg(long, value_name = "KEY", num_args = 1.., group = "admission")]
-    pub(crate) allow: Vec<PublicKeyArgument>,
-    /// Let anybody connect who can prove some key.
-    #[arg(long, group = "admission", conflicts_with = "allow")]
-    pub(crate) allow_any: bool,
-    /// What to do with messages.
-    #[arg(long, value_enum, default_value_t = Mode::Print)]
-    pub(crate) mode: Mode,
-    /// Permission bits of the file of a Unix-domain socket, in octal; else the umask decides.
-    #[arg(long, value_name = "OCTAL", value_parser = mode)]
-    pub(crate) socket_mode: Option<u32>,
-    /// Remove a Unix-domain socket at the path that nobody listens on.
-    #[arg(long)]
-    pub(crate) replace_dead_socket: bool,
-    /// How long a peer that has ended is kept for an answer that is typed, since it ended or since
-    /// the last such line; --mode print only, and only while standard input is open.
-    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds_or_none)]
-    pub(crate) answer_timeout: Duration,
-    /// How long peers have to end after SIGTERM or SIGINT, before they are cut off: in all, however
-    /// much still comes meanwhile.
-    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds_or_none)]
-    pub(crate) drain_timeout: Duration,
-    /// Print the address as JSON; figures are JSON in any case.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-impl ListenArgs {
-    /// Returns what the address is bound with.
-    pub(crate) fn bind_options(&self) -> BindOptions {
-        let options = BindOptions::new().replace_dead(self.replace_dead_socket);
-        match self.socket_mode {
-            Some(mode) => options.mode(mode),
-            None => options,
-        }
-    }
-}
-
-fn mode(text: &str) -> Result<u32, &'static str> {
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o777)
-        .ok_or("write permission bits in octal, as in 660")
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// Print each as a line; lines of standard input go to every connected peer.
-    Print,
-    /// Send each back.
-    Echo,
-    /// Count them and print one line of JSON when a connection ends.
-    Sink,
 }
 
 #[derive(Debug, Args)]
