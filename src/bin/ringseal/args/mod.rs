@@ -1,6 +1,7 @@
 //! What the command line says.
 
 mod listen;
+mod pinning;
 
 use core::str::FromStr;
 use core::time::Duration;
@@ -18,7 +19,8 @@ use ringseal_cli::log_format::LogFormat;
 use crate::failure::Failure;
 use crate::key_file;
 use crate::public_key_argument::PublicKeyArgument;
-pub(crate) use listen::{ListenArgs, Mode};
+pub(crate) use listen::{ListenArgs, Mode, ThreadArgs};
+pub(crate) use pinning::Pinning;
 
 /// Encrypted message streams over io_uring.
 ///
@@ -91,11 +93,24 @@ Examples:
   ringseal listen 127.0.0.1:9000 --identity bob.pem --namespace chat --allow ALICE CAROL
   ringseal listen 0.0.0.0:9000 --identity bob.pem --namespace bench --allow-any --mode sink
   ringseal listen unix:/run/chat --identity bob.pem --namespace chat --allow ./alice.pub
+  ringseal listen 0.0.0.0:9000 --identity bob.pem --namespace chat --allow-file ./peers \
+      --threads 4 --pin --max-connections 10000 --metrics 127.0.0.1:9100
 
 ALICE and CAROL stand for public keys: 64 hexadecimal digits, a line of an OpenSSH .pub file in
 quotes, or the path of such a file. The first line on standard output is the address that is
-listened on; port 0 takes a free port. Messages are printed as lines also with --json. Figures of
---mode sink count from the first message; rates are null below two messages or 10 milliseconds.
+listened on; port 0 takes a free port. With --metrics a second line says where those are. Messages
+are printed as lines also with --json. Figures of --mode sink count from the first message; rates
+are null below two messages or 10 milliseconds.
+
+Connections are spread evenly over the threads. Limits are for all threads together. On the native
+wire a dialer is told that there are too many connections; handshakes that come faster than
+--max-handshakes-per-second are reset. --metrics counts who is refused, by reason.
+
+Under systemd: a socket that it passes (LISTEN_FDS, one ListenStream= of TCP or a path) takes the
+place of ADDR, and stays open when this ends. It is told of start, reload and end (NOTIFY_SOCKET),
+as Type=notify and Type=notify-reload want it. SIGHUP reads --allow-file again, whole or not at all:
+a broken file is refused at the start, and later costs a warning. Without --allow-file SIGHUP ends
+the program, as the system does by itself.
 
 In mode print, lines of standard input go to every peer, each at its own pace. A peer for which
 more than 16 MiB of them wait while others take theirs is cut off. Standard error says who has
