@@ -4,7 +4,7 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use std::io;
 use std::rc::Rc;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use super::driver_state::Engine;
 use super::epoll::Epoll;
@@ -23,7 +23,7 @@ pub(crate) struct Driver {
     inner: Inner,
     state: Rc<DriverState>,
     /// Why it is not io_uring that [`Backend::Auto`] has taken.
-    fallback: Option<StartError>,
+    fallback: Option<Arc<StartError>>,
 }
 
 #[derive(Debug)]
@@ -141,13 +141,13 @@ impl Driver {
             tracing::warn!(%reason, "no io_uring here; falling back to epoll, without busy polling");
         });
         Ok(Self {
-            fallback: Some(reason),
+            fallback: Some(Arc::new(reason)),
             ..ring
         })
     }
 
     /// Returns why it is not io_uring that [`Backend::Auto`] has taken.
-    pub(crate) fn fallback(&self) -> Option<&StartError> {
+    pub(crate) fn fallback(&self) -> Option<&Arc<StartError>> {
         self.fallback.as_ref()
     }
 

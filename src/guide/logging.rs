@@ -5,6 +5,9 @@
 //! [`tracing`](https://docs.rs/tracing), with the target `ringseal` and the name of the room behind
 //! it. No secret key, no plaintext and no sealed byte is ever part of it.
 //!
+//! A [`Server`](crate::Server) takes what `accept` would return:
+//! [`ServerBuilder::on_accept_error`](crate::ServerBuilder::on_accept_error) has it told to you.
+//!
 //! What is told of a connection is told within a span, `connection`, of the level info and the target
 //! `ringseal::connection`, with the fields `peer` (the first 16 digits of its key), `address`, and
 //! `wire` (which names the suite). [`Connection::span`](crate::Connection::span) gives it, so that the

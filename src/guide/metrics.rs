@@ -11,6 +11,8 @@
 //!
 //! * [`PrometheusText`](crate::PrometheusText) is the text that Prometheus reads, made when somebody
 //!   asks, without any other crate;
+//!   [`ServerStatistics::prometheus_text`](crate::ServerStatistics::prometheus_text) makes it for all
+//!   threads of a server;
 //! * `MetricsPublisher`, with the feature `metrics`, hands what was added since the last time to the
 //!   [`metrics`](https://docs.rs/metrics) facade, at an interval or when told to, and so to the
 //!   exporter that the program has.

@@ -2,7 +2,7 @@
 
 use core::panic::AssertUnwindSafe;
 use std::panic::{catch_unwind, resume_unwind};
-use std::sync::mpsc as blocking;
+use std::sync::{Arc, mpsc as blocking};
 use std::thread::{self, JoinHandle};
 
 use futures_channel::{mpsc, oneshot};
@@ -30,6 +30,8 @@ use crate::net::{Runtime, RuntimeBuilder, Statistics};
 pub struct RingThreads {
     handle: RingHandle,
     threads: Vec<RingThread>,
+    /// Why the first thread without io_uring has none.
+    fallback: Option<Arc<StartError>>,
     /// A forked child has none of the threads.
     process: ProcessMark,
 }
@@ -90,18 +92,29 @@ impl RingThreads {
         }
         drop(ready);
         let jobs = threads.iter().map(|thread| thread.jobs.clone()).collect();
-        let threads = Self {
+        let mut threads = Self {
             handle: RingHandle::new(jobs),
             threads,
+            fallback: None,
             process: ProcessMark::current(),
         };
-        started.iter().take(count).collect::<Result<(), _>>()?;
+        for started in started.iter().take(count) {
+            if let Some(reason) = started? {
+                threads.fallback.get_or_insert(reason);
+            }
+        }
         Ok(threads)
     }
 
     /// Returns what has connections made on these threads.
     pub fn handle(&self) -> RingHandle {
         self.handle.clone()
+    }
+
+    /// Returns why a thread is not on io_uring, where [`Backend::Auto`](crate::Backend::Auto) fell back
+    /// to epoll; the first reason where several did.
+    pub fn fallback_reason(&self) -> Option<&StartError> {
+        self.fallback.as_deref()
     }
 
     /// Returns what each thread holds and has done; `None` for one that has ended, and for all of them in
@@ -163,7 +176,7 @@ impl Drop for RingThreads {
 fn turn(
     build: impl FnOnce() -> Result<Runtime, StartError>,
     mut jobs: mpsc::UnboundedReceiver<Job>,
-    ready: &blocking::Sender<Result<(), StartError>>,
+    ready: &blocking::Sender<Result<Option<Arc<StartError>>, StartError>>,
     alive: oneshot::Sender<()>,
 ) {
     // Dropped last, also by a panic.
@@ -176,7 +189,7 @@ fn turn(
             return;
         }
     };
-    let _ = ready.send(Ok(()));
+    let _ = ready.send(Ok(runtime.fallback().cloned()));
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             while let Some(job) = jobs.next().await {

@@ -11,6 +11,7 @@ use super::cores;
 use super::entrance::Entrance;
 use super::error::ServerError;
 use super::limits::ServerLimits;
+use super::reporter::Reporter;
 use super::server::Server;
 use super::server_handle::ServerHandle;
 use super::serving;
@@ -18,7 +19,7 @@ use super::session::Session;
 use super::shared::{Parts, Shared};
 use crate::driver::{BindOptions, ListeningSocket, StartError};
 use crate::handle::{self, Distribution, Inbox, RingHandle, RingThreads};
-use crate::net::{Address, Admission, Config, Connection, RuntimeBuilder, bind};
+use crate::net::{AcceptError, Address, Admission, Config, Connection, RuntimeBuilder, bind};
 
 /// Starts a [`Server`].
 ///
@@ -57,6 +58,7 @@ pub struct ServerBuilder {
     threads: Option<usize>,
     cores: Option<Vec<usize>>,
     leaving_reason: u16,
+    reporter: Reporter,
 }
 
 /// Where clients come from.
@@ -79,6 +81,7 @@ impl ServerBuilder {
             threads: None,
             cores: None,
             leaving_reason: 0,
+            reporter: Reporter::default(),
         }
     }
 
@@ -142,6 +145,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Has `report` called for each client that did not become a connection, for logs that say why. It is
+    /// called on the thread of the client's handshake, which waits meanwhile, and as often as strangers
+    /// like: count, or print few. Who is reset when it is accepted, by
+    /// [`Admission::filter`](crate::Admission::filter) or by [`ServerLimits`], is only counted in
+    /// [`Refusals`](super::Refusals). If it panics, that is contained.
+    #[must_use]
+    pub fn on_accept_error(
+        mut self,
+        report: impl Fn(&AcceptError) + Send + Sync + 'static,
+    ) -> Self {
+        self.reporter = Reporter::new(report);
+        self
+    }
+
     /// Binds, starts the threads, and serves: for each connection the future that `handler` gives runs
     /// as a task of the thread that the connection lives on, and needs not be `Send`. The connection
     /// counts for the limits until that future has ended.
@@ -171,6 +188,7 @@ impl ServerBuilder {
             config: self.config,
             entrance: Entrance::new(self.limits, self.admission),
             leaving_reason: self.leaving_reason,
+            reporter: self.reporter,
             bound,
         };
         let shared = Arc::new(Shared::new(parts, ring, distribution));

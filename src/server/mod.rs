@@ -12,6 +12,7 @@
 //! * `entrance` keeps the [`ServerLimits`], with a `HandshakeRate` that sources share, and counts
 //!   [`Refusals`]; a `ClientPlace` is what a client takes up, from accept to the end of its handler.
 //! * `serving` is what each thread does: it runs handlers, each with a [`Session`], and drains.
+//! * A `Reporter` tells of clients that did not become connections.
 //! * Nothing of this is touched while messages move: a handler has a plain
 //!   [`Connection`](crate::Connection).
 //!
@@ -30,7 +31,9 @@ mod entrance;
 mod error;
 mod handshake_rate;
 mod limits;
+mod prometheus;
 mod registry;
+mod reporter;
 #[expect(
     clippy::module_inception,
     reason = "the room is named after what this file defines"

@@ -3,6 +3,7 @@
 use super::blocking;
 use super::control::Drained;
 use super::server_handle::ServerHandle;
+use crate::driver::StartError;
 use crate::handle::{RingThreads, RunError};
 use crate::net::Address;
 
@@ -73,6 +74,13 @@ impl Server {
     /// Returns all addresses that are listened on.
     pub fn local_addresses(&self) -> &[Address] {
         self.handle.local_addresses()
+    }
+
+    /// Returns why a thread is not on io_uring, where [`Backend::Auto`](crate::Backend::Auto) fell back
+    /// to epoll; the first reason where several did.
+    pub fn fallback_reason(&self) -> Option<&StartError> {
+        let threads = self.threads.as_ref();
+        threads.and_then(RingThreads::fallback_reason)
     }
 
     /// Waits until the server has ended, because somebody drained it or shut it down, and its threads

@@ -156,6 +156,7 @@ where
             self.shared.entrance.refusals.not_admitted.add();
         }
         tracing::debug!(%error, "a client did not become a connection");
+        self.shared.reporter.report(error);
     }
 
     /// Has a connection served by a task of its own.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::control::{Control, Phase};
 use super::counters::{Counter, HandshakeCounters};
 use super::entrance::Entrance;
+use super::reporter::Reporter;
 use crate::driver::ListeningSocket;
 use crate::handle::{Distribution, RingHandle};
 use crate::net::{Address, Config};
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     pub(super) threads: Box<[ThreadState]>,
     /// What peers are told when the server drains.
     pub(super) leaving_reason: u16,
+    pub(super) reporter: Reporter,
     /// One at least.
     pub(super) addresses: Vec<Address>,
     /// Empty once nobody is accepted any more. They are here and not with the thread that accepts, so
@@ -48,6 +50,7 @@ pub(super) struct Parts {
     pub(super) config: Config,
     pub(super) entrance: Entrance,
     pub(super) leaving_reason: u16,
+    pub(super) reporter: Reporter,
     pub(super) bound: Vec<(ListeningSocket, Address)>,
 }
 
@@ -63,6 +66,7 @@ impl Shared {
             control: Control::new(count),
             threads: (0..count).map(|_| ThreadState::default()).collect(),
             leaving_reason: parts.leaving_reason,
+            reporter: parts.reporter,
             addresses,
             sockets: Mutex::new(sockets),
         }

@@ -210,6 +210,26 @@ fn a_silent_peer_that_does_not_end_is_no_loss() {
     });
 }
 
+// HAZARDS F4: a time limit counts no time in which the listener did not run.
+#[test]
+fn a_listener_that_is_stopped_while_it_drains_takes_what_was_sent_meanwhile() {
+    let pair = Pair::new();
+    let (listener, address) = pair.listen(&["--drain-timeout", "3"]);
+    client(&pair, &address, |connection| async {
+        let (mut sender, mut receiver) = connection.split();
+        sender.send(b"one").await.expect("send");
+        assert_eq!(listener.next_line(), "one");
+        listener.signal(Signal::TERM);
+        assert!(receiver.recv().await.expect("an end").is_none());
+        listener.signal(Signal::STOP);
+        sender.send(b"two").await.expect("send");
+        sender.close().await.expect("close");
+        ringseal::sleep(Duration::from_secs(4)).await;
+        listener.signal(Signal::CONT);
+    });
+    assert_eq!(listener.wait().expect_success(), ["two"]);
+}
+
 // HAZARDS S6.
 #[test]
 fn a_second_signal_ends_at_once() {

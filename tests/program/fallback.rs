@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
+use crate::harness::{Pair, stop};
 use crate::seccomp::{IO_URING, deny};
 
 fn tool(args: &[&str]) -> Output {
@@ -129,6 +130,23 @@ fn the_tool_started_after_one_was_killed_stays_on_the_ring() {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "round {round}: {errors}");
         assert_eq!(errors, "", "round {round}");
+    }
+}
+
+#[test]
+fn a_server_without_rings_serves_with_one_warning_for_all_of_its_threads() {
+    let pair = Pair::new();
+    let start = || pair.listen(&["--mode", "echo"]);
+    let (listener, address) = deny(&IO_URING, libc::EPERM, start);
+    let ping = pair.dial(&address, &["--ping", "--seconds", "0.05"]);
+    ping.wait().expect_success();
+    let ended = stop(listener);
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+    let [line] = &ended.errors[..] else {
+        panic!("not one line: {:?}", ended.errors);
+    };
+    for part in ["falling back to epoll", "io_uring_setup is denied"] {
+        assert!(line.contains(part), "{line}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The programs, run as a person or a script would run them.
 
+mod activation;
 mod bench;
 #[path = "../black_hole/mod.rs"]
 mod black_hole;
@@ -12,10 +13,13 @@ mod keys;
 mod names;
 mod native;
 mod peers;
+mod reloading;
 #[path = "../resolver/mod.rs"]
 mod resolver;
+mod scraping;
 #[path = "../seccomp/mod.rs"]
 mod seccomp;
+mod server;
 #[path = "../skipped/mod.rs"]
 mod skipped;
 mod standard_error;

@@ -115,7 +115,7 @@ impl Write for EventWriter {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         LOG.print(match core::str::from_utf8(event) {
             // Few events have words of the library's in them.
-            Ok(text) if text.contains("Config::") => terms::for_users(text).into_bytes(),
+            Ok(text) if terms::has_names(text) => terms::for_users(text).into_bytes(),
             _ => event.to_vec(),
         });
         Ok(event.len())

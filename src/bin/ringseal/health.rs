@@ -67,7 +67,10 @@ fn listening(command_line: &[u8]) -> Result<Option<Address>, Failure> {
         let cli = Cli::try_parse_from(words)
             .map_err(|_| unknown("process 1 is a ringseal whose command line is unknown"))?;
         match cli.command {
-            Some(Command::Listen(args)) => Some(args.address),
+            Some(Command::Listen(args)) => {
+                let passed = || unknown("process 1 listens on a socket that was passed to it");
+                Some(args.address.ok_or_else(passed)?)
+            }
             _ => None,
         }
     };

@@ -32,6 +32,13 @@ pub(crate) async fn elapsed(limit: Duration) {
     }
 }
 
+/// Does what [`elapsed`] does, on a thread without a ring.
+pub(crate) async fn elapsed_without_ring(limit: Duration) {
+    for _ in 0..PARTS {
+        tokio::time::sleep(limit / PARTS).await;
+    }
+}
+
 /// What changes with every read and write.
 fn moved() -> Option<(u64, u64, u64, u64)> {
     Statistics::current().map(|now| {

@@ -20,6 +20,8 @@ use crate::net::thread::statistics::Statistics;
 #[derive(Clone, Debug, Default)]
 pub struct PrometheusText {
     snapshots: Vec<(String, Statistics)>,
+    /// Families of others, as text.
+    others: String,
 }
 
 impl PrometheusText {
@@ -39,6 +41,24 @@ impl PrometheusText {
         let labels: Vec<String> = labels.collect();
         self.snapshots.push((labels.join(","), *statistics));
     }
+
+    /// Adds what only grows and is none of [`Statistics`], with a sample for each value of a label. No
+    /// other may have the name.
+    pub(crate) fn add_counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        label_name: &str,
+        samples: impl IntoIterator<Item = (impl AsRef<str>, u64)>,
+    ) {
+        let others = &mut self.others;
+        // Writing to a string does not fail.
+        let _ = writeln!(others, "# HELP {name} {help}\n# TYPE {name} counter");
+        for (value, count) in samples {
+            let label = label(label_name, value.as_ref());
+            let _ = writeln!(others, "{name}{{{label}}} {count}");
+        }
+    }
 }
 
 impl fmt::Display for PrometheusText {
@@ -57,7 +77,7 @@ impl fmt::Display for PrometheusText {
                 }
             }
         }
-        Ok(())
+        formatter.write_str(&self.others)
     }
 }
 

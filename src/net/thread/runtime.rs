@@ -3,6 +3,7 @@
 use core::future::Future;
 use core::time::Duration;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::shard::Shard;
 use super::statistics::Statistics;
@@ -260,6 +261,11 @@ impl Runtime {
 
     /// Returns why it is not io_uring, where [`Backend::Auto`] fell back to epoll.
     pub fn fallback_reason(&self) -> Option<&StartError> {
+        self.fallback().map(Arc::as_ref)
+    }
+
+    /// As [`fallback_reason`](Self::fallback_reason), for other threads.
+    pub(crate) fn fallback(&self) -> Option<&Arc<StartError>> {
         self.ring.as_ref().and_then(Driver::fallback)
     }
 

@@ -149,6 +149,31 @@ fn reloads_under_load_disturb_nobody_who_stays() {
     });
 }
 
+fn who_did_not_become_a_connection_is_reported_on_demand() {
+    run(async {
+        let (report, mut reported) = mpsc::unbounded_channel();
+        let only_three = Admission::allow_list([key(3)]);
+        let builder = server_with(patient(2), only_three).on_accept_error(move |error| {
+            report.send(error.to_string()).expect("a test that waits");
+            panic!("on purpose");
+        });
+        let server = start(builder);
+        let address = server.local_address();
+        for _ in 0..2 {
+            let refused = told(try_connect(&address, 1).await);
+            assert_eq!(refused, RefuseReason::NOT_ADMITTED);
+            let line = reported.recv().await.expect("a report");
+            let is_named = line.contains(&key(1).to_string()) && line.contains("not admitted");
+            assert!(is_named, "{line}");
+        }
+        let mut connection = connect(&address, 3).await;
+        assert!(answers(&mut connection).await);
+        assert!(reported.try_recv().is_err(), "there was no failure");
+        drop(connection);
+        finish(server).await;
+    });
+}
+
 crate::on_setting!(
     commonware_uring_tcp,
     Commonware,
@@ -162,4 +187,5 @@ crate::on_every_driver!(
     a_new_admission_holds_on_all_threads_and_drops_only_on_demand,
     a_filter_drops_as_well,
     a_handshake_that_began_before_is_asked_about_again,
+    who_did_not_become_a_connection_is_reported_on_demand,
 );

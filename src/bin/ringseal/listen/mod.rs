@@ -1,165 +1,187 @@
-//! `listen`: many connections at once, until a signal.
+//! `listen`: a server, until a signal.
 //!
-//! A signal does not end them at once: nobody new comes in, each peer is told that nothing more
-//! will be sent, and what it has sent until it ends too is taken.
+//! * `echo`, `sink` and `print` are the handlers of the three modes, each a use of the library; `client`
+//!   is what they have in common.
+//! * `account` and `losses` count what is lost of connections that are cut off.
+//! * `printer` and `crowd` are for lines that nobody reads; `typed_lines` for those that are typed.
+//! * `settings`, `threads` and `activation` put the server together; `reload`, `metrics` and
+//!   `service_manager` serve who runs it.
+//!
+//! A signal does not end connections at once: the server drains. Nobody new comes in, each peer is told
+//! that nothing more will be sent, and what it has sent until it ends too is taken.
 
-mod peers;
-mod session;
-mod stop;
+mod account;
+mod activation;
+mod client;
+mod crowd;
+mod echo;
+mod losses;
+mod metrics;
+mod print;
+mod printer;
+mod reload;
+mod server_failure;
+mod service_manager;
+mod settings;
+mod shared;
+mod sink;
+mod threads;
+mod typed_lines;
 
 use core::convert::Infallible;
+use core::pin::pin;
 use core::time::Duration;
-use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use ringseal::{
-    AcceptError, Address, Admission, BindError, Connection, Listener, TaskGroup, spawn,
-};
+use ringseal::{KeyFile, Server, ServerBuilder, ServerError};
 use serde_json::json;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 
 use crate::args::{ListenArgs, Mode};
 use crate::failure::{self, Failure};
 use crate::interrupts::Interrupts;
 use crate::output::{Lines, Output};
-use crate::public_key_argument::PublicKeyArgument;
-use crate::standstill::elapsed;
-use crate::start::start;
+use crate::standstill::elapsed_without_ring;
+use crate::start::warn_of_fallback;
 use crate::stdio;
-use peers::{Peers, distribute};
-use session::{Common, Crowd, Session};
-use stop::{Losses, Phase, Stop};
+use crowd::Crowd;
+use losses::Losses;
+use metrics::Metrics;
+use reload::Reload;
+use server_failure::{explain, unexpected};
+use shared::Shared;
+use typed_lines::{TypedLines, distribute};
 
-/// How long handshakes may still end, once a signal has come.
-const LAST_HANDSHAKES: Duration = Duration::from_millis(100);
 /// How long nobody may read standard output, once everything else has ended.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ListenArgs) -> Result<(), Failure> {
-    let config = args.end.config()?;
-    let admission = if args.allow_any {
-        Admission::any()
-    } else {
-        let keys: Result<Vec<_>, _> = args.allow.iter().map(PublicKeyArgument::key).collect();
-        Admission::allow_list(keys?)
-    };
-    let runtime = start(args.end.ring.builder())?;
+    let keys = args.allow_file.as_ref().map(KeyFile::load).transpose()?;
+    let builder = settings::builder(args, keys.as_ref())?;
+    let metrics = args.metrics.map(Metrics::bind).transpose()?;
+    let reload = keys.map(|keys| Reload::catch(keys, args.drop_removed));
+    let reload = reload.transpose()?;
     let output = Output::start()?;
-    let lines = output.lines();
-    let result = runtime.block_on(async {
-        let listener =
-            Listener::bind_with(&args.address, &args.bind_options(), &config, admission).await;
-        let listener = listener.map_err(|error| explain(error, &args.address))?;
-        serve(args, listener, lines).await
-    });
-    drop(runtime);
+    let losses = Arc::<Losses>::default();
+    let shared = Shared {
+        lines: output.lines(),
+        typed: TypedLines::new(&losses),
+        answer_timeout: args.answer_timeout,
+        crowd: Arc::new(Crowd::new()),
+        losses,
+    };
+    // Before the address is printed: who has read it may already want us to end.
+    let interrupts = Interrupts::new()?;
+    let server = start(args.mode, builder, &shared);
+    let server = server.map_err(|error| explain(error, args.address.as_ref()))?;
+    if let Some(reason) = server.fallback_reason() {
+        warn_of_fallback(reason);
+    }
+    let first_lines = first_lines(args, &server, metrics.as_ref());
+    if let Some(reload) = reload {
+        reload.start(server.handle())?;
+    }
+    if let Some(metrics) = metrics {
+        metrics.start(server.handle())?;
+    }
+    let result = serve(args, server, interrupts, shared, &first_lines);
     output.finish(result, LAST_WAIT)
 }
 
-fn explain(error: BindError, address: &Address) -> Failure {
-    let is_path = matches!(address, Address::Unix(_));
-    match &error {
-        BindError::Bind { source, .. } if is_path => match source.kind() {
-            io::ErrorKind::AddrInUse => Failure::with_advice(
-                &error,
-                "choose another path; --replace-dead-socket removes a socket that nobody \
-                 listens on",
-            ),
-            io::ErrorKind::PermissionDenied => {
-                Failure::with_advice(&error, "choose a directory that you may write to")
+/// Starts the server with the handler of this mode.
+fn start(mode: Mode, builder: ServerBuilder, shared: &Shared) -> Result<Server, ServerError> {
+    let shared = shared.clone();
+    match mode {
+        Mode::Print => builder.start(move |connection, session| {
+            client::serve(connection, session, shared.clone(), print::print)
+        }),
+        Mode::Echo => builder.start(move |connection, session| {
+            client::serve(connection, session, shared.clone(), echo::echo)
+        }),
+        Mode::Sink => builder.start(move |connection, session| {
+            client::serve(connection, session, shared.clone(), sink::sink)
+        }),
+    }
+}
+
+/// What is printed before anything else.
+fn first_lines(args: &ListenArgs, server: &Server, metrics: Option<&Metrics>) -> String {
+    let address = server.local_address().to_string();
+    let metrics = metrics.map(Metrics::url);
+    match (args.json, metrics) {
+        (true, None) => json!({ "listening": address }).to_string(),
+        (true, Some(url)) => json!({ "listening": address, "metrics": url }).to_string(),
+        (false, None) => format!("listening on {address}"),
+        (false, Some(url)) => format!("listening on {address}\nmetrics at {url}"),
+    }
+}
+
+/// Serves until a signal, or until nobody reads standard output any more, and then until all of it has
+/// ended.
+fn serve(
+    args: &ListenArgs,
+    server: Server,
+    mut interrupts: Interrupts,
+    shared: Shared,
+    first_lines: &str,
+) -> Result<(), Failure> {
+    let executor = Builder::new_current_thread().enable_time().build()?;
+    let (draining, drains) = oneshot::channel::<Infallible>();
+    let input = (args.mode == Mode::Print).then(|| stdio::input(args.end.max_message_size));
+    let typing = distribute(input.transpose()?, Arc::clone(&shared.typed), async {
+        // Nothing is ever sent: the other end goes when the server drains.
+        let _ = drains.await;
+    });
+    let Shared { lines, losses, .. } = shared;
+    executor.block_on(async {
+        drop(executor.spawn(typing));
+        let handle = server.handle();
+        let mut ended = pin!(server.wait());
+        let result = tokio::select! {
+            biased;
+            () = interrupts.next() => Ok(()),
+            failure = announce(&lines, first_lines) => Err(failure),
+            ended = &mut ended => return Err(unexpected(ended)),
+        };
+        service_manager::stopping();
+        if result.is_ok() {
+            handle.begin_drain(Duration::MAX);
+        } else {
+            handle.shut_down();
+        }
+        drop(draining);
+        let drained = tokio::select! {
+            biased;
+            drained = &mut ended => drained?,
+            () = elapsed_without_ring(args.drain_timeout) => {
+                handle.begin_drain(Duration::ZERO);
+                ended.await?
             }
-            _ => error.into(),
-        },
-        BindError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-            Failure::with_advice(&error, "choose another port, or 0 for a free one")
+        };
+        if result.is_ok() {
+            losses.all_cut(drained.cut as u64);
         }
-        BindError::Bind { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            Failure::with_advice(&error, "choose a port from 1024 on")
+        losses.threads(drained.lost_threads as u64);
+        let lost = losses.text(result.is_err());
+        match (result, lost) {
+            (Ok(()), Some(text)) => Err(Failure::new(text)),
+            (Err(Failure::OutputClosed), Some(text)) => {
+                // Not an error, but not to be passed over either.
+                failure::warn(&text);
+                Err(Failure::OutputClosed)
+            }
+            (result, _) => result,
         }
-        BindError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
-            Failure::with_advice(&error, "name an address of this host, or 0.0.0.0 for all")
-        }
-        _ => error.into(),
-    }
+    })
 }
 
-async fn serve(args: &ListenArgs, mut listener: Listener, lines: Lines) -> Result<(), Failure> {
-    // Before the address is printed: who has read it may already want us to end.
-    let mut interrupts = Interrupts::new()?;
-    let address = listener.local_address().to_string();
-    let first_line = if args.json {
-        json!({ "listening": address }).to_string()
-    } else {
-        format!("listening on {address}")
-    };
-    lines.print(lines.line(first_line.as_bytes())).await?;
-
-    let input = (args.mode == Mode::Print)
-        .then(|| stdio::input(args.end.max_message_size))
-        .transpose()?;
-    let (stop, losses) = (Rc::new(Stop::default()), Rc::new(Losses::default()));
-    let peers = Peers::new(Rc::clone(&losses));
-    let sessions = TaskGroup::new();
-    let common = Common {
-        mode: args.mode,
-        answer_timeout: args.answer_timeout,
-        lines: lines.clone(),
-        peers: Rc::clone(&peers),
-        stop: Rc::clone(&stop),
-        losses: Rc::clone(&losses),
-        crowd: Rc::new(Crowd::new()),
-    };
-    drop(spawn(distribute(input, peers, Rc::clone(&stop))));
-    let result = tokio::select! {
-        biased;
-        () = interrupts.next() => Ok(()),
-        () = lines.closed() => Err(Failure::OutputClosed),
-        never = accept_all(&mut listener, &common, &sessions) => match never {},
-    };
-    stop.go_on_to(Phase::Draining);
-    if result.is_ok() {
-        // Nobody new comes in. Who was told just now that it is admitted may have sent something.
-        listener.set_admission(Admission::any().filter(|_, _| false));
-        tokio::select! {
-            biased;
-            never = accept_all(&mut listener, &common, &sessions) => match never {},
-            () = elapsed(LAST_HANDSHAKES.min(args.drain_timeout)) => {}
-        }
+/// Says where the server is; is done when nobody reads standard output.
+async fn announce(lines: &Lines, first_lines: &str) -> Failure {
+    if let Err(failure) = lines.print(lines.line(first_lines.as_bytes())).await {
+        return failure;
     }
-    drop((listener, common));
-    if result.is_ok() {
-        tokio::select! {
-            biased;
-            () = sessions.drain() => {}
-            () = elapsed(args.drain_timeout) => {}
-        }
-    }
-    stop.go_on_to(Phase::Cut);
-    sessions.drain().await;
-    let lost = losses.text(result.is_err());
-    match (result, lost) {
-        (Ok(()), Some(text)) => Err(Failure::new(text)),
-        (result @ Err(Failure::OutputClosed), Some(text)) => {
-            // Not an error, but not to be passed over either.
-            failure::warn(&text);
-            result
-        }
-        (result, _) => result,
-    }
-}
-
-/// Has each connection served by a task of its own.
-async fn accept_all(listener: &mut Listener, common: &Common, sessions: &TaskGroup) -> Infallible {
-    loop {
-        serve_or_warn(listener.accept().await, common, sessions);
-    }
-}
-
-fn serve_or_warn(outcome: Result<Connection, AcceptError>, common: &Common, sessions: &TaskGroup) {
-    match outcome {
-        Ok(connection) => {
-            let session = Session::new(common.clone()).run(connection);
-            (sessions.spawn(session)).expect("sessions are drained when nobody is accepted");
-        }
-        Err(error) => failure::warn_of_client(&error),
-    }
+    service_manager::ready();
+    lines.closed().await;
+    Failure::OutputClosed
 }

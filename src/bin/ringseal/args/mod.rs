@@ -1,21 +1,26 @@
 //! What the command line says.
 
+mod listen;
+mod pinning;
+
 use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use ringseal::protocol::WireError;
 use ringseal::protocol::native::record::RefuseReason;
 use ringseal::protocol::native::{Suite, Suites};
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
-use ringseal::{Address, BindOptions, Config, Wire};
+use ringseal::{Address, Config, Wire};
 use ringseal_cli::args::{RingArgs, address, seconds, seconds_or_none};
 use ringseal_cli::log_format::LogFormat;
 
 use crate::failure::Failure;
 use crate::key_file;
 use crate::public_key_argument::PublicKeyArgument;
+pub(crate) use listen::{ListenArgs, Mode, ThreadArgs};
+pub(crate) use pinning::Pinning;
 
 /// Encrypted message streams over io_uring.
 ///
@@ -88,11 +93,24 @@ Examples:
   ringseal listen 127.0.0.1:9000 --identity bob.pem --namespace chat --allow ALICE CAROL
   ringseal listen 0.0.0.0:9000 --identity bob.pem --namespace bench --allow-any --mode sink
   ringseal listen unix:/run/chat --identity bob.pem --namespace chat --allow ./alice.pub
+  ringseal listen 0.0.0.0:9000 --identity bob.pem --namespace chat --allow-file ./peers \
+      --threads 4 --pin --max-connections 10000 --metrics 127.0.0.1:9100
 
 ALICE and CAROL stand for public keys: 64 hexadecimal digits, a line of an OpenSSH .pub file in
 quotes, or the path of such a file. The first line on standard output is the address that is
-listened on; port 0 takes a free port. Messages are printed as lines also with --json. Figures of
---mode sink count from the first message; rates are null below two messages or 10 milliseconds.
+listened on; port 0 takes a free port. With --metrics a second line says where those are. Messages
+are printed as lines also with --json. Figures of --mode sink count from the first message; rates
+are null below two messages or 10 milliseconds.
+
+Connections are spread evenly over the threads. Limits are for all threads together. On the native
+wire a dialer is told that there are too many connections; handshakes that come faster than
+--max-handshakes-per-second are reset. --metrics counts who is refused, by reason.
+
+Under systemd: a socket that it passes (LISTEN_FDS, one ListenStream= of TCP or a path) takes the
+place of ADDR, and stays open when this ends. It is told of start, reload and end (NOTIFY_SOCKET),
+as Type=notify and Type=notify-reload want it. SIGHUP reads --allow-file again, whole or not at all:
+a broken file is refused at the start, and later costs a warning. Without --allow-file SIGHUP ends
+the program, as the system does by itself.
 
 In mode print, lines of standard input go to every peer, each at its own pace. A peer for which
 more than 16 MiB of them wait while others take theirs is cut off. Standard error says who has
@@ -333,70 +351,6 @@ impl EndArgs {
             .idle_timeout(self.idle_timeout)
             .progress_timeout(Some(self.progress_timeout).filter(|limit| !limit.is_zero())))
     }
-}
-
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("admission").required(true)))]
-pub(crate) struct ListenArgs {
-    /// Where to listen, as HOST:PORT, unix:/PATH or unix:@ABSTRACT.
-    #[arg(value_name = "ADDR", value_parser = address)]
-    pub(crate) address: Address,
-    #[command(flatten)]
-    pub(crate) end: EndArgs,
-    /// Public keys that may connect.
-    #[arg(long, value_name = "KEY", num_args = 1.., group = "admission")]
-    pub(crate) allow: Vec<PublicKeyArgument>,
-    /// Let anybody connect who can prove some key.
-    #[arg(long, group = "admission", conflicts_with = "allow")]
-    pub(crate) allow_any: bool,
-    /// What to do with messages.
-    #[arg(long, value_enum, default_value_t = Mode::Print)]
-    pub(crate) mode: Mode,
-    /// Permission bits of the file of a Unix-domain socket, in octal; else the umask decides.
-    #[arg(long, value_name = "OCTAL", value_parser = mode)]
-    pub(crate) socket_mode: Option<u32>,
-    /// Remove a Unix-domain socket at the path that nobody listens on.
-    #[arg(long)]
-    pub(crate) replace_dead_socket: bool,
-    /// How long a peer that has ended is kept for an answer that is typed, since it ended or since
-    /// the last such line; --mode print only, and only while standard input is open.
-    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds_or_none)]
-    pub(crate) answer_timeout: Duration,
-    /// How long peers have to end after SIGTERM or SIGINT, before they are cut off: in all, however
-    /// much still comes meanwhile.
-    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds_or_none)]
-    pub(crate) drain_timeout: Duration,
-    /// Print the address as JSON; figures are JSON in any case.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-impl ListenArgs {
-    /// Returns what the address is bound with.
-    pub(crate) fn bind_options(&self) -> BindOptions {
-        let options = BindOptions::new().replace_dead(self.replace_dead_socket);
-        match self.socket_mode {
-            Some(mode) => options.mode(mode),
-            None => options,
-        }
-    }
-}
-
-fn mode(text: &str) -> Result<u32, &'static str> {
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o777)
-        .ok_or("write permission bits in octal, as in 660")
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// Print each as a line; lines of standard input go to every connected peer.
-    Print,
-    /// Send each back.
-    Echo,
-    /// Count them and print one line of JSON when a connection ends.
-    Sink,
 }
 
 #[derive(Debug, Args)]

@@ -3,16 +3,19 @@
 //! Each peer has a queue. Standard input is read at the pace of the fastest peer, so that one that
 //! does not read holds up nobody; it is cut off when it has fallen too far behind.
 
-use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ringseal::sleep;
 use tokio::sync::{Notify, mpsc};
 
-use super::stop::{Losses, Phase, Stop, add};
+use super::crowd::Counted;
+use super::losses::Losses;
 use crate::failure::{self, Failure};
 use crate::stdio::Input;
 
@@ -23,92 +26,110 @@ const MAX_WAITING: usize = 16 * 1024 * 1024;
 /// How many peers that have ended are kept, at a time, for an answer that may be typed.
 const MAX_LINGERING: usize = 64;
 
-pub(super) type Line = Rc<Vec<u8>>;
+pub(super) type Line = Arc<Vec<u8>>;
 
 /// Where typed lines go.
-#[derive(Debug, Default)]
-pub(super) struct Peers {
-    next: Cell<u64>,
-    queues: RefCell<BTreeMap<u64, Queue>>,
+#[derive(Debug)]
+pub(super) struct TypedLines {
+    queues: Mutex<Queues>,
     /// A line was sent, or a peer has left.
     changed: Notify,
     /// Nobody can type any more.
-    is_input_over: Cell<bool>,
-    /// The listener ends.
-    is_closed: Cell<bool>,
-    lingering: Cell<usize>,
-    losses: Rc<Losses>,
+    is_input_over: AtomicBool,
+    lingering: AtomicUsize,
+    losses: Arc<Losses>,
+}
+
+/// The queues of all peers.
+#[derive(Debug, Default)]
+struct Queues {
+    next: u64,
+    of_peers: BTreeMap<u64, Queue>,
+    /// Whether the server ends, and nothing more goes to anybody.
+    is_over: bool,
 }
 
 /// The end of a queue where lines go in.
 #[derive(Debug)]
 struct Queue {
     lines: mpsc::UnboundedSender<Line>,
-    waiting: Rc<Waiting>,
+    waiting: Arc<Waiting>,
 }
 
 /// What was given to a peer and is not sent.
 #[derive(Debug)]
 struct Waiting {
-    lines: Cell<u64>,
-    bytes: Cell<usize>,
+    lines: AtomicU64,
+    bytes: AtomicUsize,
     /// When the last line was given.
-    last: Cell<Instant>,
+    last: Mutex<Instant>,
     is_behind: Notify,
 }
 
-/// Reads lines and gives each to every peer, until the listener drains. Then what has been read
-/// already is given to them, and no more comes.
-pub(super) async fn distribute(input: Option<Input>, peers: Rc<Peers>, stop: Rc<Stop>) {
+/// Reads lines and gives each to every peer, until the server drains. Then what has been read already
+/// is given to them, and no more comes.
+pub(super) async fn distribute(
+    input: Option<Input>,
+    lines: Arc<TypedLines>,
+    draining: impl Future<Output = ()>,
+) {
+    let mut draining = pin!(draining);
+    let mut drains = false;
     if let Some(mut input) = input {
         let result = tokio::select! {
             biased;
-            () = stop.reached(Phase::Draining) => Ok(()),
-            result = peers.read(&mut input) => result,
+            () = &mut draining => {
+                drains = true;
+                Ok(())
+            }
+            result = lines.read(&mut input) => result,
         };
         if let Err(Failure::Failed(text)) = result {
             failure::warn(&text);
-            peers.losses.input_failed.set(true);
+            lines.losses.input_failed();
         }
         input.close();
         while let Some(Ok(line)) = input.recv().await {
-            peers.give(line);
+            lines.give(line);
         }
     }
-    peers.is_input_over.set(true);
-    stop.reached(Phase::Draining).await;
-    peers.is_closed.set(true);
-    peers.queues.borrow_mut().clear();
+    lines.is_input_over.store(true, Ordering::Relaxed);
+    if !drains {
+        draining.await;
+    }
+    lines.end();
 }
 
-impl Peers {
-    pub(super) fn new(losses: Rc<Losses>) -> Rc<Self> {
-        Rc::new(Self {
-            losses,
-            ..Self::default()
+impl TypedLines {
+    pub(super) fn new(losses: &Arc<Losses>) -> Arc<Self> {
+        Arc::new(Self {
+            queues: Mutex::default(),
+            changed: Notify::new(),
+            is_input_over: AtomicBool::new(false),
+            lingering: AtomicUsize::new(0),
+            losses: Arc::clone(losses),
         })
     }
 
     /// Adds a peer.
-    pub(super) fn enter(self: &Rc<Self>) -> (Member, mpsc::UnboundedReceiver<Line>) {
-        let entry = self.next.get();
-        self.next.set(entry + 1);
+    pub(super) fn enter(self: &Arc<Self>) -> (Member, mpsc::UnboundedReceiver<Line>) {
         let (lines, receiver) = mpsc::unbounded_channel();
-        let waiting = Rc::new(Waiting {
-            lines: Cell::new(0),
-            bytes: Cell::new(0),
-            last: Cell::new(Instant::now()),
+        let waiting = Arc::new(Waiting {
+            lines: AtomicU64::new(0),
+            bytes: AtomicUsize::new(0),
+            last: Mutex::new(Instant::now()),
             is_behind: Notify::new(),
         });
-        if !self.is_closed.get() {
-            let queue = Queue {
-                lines,
-                waiting: Rc::clone(&waiting),
-            };
-            self.queues.borrow_mut().insert(entry, queue);
+        let mut queues = self.queues();
+        let entry = queues.next;
+        queues.next += 1;
+        if !queues.is_over {
+            let waiting = Arc::clone(&waiting);
+            queues.of_peers.insert(entry, Queue { lines, waiting });
         }
+        drop(queues);
         let member = Member {
-            peers: Rc::clone(self),
+            lines: Arc::clone(self),
             entry,
             waiting,
         };
@@ -127,20 +148,27 @@ impl Peers {
     }
 
     fn give(&self, line: Vec<u8>) {
-        let line = Rc::new(line);
-        self.queues.borrow_mut().retain(|_, queue| {
+        let line = Arc::new(line);
+        self.queues().of_peers.retain(|_, queue| {
             let waiting = &queue.waiting;
-            waiting.lines.set(waiting.lines.get() + 1);
-            waiting.bytes.set(waiting.bytes.get() + line.len());
-            waiting.last.set(Instant::now());
-            // Fails where a session is ending, which counts what it has not sent.
-            let _ = queue.lines.send(Rc::clone(&line));
-            let keeps_up = waiting.bytes.get() <= MAX_WAITING;
+            waiting.lines.fetch_add(1, Ordering::Relaxed);
+            let before = waiting.bytes.fetch_add(line.len(), Ordering::Relaxed);
+            *lock(&waiting.last) = Instant::now();
+            // Fails where a connection is ending, whose end counts what it has not sent.
+            let _ = queue.lines.send(Arc::clone(&line));
+            let keeps_up = before + line.len() <= MAX_WAITING;
             if !keeps_up {
                 waiting.is_behind.notify_one();
             }
             keeps_up
         });
+    }
+
+    /// Gives nothing to anybody any more.
+    fn end(&self) {
+        let mut queues = self.queues();
+        queues.is_over = true;
+        queues.of_peers.clear();
     }
 
     /// Waits until a peer has room, or there is none.
@@ -151,37 +179,51 @@ impl Peers {
     }
 
     fn least_waiting(&self) -> Option<usize> {
-        let queues = self.queues.borrow();
-        queues.values().map(|queue| queue.waiting.bytes.get()).min()
+        let queues = self.queues();
+        let waiting = |queue: &Queue| queue.waiting.bytes.load(Ordering::Relaxed);
+        queues.of_peers.values().map(waiting).min()
     }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        lock(&self.queues)
+    }
+}
+
+/// Nothing that is locked here is left half changed by a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A peer with a queue. It leaves when this is dropped.
 #[derive(Debug)]
 pub(super) struct Member {
-    peers: Rc<Peers>,
+    lines: Arc<TypedLines>,
     entry: u64,
-    waiting: Rc<Waiting>,
+    waiting: Arc<Waiting>,
 }
 
 impl Member {
     /// No more lines are given to it.
     pub(super) fn leave(&self) {
-        self.peers.queues.borrow_mut().remove(&self.entry);
-        self.peers.changed.notify_one();
+        self.lines.queues().of_peers.remove(&self.entry);
+        self.lines.changed.notify_one();
+    }
+
+    /// Whether the server ends, and nothing more goes to anybody.
+    pub(super) fn is_over(&self) -> bool {
+        self.lines.queues().is_over
     }
 
     /// So many lines, of so many bytes together, are with the kernel.
     pub(super) fn sent(&self, lines: u64, bytes: usize) {
-        let waiting = &self.waiting;
-        waiting.lines.set(waiting.lines.get() - lines);
-        waiting.bytes.set(waiting.bytes.get() - bytes);
-        self.peers.changed.notify_one();
+        self.waiting.lines.fetch_sub(lines, Ordering::Relaxed);
+        self.waiting.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.lines.changed.notify_one();
     }
 
     /// Lines that were given to it and are not known to be with the kernel.
     pub(super) fn unsent(&self) -> u64 {
-        self.waiting.lines.get()
+        self.waiting.lines.load(Ordering::Relaxed)
     }
 
     /// Is done when too much waits for it, while others go on.
@@ -191,15 +233,16 @@ impl Member {
 
     /// Is done when no answer was typed for as long as `limit`, or none can be.
     pub(super) async fn no_answer_for(&self, limit: Duration) {
-        let lingering = &self.peers.lingering;
-        let is_over = self.peers.is_input_over.get();
-        if is_over || lingering.get() >= MAX_LINGERING {
+        if self.lines.is_input_over.load(Ordering::Relaxed) {
             return;
         }
-        let _counted = Counted::new(lingering);
+        let Some(_counted) = Counted::up_to(MAX_LINGERING, &self.lines.lingering) else {
+            return;
+        };
         let start = Instant::now();
         loop {
-            let quiet = self.waiting.last.get().max(start).elapsed();
+            let last = *lock(&self.waiting.last);
+            let quiet = last.max(start).elapsed();
             if quiet >= limit {
                 return;
             }
@@ -212,25 +255,9 @@ impl Drop for Member {
     fn drop(&mut self) {
         self.leave();
         // Before that it was the peer's doing.
-        if self.peers.is_closed.get() {
-            add(&self.peers.losses.typed_lines, self.unsent());
+        if self.is_over() {
+            self.lines.losses.typed_lines(self.unsent());
         }
-    }
-}
-
-/// One more, until it is dropped.
-pub(super) struct Counted<'a>(&'a Cell<usize>);
-
-impl<'a> Counted<'a> {
-    pub(super) fn new(count: &'a Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -250,7 +277,7 @@ mod tests {
     // HAZARDS F5.
     #[test]
     fn the_fastest_peer_sets_the_pace_and_only_who_falls_behind_is_cut_off() {
-        let peers = Peers::new(Rc::default());
+        let peers = TypedLines::new(&Arc::default());
         let (fast, mut lines) = peers.enter();
         let (slow, _unread) = peers.enter();
         let line = vec![b'x'; PACE / 2];

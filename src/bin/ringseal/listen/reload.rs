@@ -1,0 +1,84 @@
+//! SIGHUP: the file of keys is read again.
+
+use std::io;
+use std::thread;
+
+use ringseal::{KeyFile, ServerHandle};
+use tokio::runtime::{Builder, Runtime as Executor};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::service_manager;
+use crate::failure::{Failure, chain};
+use crate::log;
+
+/// A file of keys, and the signals that have it read again. They wait on a thread of their own, since
+/// a disk may take its time.
+#[derive(Debug)]
+pub(super) struct Reload {
+    keys: KeyFile,
+    drops_removed: bool,
+    executor: Executor,
+    hangup: Signal,
+}
+
+impl Reload {
+    /// Catches SIGHUP from here on.
+    pub(super) fn catch(keys: KeyFile, drops_removed: bool) -> Result<Self, Failure> {
+        let catch = || {
+            let executor = Builder::new_current_thread().enable_io().build()?;
+            let entered = executor.enter();
+            let hangup = signal(SignalKind::hangup())?;
+            drop(entered);
+            Ok((executor, hangup))
+        };
+        let (executor, hangup) = catch()
+            .map_err(|error: io::Error| Failure::new(format!("cannot catch SIGHUP: {error}")))?;
+        Ok(Self {
+            keys,
+            drops_removed,
+            executor,
+            hangup,
+        })
+    }
+
+    /// Has the server go by what the file says whenever a signal has come.
+    pub(super) fn start(mut self, server: ServerHandle) -> Result<(), Failure> {
+        thread::Builder::new()
+            .name("reload".to_owned())
+            .spawn(move || {
+                while let Some(()) = self.executor.block_on(self.hangup.recv()) {
+                    self.reload(&server);
+                }
+            })
+            .map(drop)
+            .map_err(|error| Failure::new(format!("cannot start a thread for SIGHUP: {error}")))
+    }
+
+    fn reload(&self, server: &ServerHandle) {
+        service_manager::reloading();
+        match self.keys.reload() {
+            Ok(changes) => {
+                // Who was asked about by the old list, and has not come in yet, is asked about again.
+                server.set_admission(self.keys.admission());
+                let dropped = if self.drops_removed {
+                    self.executor.block_on(server.drop_unadmitted())
+                } else {
+                    0
+                };
+                tracing::info!(
+                    file = %self.keys.path().display(),
+                    keys = self.keys.list().len(),
+                    added = changes.added.len(),
+                    removed = changes.removed.len(),
+                    dropped,
+                    "the file of keys was read again"
+                );
+            }
+            Err(error) => log::line(&format!(
+                "{}; the keys stay as they were: correct the file and send SIGHUP again",
+                chain(&error)
+            )),
+        }
+        service_manager::ready();
+    }
+}

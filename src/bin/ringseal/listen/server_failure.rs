@@ -1,0 +1,42 @@
+//! Why the server does not start, or has ended by itself, in words for users.
+
+use std::io;
+
+use ringseal::{Address, BindError, Drained, RunError, ServerError};
+
+use crate::failure::Failure;
+
+/// Says why it does not start, and what to change.
+pub(super) fn explain(error: ServerError, address: Option<&Address>) -> Failure {
+    let ServerError::Bind(error) = error else {
+        return error.into();
+    };
+    let BindError::Bind { source, .. } = &error else {
+        return error.into();
+    };
+    let is_path = matches!(address, Some(Address::Unix(_)));
+    let advice = match source.kind() {
+        io::ErrorKind::AddrInUse if is_path => {
+            "choose another path; --replace-dead-socket removes a socket that nobody listens on"
+        }
+        io::ErrorKind::PermissionDenied if is_path => "choose a directory that you may write to",
+        _ if is_path => return error.into(),
+        io::ErrorKind::AddrInUse => "choose another port, or 0 for a free one",
+        io::ErrorKind::PermissionDenied => "choose a port from 1024 on",
+        io::ErrorKind::AddrNotAvailable => "name an address of this host, or 0.0.0.0 for all",
+        _ => return error.into(),
+    };
+    Failure::with_advice(&error, advice)
+}
+
+/// Says that the server has ended by itself.
+pub(super) fn unexpected(ended: Result<Drained, RunError>) -> Failure {
+    match ended {
+        Ok(drained) => Failure::new(format!(
+            "nobody can be accepted any more, because {} threads have failed; what was logged before \
+             says why",
+            drained.lost_threads
+        )),
+        Err(error) => error.into(),
+    }
+}
