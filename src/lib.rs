@@ -136,6 +136,7 @@ mod memory;
 mod net;
 pub mod protocol;
 mod server;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 

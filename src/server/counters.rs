@@ -1,10 +1,9 @@
 //! What a server counts: once a client, never once a message.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use super::statistics::{HandshakeOutcomes, Refusals};
 use crate::net::{AttemptError, ConnectionLimit};
 use crate::protocol::handshake::HandshakeError;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that only rises, and that any thread may read.
 #[derive(Debug, Default)]

@@ -3,7 +3,6 @@
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::pin;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -19,6 +18,8 @@ use super::contain::Contained;
 use super::queue::Queue;
 use super::remote::Remote;
 use super::timer::{Sleep, Timers};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{thread_local, yield_now};
 
 thread_local! {
     /// The executor that this thread is inside of.
@@ -39,7 +40,7 @@ pub(super) struct Executor {
     alive: RefCell<Slab<Waker>>,
     timers: Rc<Timers>,
     remote: Arc<Remote>,
-    /// Whether the ring watches the descriptor of `remote`.
+    /// Whether the ring watches the doorbell of `remote`.
     watching: Cell<bool>,
     busy_poll: Duration,
 }
@@ -174,7 +175,7 @@ impl Executor {
     fn process_events(&self) {
         // Without a ring nothing says that somebody has called.
         if self.queue.reap() || self.queue.status().check().is_err() {
-            self.remote.clear();
+            self.remote.doorbell().clear();
             self.watching.set(false);
         }
         if self.remote.is_pending() {
@@ -186,7 +187,7 @@ impl Executor {
     /// Submits queued entries, and waits until something has happened.
     fn wait(&self) {
         if !self.watching.replace(true) {
-            self.queue.watch(self.remote.descriptor());
+            self.queue.watch(self.remote.doorbell());
         }
         if !self.busy_poll.is_zero() {
             self.queue.enter_now();
@@ -198,7 +199,7 @@ impl Executor {
         }
         let timeout = self.timers.next(Instant::now);
         if self.remote.park() {
-            self.queue.enter_and_wait(timeout, self.remote.descriptor());
+            self.queue.enter_and_wait(timeout, self.remote.doorbell());
             self.remote.unpark();
         }
         self.process_events();
@@ -242,7 +243,7 @@ impl Executor {
             let ready = core::mem::take(&mut *self.ready.borrow_mut());
             if ready.is_empty() {
                 // Another thread has woken what is left, and is about to hand it over.
-                std::thread::yield_now();
+                yield_now();
             }
             // Each may start others while it goes.
             drop(ready);
