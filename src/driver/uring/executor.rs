@@ -39,6 +39,8 @@ pub(super) struct Executor {
     /// All tasks that are not done, to be ended with the executor.
     alive: RefCell<Slab<Waker>>,
     timers: Rc<Timers>,
+    /// Whether this thread has woken the future that is blocked on.
+    is_root_woken: Cell<bool>,
     remote: Arc<Remote>,
     /// Whether the ring watches the doorbell of `remote`.
     watching: Cell<bool>,
@@ -52,6 +54,7 @@ impl Executor {
             ready: RefCell::default(),
             alive: RefCell::default(),
             timers: Rc::default(),
+            is_root_woken: Cell::new(false),
             remote: Arc::new(remote),
             watching: Cell::new(false),
             busy_poll,
@@ -135,14 +138,16 @@ impl Executor {
     pub(super) fn block_on<F: Future>(self: &Rc<Self>, future: F) -> F::Output {
         let _entered = self.enter();
         let root = Arc::new(Root {
-            woken: AtomicBool::new(true),
+            woken: AtomicBool::new(false),
             remote: Arc::clone(&self.remote),
         });
+        self.is_root_woken.set(true);
         let waker = Waker::from(Arc::clone(&root));
         let mut context = Context::from_waker(&waker);
         let mut future = pin!(future);
         loop {
-            if root.woken.swap(false, Ordering::AcqRel)
+            let woken_by_others = root.woken.swap(false, Ordering::AcqRel);
+            if (self.is_root_woken.take() || woken_by_others)
                 && let Poll::Ready(output) = future.as_mut().poll(&mut context)
             {
                 return output;
@@ -150,7 +155,11 @@ impl Executor {
             self.run_ready();
             // A task may have forked, and this be the child, which has no ring.
             self.queue.status().expect_own_process();
-            let is_ready = || !self.ready.borrow().is_empty() || root.woken.load(Ordering::Acquire);
+            let is_ready = || {
+                !self.ready.borrow().is_empty()
+                    || self.is_root_woken.get()
+                    || root.woken.load(Ordering::Acquire)
+            };
             if is_ready() {
                 self.queue.enter_now();
                 self.process_events();
@@ -278,6 +287,7 @@ impl Drop for Registered {
 
 /// Wakes the future that is blocked on.
 struct Root {
+    /// Whether another thread has. Only ever exchanged, as the flags of `remote`.
     woken: AtomicBool,
     remote: Arc<Remote>,
 }
@@ -288,8 +298,9 @@ impl Wake for Root {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        if Executor::with_current(&self.remote, |_| ()).is_none() {
+        let wake = |executor: &Executor| executor.is_root_woken.set(true);
+        if Executor::with_current(&self.remote, wake).is_none() {
+            self.woken.swap(true, Ordering::Release);
             self.remote.notify();
         }
     }

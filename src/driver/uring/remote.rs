@@ -69,9 +69,11 @@ impl Remote {
         if self.process.is_inherited() {
             return;
         }
-        // Both sides write their own flag before they read the other's, so one of them sees.
-        self.pending.store(true, Ordering::SeqCst);
-        if self.parked.swap(false, Ordering::SeqCst) {
+        // Both flags are only ever exchanged, by callers and by the executor. So whoever comes later
+        // sees all that those before did, also where another caller came between: either the executor
+        // sees that something is pending, with what was done before, or it is rung for.
+        self.pending.swap(true, Ordering::Release);
+        if self.parked.swap(false, Ordering::AcqRel) {
             self.doorbell.ring();
         }
     }
@@ -83,8 +85,8 @@ impl Remote {
 
     /// Says that the executor is going to wait; returns whether it may.
     pub(super) fn park(&self) -> bool {
-        self.parked.store(true, Ordering::SeqCst);
-        let may = !self.pending.load(Ordering::SeqCst);
+        self.parked.swap(true, Ordering::AcqRel);
+        let may = !self.pending.load(Ordering::Acquire);
         if !may {
             self.unpark();
         }
@@ -93,12 +95,12 @@ impl Remote {
 
     /// Says that the executor is awake again.
     pub(super) fn unpark(&self) {
-        self.parked.store(false, Ordering::SeqCst);
+        self.parked.swap(false, Ordering::AcqRel);
     }
 
     /// Moves the tasks that others have woken to the back of `ready`.
     pub(super) fn take(&self, ready: &mut impl Extend<Runnable>) {
-        self.pending.store(false, Ordering::SeqCst);
+        self.pending.swap(false, Ordering::AcqRel);
         ready.extend(self.tasks().ready.drain(..));
     }
 
