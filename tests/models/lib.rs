@@ -22,6 +22,8 @@
 //! which stand here as libraries whose authors try them, and count as one step; and what belongs to one
 //! thread and is no `Sync` (wakers of operations, the latch and the registry of a server's thread).
 
+// The files' own tests are the library's to run: where those are asked for, this is empty.
+#![cfg(not(test))]
 #![allow(
     dead_code,
     unreachable_pub,

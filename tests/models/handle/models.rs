@@ -125,7 +125,7 @@ pub(crate) fn a_caller_is_told_that_the_connection_has_failed() {
         .filter(|error| **error == SendError::Transport.into());
     assert_eq!(causes.count(), 1, "{errors:?}");
     other.join().expect("no panic");
-    assert_eq!(messages_of(&wire), [Bytes::new(); 0]);
+    assert!(messages_of(&wire).is_empty());
 }
 
 /// Takes everything until the end.
