@@ -30,6 +30,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY benches/peers/Cargo.toml benches/peers/
 COPY src/bin/Cargo.toml src/bin/
 COPY tests/fuzz/Cargo.toml tests/fuzz/
+COPY tests/models/Cargo.toml tests/models/
 COPY tests/simulation/Cargo.toml tests/simulation/
 COPY tests/suite/Cargo.toml tests/suite/
 RUN set -eu; \

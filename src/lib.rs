@@ -9,7 +9,8 @@
 //! The [`guide`] has a page for each thing that servers have to do: [ways of
 //! use](guide::ways_of_use), [graceful shutdown](guide::shutdown),
 //! [reconnecting](guide::reconnecting), [many cores](guide::many_cores), [limits and defaults](guide::limits), [logging](guide::logging),
-//! [metrics](guide::metrics).
+//! [metrics](guide::metrics). What is [promised](guide::promises), what it is [built
+//! from](guide::dependencies) and what has [changed](guide::releases) stands there too.
 //!
 //! What makes it fast: one arena of slots per thread is registered with the thread's ring. Reads
 //! fill slots and messages are opened where they landed; sends seal from the caller's bytes
@@ -136,6 +137,7 @@ mod memory;
 mod net;
 pub mod protocol;
 mod server;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -17,13 +17,14 @@ use references::{DOCUMENTS, comments, references, targets};
 use source::{collect_words, declared_files, files, repository, sources};
 
 /// Rooms, and the rooms of ours that each may use. What is not listed is forbidden.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
+    ("sync", &[]),
     ("protocol", &[]),
     ("memory", &[]),
-    ("driver", &["memory"]),
+    ("driver", &["memory", "sync"]),
     ("net", &["memory", "protocol", "driver"]),
-    ("handle", &["net", "protocol", "driver"]),
-    ("server", &["handle", "net", "protocol", "driver"]),
+    ("handle", &["net", "protocol", "driver", "sync"]),
+    ("server", &["handle", "net", "protocol", "driver", "sync"]),
     ("testing", &["driver"]),
 ];
 

@@ -16,6 +16,7 @@ COPY src src
 COPY benches benches
 # Every member of the workspace has to have its manifest.
 COPY tests/fuzz/Cargo.toml tests/fuzz/
+COPY tests/models/Cargo.toml tests/models/
 COPY tests/simulation/Cargo.toml tests/simulation/
 COPY tests/suite/Cargo.toml tests/suite/
 RUN cargo build --locked --profile "$PROFILE" --package ringseal-peers \

@@ -1,4 +1,5 @@
-//! How to do with this crate what servers have to do. Each page is an example that runs.
+//! How to do with this crate what servers have to do, in pages with examples that run; and what there is
+//! to know of the crate itself.
 //!
 //! * [`ways_of_use`]: bound to a thread or from any thread, over sockets or streams of your own,
 //!   in tests; with a ring or without.
@@ -9,12 +10,18 @@
 //! * [`limits`]: what each end allows, the defaults, and what memory that comes to.
 //! * [`logging`]: what the crate logs by itself, and what it leaves to you.
 //! * [`metrics`]: counters, and how to hand them to a monitoring system.
+//! * [`promises`]: what is promised and what is not, what is tried, and how to report a fault.
+//! * [`dependencies`]: what the crate is built from, and what is known of its cryptography.
+//! * [`releases`]: what has changed.
 
+pub mod dependencies;
 pub mod limits;
 pub mod logging;
 pub mod many_cores;
 pub mod metrics;
+pub mod promises;
 pub mod reconnecting;
+pub mod releases;
 pub mod shutdown;
 pub mod ways_of_use;
 pub mod wires;

@@ -9,16 +9,16 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
 use futures_channel::mpsc;
-use futures_util::task::AtomicWaker;
 
 use crate::driver;
 use crate::net::{ConnectionLimit, Incoming, ListenError, Place, SocketListener};
 use crate::protocol::identity::PublicKey;
+use crate::sync::AtomicWaker;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How many clients are accepted before the other tasks of the thread have a turn.
 const TURN: u32 = 32;

@@ -1,7 +1,9 @@
 //! State behind a lock, and the wakers of those who wait for it to change.
 
 use core::task::{Context, Poll, Waker};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+
+use crate::sync::Mutex;
 
 /// State that a caller and a task of a ring thread share.
 ///

@@ -1,10 +1,9 @@
 //! How jobs get to ring threads.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
-
 use futures_channel::mpsc;
 
 use crate::driver::ProcessMark;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a ring thread is asked to do. It only starts tasks.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;

@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use std::io;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 use rustix::mm::Advice;
 use rustix::mm::{MapFlags, ProtFlags};
 
@@ -78,8 +78,9 @@ impl Mapping {
             mapped_length,
             process: ProcessMark::current(),
         };
-        // Each of these only improves matters; a kernel built without one is no reason to stop.
-        #[cfg(target_os = "linux")]
+        // Each of these only improves matters; a kernel built without one is no reason to stop. Miri
+        // has none.
+        #[cfg(all(target_os = "linux", not(miri)))]
         for advice in [
             Advice::LinuxHugepage,
             Advice::LinuxDontDump,
@@ -90,7 +91,7 @@ impl Mapping {
         Ok(mapping)
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     fn advise(&self, advice: Advice) {
         // SAFETY: the range is exactly our own mapping; none of the advices used discards or
         // changes contents in this process.

@@ -1,12 +1,12 @@
 //! Which process made something. A forked child finds out by reading one word.
 
 #![cfg_attr(
-    target_os = "linux",
+    all(target_os = "linux", not(miri)),
     expect(unsafe_code, reason = "this room maps memory")
 )]
 
 use core::sync::atomic::{AtomicU32, Ordering};
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 use std::sync::OnceLock;
 
 /// The process that made a value: what a child inherits by `fork(2)` can be told from what it made
@@ -54,19 +54,20 @@ fn generation(word: &AtomicU32) -> u32 {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 fn word() -> Option<&'static AtomicU32> {
     static WORD: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
     *WORD.get_or_init(|| map_word().ok())
 }
 
-#[cfg(not(target_os = "linux"))]
+// Miri does not fork.
+#[cfg(any(not(target_os = "linux"), miri))]
 fn word() -> Option<&'static AtomicU32> {
     None
 }
 
 /// Maps the word on a page of its own, which is never unmapped.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 fn map_word() -> rustix::io::Result<&'static AtomicU32> {
     use core::ptr;
 

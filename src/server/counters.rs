@@ -1,11 +1,11 @@
 //! What a server counts: once a client, never once a message.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::statistics::Refusals;
 use crate::net::{AttemptError, ConnectionLimit, HandshakeCounts, of_attempt};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A number that only rises, and that any thread may read.
 #[derive(Debug, Default)]

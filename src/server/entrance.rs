@@ -1,8 +1,7 @@
 //! Who may come in to a server, and how many: the one place where its limits are kept.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::counters::RefusalCounters;
@@ -10,6 +9,8 @@ use super::handshake_rate::HandshakeRate;
 use super::limits::ServerLimits;
 use crate::net::{Admission, ConnectionLimit, CurrentAdmission, Incoming, Source};
 use crate::protocol::identity::PublicKey;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Admission and limits, for all threads of a server.
 #[derive(Debug)]
@@ -171,7 +172,7 @@ impl Entrance {
         Err(limit)
     }
 
-    fn taken(&self) -> std::sync::MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
         // Nothing in here panics between two states, so a poisoned lock guards good data.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

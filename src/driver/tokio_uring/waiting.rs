@@ -10,13 +10,13 @@ use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::task::{Context, Poll, RawWakerVTable, Waker};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Wake;
 
-use futures_util::task::AtomicWaker;
 use slab::Slab;
 
 use crate::driver::{DriverError, DriverStatus, catch_panic};
+use crate::sync::{AtomicWaker, Mutex, MutexGuard};
 
 /// Wakers of a thread's operations.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::pin;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -19,6 +18,8 @@ use super::contain::Contained;
 use super::queue::Queue;
 use super::remote::Remote;
 use super::timer::{Sleep, Timers};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{thread_local, yield_now};
 
 thread_local! {
     /// The executor that this thread is inside of.
@@ -38,8 +39,10 @@ pub(super) struct Executor {
     /// All tasks that are not done, to be ended with the executor.
     alive: RefCell<Slab<Waker>>,
     timers: Rc<Timers>,
+    /// Whether this thread has woken the future that is blocked on.
+    is_root_woken: Cell<bool>,
     remote: Arc<Remote>,
-    /// Whether the ring watches the descriptor of `remote`.
+    /// Whether the ring watches the doorbell of `remote`.
     watching: Cell<bool>,
     busy_poll: Duration,
 }
@@ -51,6 +54,7 @@ impl Executor {
             ready: RefCell::default(),
             alive: RefCell::default(),
             timers: Rc::default(),
+            is_root_woken: Cell::new(false),
             remote: Arc::new(remote),
             watching: Cell::new(false),
             busy_poll,
@@ -134,14 +138,16 @@ impl Executor {
     pub(super) fn block_on<F: Future>(self: &Rc<Self>, future: F) -> F::Output {
         let _entered = self.enter();
         let root = Arc::new(Root {
-            woken: AtomicBool::new(true),
+            woken: AtomicBool::new(false),
             remote: Arc::clone(&self.remote),
         });
+        self.is_root_woken.set(true);
         let waker = Waker::from(Arc::clone(&root));
         let mut context = Context::from_waker(&waker);
         let mut future = pin!(future);
         loop {
-            if root.woken.swap(false, Ordering::AcqRel)
+            let woken_by_others = root.woken.swap(false, Ordering::AcqRel);
+            if (self.is_root_woken.take() || woken_by_others)
                 && let Poll::Ready(output) = future.as_mut().poll(&mut context)
             {
                 return output;
@@ -149,7 +155,11 @@ impl Executor {
             self.run_ready();
             // A task may have forked, and this be the child, which has no ring.
             self.queue.status().expect_own_process();
-            let is_ready = || !self.ready.borrow().is_empty() || root.woken.load(Ordering::Acquire);
+            let is_ready = || {
+                !self.ready.borrow().is_empty()
+                    || self.is_root_woken.get()
+                    || root.woken.load(Ordering::Acquire)
+            };
             if is_ready() {
                 self.queue.enter_now();
                 self.process_events();
@@ -174,7 +184,7 @@ impl Executor {
     fn process_events(&self) {
         // Without a ring nothing says that somebody has called.
         if self.queue.reap() || self.queue.status().check().is_err() {
-            self.remote.clear();
+            self.remote.doorbell().clear();
             self.watching.set(false);
         }
         if self.remote.is_pending() {
@@ -186,7 +196,7 @@ impl Executor {
     /// Submits queued entries, and waits until something has happened.
     fn wait(&self) {
         if !self.watching.replace(true) {
-            self.queue.watch(self.remote.descriptor());
+            self.queue.watch(self.remote.doorbell());
         }
         if !self.busy_poll.is_zero() {
             self.queue.enter_now();
@@ -198,7 +208,7 @@ impl Executor {
         }
         let timeout = self.timers.next(Instant::now);
         if self.remote.park() {
-            self.queue.enter_and_wait(timeout, self.remote.descriptor());
+            self.queue.enter_and_wait(timeout, self.remote.doorbell());
             self.remote.unpark();
         }
         self.process_events();
@@ -242,7 +252,7 @@ impl Executor {
             let ready = core::mem::take(&mut *self.ready.borrow_mut());
             if ready.is_empty() {
                 // Another thread has woken what is left, and is about to hand it over.
-                std::thread::yield_now();
+                yield_now();
             }
             // Each may start others while it goes.
             drop(ready);
@@ -277,6 +287,7 @@ impl Drop for Registered {
 
 /// Wakes the future that is blocked on.
 struct Root {
+    /// Whether another thread has. Only ever exchanged, as the flags of `remote`.
     woken: AtomicBool,
     remote: Arc<Remote>,
 }
@@ -287,8 +298,9 @@ impl Wake for Root {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        if Executor::with_current(&self.remote, |_| ()).is_none() {
+        let wake = |executor: &Executor| executor.is_root_woken.set(true);
+        if Executor::with_current(&self.remote, wake).is_none() {
+            self.woken.swap(true, Ordering::Release);
             self.remote.notify();
         }
     }

@@ -22,6 +22,7 @@
 //! operation stays where it is until its completion.
 
 mod contain;
+mod doorbell;
 mod enter;
 mod executor;
 mod idle;

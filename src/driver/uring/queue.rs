@@ -11,13 +11,14 @@ use core::mem::MaybeUninit;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 
 use io_uring::{Builder, IoUring, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 use slab::Slab;
 
+use super::doorbell::Doorbell;
 use super::enter::{enter_and_wait, enter_now, is_harmless, knows_no_io_wait};
 use super::idle::{BUSY, IdleSignal, wait_readable};
 use crate::driver::operation_resources::{OperationResources, POLLIN};
@@ -200,9 +201,10 @@ impl Queue {
         Ok(key)
     }
 
-    /// Watches the descriptor of wake-ups once.
-    pub(super) fn watch(&self, descriptor: BorrowedFd<'_>) {
-        let entry = opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), POLLIN).build();
+    /// Watches the doorbell of wake-ups once.
+    pub(super) fn watch(&self, doorbell: &Doorbell) {
+        let descriptor = types::Fd(doorbell.as_fd().as_raw_fd());
+        let entry = opcode::PollAdd::new(descriptor, POLLIN).build();
         self.push(&entry.user_data(WAKE_UP));
     }
 
@@ -443,10 +445,10 @@ impl Queue {
     }
 
     /// Hands over what is queued and waits for a completion, for `timeout` at most. Where there are
-    /// none any more `wake_ups` is waited for.
-    pub(super) fn enter_and_wait(&self, timeout: Option<Duration>, wake_ups: BorrowedFd<'_>) {
+    /// none any more `doorbell` is waited for.
+    pub(super) fn enter_and_wait(&self, timeout: Option<Duration>, doorbell: &Doorbell) {
         if self.status.check().is_err() {
-            return wait_readable(wake_ups, timeout);
+            return wait_readable(doorbell.as_fd(), timeout);
         }
         self.push_waits();
         match &self.idle {

@@ -1,14 +1,14 @@
 //! Wake-ups that come from other threads, or while the executor is not running.
 
-use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use async_task::Runnable;
-use rustix::event::{EventfdFlags, eventfd};
 
+use super::doorbell::Doorbell;
 use crate::memory::ProcessMark;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The mailbox of an executor: all of it that other threads can see.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(super) struct Remote {
     pending: AtomicBool,
     /// Whether the executor waits in the kernel, or is about to.
     parked: AtomicBool,
-    descriptor: OwnedFd,
-    /// A forked child has the descriptor, and perhaps the lock, as the executor's own process left
+    doorbell: Doorbell,
+    /// A forked child has the doorbell, and perhaps the lock, as the executor's own process left
     /// them, and is to call nobody there.
     process: ProcessMark,
 }
@@ -37,7 +37,7 @@ impl Remote {
             tasks: Mutex::default(),
             pending: AtomicBool::new(false),
             parked: AtomicBool::new(false),
-            descriptor: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            doorbell: Doorbell::new()?,
             process: ProcessMark::current(),
         })
     }
@@ -69,11 +69,12 @@ impl Remote {
         if self.process.is_inherited() {
             return;
         }
-        // Both sides write their own flag before they read the other's, so one of them sees.
-        self.pending.store(true, Ordering::SeqCst);
-        if self.parked.swap(false, Ordering::SeqCst) {
-            // Fails only when the counter is full, and then the descriptor is readable.
-            let _ = rustix::io::write(&self.descriptor, &1_u64.to_ne_bytes());
+        // Both flags are only ever exchanged, by callers and by the executor. So whoever comes later
+        // sees all that those before did, also where another caller came between: either the executor
+        // sees that something is pending, with what was done before, or it is rung for.
+        self.pending.swap(true, Ordering::Release);
+        if self.parked.swap(false, Ordering::AcqRel) {
+            self.doorbell.ring();
         }
     }
 
@@ -84,8 +85,8 @@ impl Remote {
 
     /// Says that the executor is going to wait; returns whether it may.
     pub(super) fn park(&self) -> bool {
-        self.parked.store(true, Ordering::SeqCst);
-        let may = !self.pending.load(Ordering::SeqCst);
+        self.parked.swap(true, Ordering::AcqRel);
+        let may = !self.pending.load(Ordering::Acquire);
         if !may {
             self.unpark();
         }
@@ -94,12 +95,12 @@ impl Remote {
 
     /// Says that the executor is awake again.
     pub(super) fn unpark(&self) {
-        self.parked.store(false, Ordering::SeqCst);
+        self.parked.swap(false, Ordering::AcqRel);
     }
 
     /// Moves the tasks that others have woken to the back of `ready`.
     pub(super) fn take(&self, ready: &mut impl Extend<Runnable>) {
-        self.pending.store(false, Ordering::SeqCst);
+        self.pending.swap(false, Ordering::AcqRel);
         ready.extend(self.tasks().ready.drain(..));
     }
 
@@ -110,14 +111,8 @@ impl Remote {
         core::mem::take(&mut tasks.ready)
     }
 
-    /// Returns what becomes readable when the executor is called while it is parked.
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
-    }
-
-    /// Makes the descriptor unreadable again.
-    pub(super) fn clear(&self) {
-        // Fails only when nothing is there.
-        let _ = rustix::io::read(&self.descriptor, &mut [0_u8; 8]);
+    /// Returns what rings when the executor is called while it is parked.
+    pub(super) fn doorbell(&self) -> &Doorbell {
+        &self.doorbell
     }
 }

@@ -1,29 +1,6 @@
 //! Mistakes that somebody could make in the library.
 
-/// A mistake, and where it is made.
-pub(super) struct Mutant {
-    pub(super) what: &'static str,
-    pub(super) edits: &'static [Edit],
-}
-
-/// A change of a file.
-pub(super) struct Edit {
-    /// Within `src`.
-    pub(super) file: &'static str,
-    /// Stands there once.
-    pub(super) from: &'static str,
-    /// In its place; `MUTATED` says whether the mistake is switched on.
-    pub(super) to: &'static str,
-}
-
-macro_rules! mutants {
-    ($($what:literal { $($file:literal: $from:literal => $to:literal,)+ })*) => {
-        &[$(Mutant {
-            what: $what,
-            edits: &[$(Edit { file: $file, from: $from, to: $to },)+],
-        },)*]
-    };
-}
+use super::mutant::{Edit, Mutant, mutants};
 
 pub(super) const MUTANTS: &[Mutant] = mutants! {
     "the writer is not woken for a message" {

@@ -16,6 +16,7 @@
 //! time at which it fired.
 
 mod list;
+mod mutant;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +24,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use std::time::Instant;
 
-use list::{MUTANTS, Mutant};
+use list::MUTANTS;
+use mutant::{Mutant, collect, mutate, write};
 
 /// Seeds in which a mistake has to be noticed, by default.
 const SEEDS: &str = "3000";
@@ -92,8 +94,9 @@ impl Tree {
 
     fn write(&self) {
         let mut files = BTreeMap::new();
-        self.collect(Path::new("src"), &mut files);
-        self.collect(Path::new("tests/simulation"), &mut files);
+        for part in ["src", "tests/simulation"] {
+            collect(&self.repository, Path::new(part), &mut files);
+        }
         let others = ["src/bin", "tests/simulation/mutants"];
         files.retain(|path, _| !others.iter().any(|other| path.starts_with(other)));
         for (number, mutant) in (1..).zip(MUTANTS) {
@@ -111,19 +114,6 @@ impl Tree {
 
     fn read(&self, path: &str) -> String {
         fs::read_to_string(self.repository.join(path)).expect("a file of ours")
-    }
-
-    /// Finds the source files below `path`.
-    fn collect(&self, path: &Path, files: &mut BTreeMap<PathBuf, String>) {
-        for entry in fs::read_dir(self.repository.join(path)).expect("a directory") {
-            let path = path.join(entry.expect("an entry").file_name());
-            let whole = self.repository.join(&path);
-            if whole.is_dir() {
-                self.collect(&path, files);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.insert(path, fs::read_to_string(whole).expect("a source file"));
-            }
-        }
     }
 
     /// Our manifest without what only other packages, tests and benches need.
@@ -188,25 +178,4 @@ impl Tree {
         println!("| {what} | {seed} | {after:.1} s | {reason} |");
         true
     }
-}
-
-/// Puts a mistake behind its switch.
-fn mutate(files: &mut BTreeMap<PathBuf, String>, number: usize, mutant: &Mutant) {
-    for edit in mutant.edits {
-        let path = Path::new("src").join(edit.file);
-        let text = files.get_mut(&path).expect("the file of a mistake");
-        let found = text.matches(edit.from).count();
-        assert_eq!(found, 1, "{}: {}: {}", mutant.what, edit.file, edit.from);
-        let switch = format!("crate::mutated({number})");
-        *text = text.replace(edit.from, &edit.to.replace("MUTATED", &switch));
-    }
-}
-
-/// Writes a file, unless it says that already, so that nothing is built twice.
-fn write(path: &Path, text: &str) {
-    if fs::read_to_string(path).is_ok_and(|old| old == text) {
-        return;
-    }
-    fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
-    fs::write(path, text).expect("a file");
 }

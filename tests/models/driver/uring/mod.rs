@@ -1,0 +1,13 @@
+//! The executor of the library's own driver, as it is, over a kernel that knows only its doorbell.
+
+#[path = "../../../../src/driver/uring/contain.rs"]
+mod contain;
+mod doorbell;
+#[path = "../../../../src/driver/uring/executor.rs"]
+mod executor;
+pub(crate) mod models;
+mod queue;
+#[path = "../../../../src/driver/uring/remote.rs"]
+mod remote;
+#[path = "../../../../src/driver/uring/timer.rs"]
+mod timer;
