@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ringseal_peers::contender::{Contender, Work};
+use ringseal_peers::contender::Contender;
 use ringseal_peers::ringseal_peer::{Drive, Spoken};
+use ringseal_peers::work::Work;
 
 /// From here on the cipher and the kernel take the time, and processor time per byte says
 /// something.

@@ -188,7 +188,7 @@ fn bytes(size: f64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use ringseal_peers::contender::Work;
+    use ringseal_peers::work::Work;
 
     use super::*;
 

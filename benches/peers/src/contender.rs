@@ -1,4 +1,4 @@
-//! Who can be measured, doing what, and what came of it.
+//! Who can be measured, and what each does.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -6,72 +6,15 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::commonware::{Flood, Peer, RuntimeKind, Script, Settings};
+use crate::commonware::RuntimeKind;
+use crate::commonware_peer;
 use crate::noise::Noise;
 use crate::pipeline;
 use crate::plain_tcp::PlainTcp;
 use crate::ringseal_peer::{self, Drive, Spoken};
 use crate::tls::{Suite, Tls};
 use crate::tokio_peer;
-
-/// How many calls a sender makes before it looks whether its time is up.
-pub(crate) const CALLS_A_CLOCK_READING: usize = 16;
-
-/// A stream of equal messages from one end to the other.
-#[derive(Clone, Copy, Debug)]
-pub struct Work {
-    /// Bytes of a message.
-    pub size: usize,
-    /// Messages handed over in one call.
-    pub batch: usize,
-    /// For how long the sender sends.
-    pub duration: Duration,
-}
-
-/// What the receiver saw.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Flow {
-    /// Messages that were opened.
-    pub messages: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// From the first to the last.
-    pub elapsed: Duration,
-    /// Processor time of the whole process meanwhile, with connecting and the handshake: that of
-    /// both ends, if nothing else runs in the process.
-    pub processor: Duration,
-}
-
-impl Flow {
-    /// Returns messages a second.
-    #[expect(clippy::cast_precision_loss, reason = "a rate to be read by people")]
-    pub fn rate(&self) -> f64 {
-        self.messages as f64 / self.elapsed.as_secs_f64()
-    }
-
-    /// Returns processor seconds for each 10^9 bytes of messages.
-    #[expect(clippy::cast_precision_loss, reason = "a cost to be read by people")]
-    pub fn processor_per_gigabyte(&self) -> f64 {
-        self.processor.as_secs_f64() * 1e9 / self.bytes as f64
-    }
-}
-
-/// Handshakes made one after the other.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Handshakes {
-    /// How many.
-    pub count: u64,
-    /// What they took.
-    pub elapsed: Duration,
-}
-
-impl Handshakes {
-    /// Returns handshakes a second.
-    #[expect(clippy::cast_precision_loss, reason = "a rate to be read by people")]
-    pub fn rate(&self) -> f64 {
-        self.count as f64 / self.elapsed.as_secs_f64()
-    }
-}
+use crate::work::{Flow, Handshakes, Work};
 
 /// One implementation on one wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +88,7 @@ impl Contender {
         let before = processor_time();
         let mut flow = match self {
             Self::Ringseal(drive, spoken) => ringseal_peer::stream(drive, spoken, work),
-            Self::Commonware(runtime, version) => commonware_stream(runtime, version, work),
+            Self::Commonware(runtime, version) => commonware_peer::stream(runtime, version, work),
             Self::Tls(suite) => tokio_peer::stream(&Tls::new(suite), work),
             Self::Noise => tokio_peer::stream(&Noise, work),
             Self::PlainTcp => tokio_peer::stream(&PlainTcp, work),
@@ -162,13 +105,7 @@ impl Contender {
         let mut flow = match self {
             Self::Ringseal(drive, spoken) => ringseal_peer::listen(drive, spoken, address, ready),
             Self::Commonware(runtime, version) => {
-                let mut settings = settings(2, 0, runtime, version);
-                (settings.core, settings.address) = (None, Some(address));
-                let listener = Peer::listen(settings, sink());
-                ready
-                    .send(listener.address())
-                    .expect("somebody waits for the address");
-                flow_of(listener)
+                commonware_peer::listen(runtime, version, address, ready)
             }
             Self::Tls(_)
             | Self::Noise
@@ -188,9 +125,7 @@ impl Contender {
                 ringseal_peer::flood(drive, spoken, address.into(), work);
             }
             Self::Commonware(runtime, version) => {
-                let mut settings = settings(1, 0, runtime, version);
-                settings.core = None;
-                commonware_flood(settings, address, work);
+                commonware_peer::dial(runtime, version, address, work);
             }
             Self::Tls(_)
             | Self::Noise
@@ -205,7 +140,9 @@ impl Contender {
     pub fn ping(self, count: usize) -> Option<Vec<Duration>> {
         match self {
             Self::Ringseal(drive, spoken) => Some(ringseal_peer::ping(drive, spoken, count)),
-            Self::Commonware(runtime, version) => Some(commonware_ping(runtime, version, count)),
+            Self::Commonware(runtime, version) => {
+                Some(commonware_peer::ping(runtime, version, count))
+            }
             Self::Tls(suite) => Some(tokio_peer::ping(&Tls::new(suite), count)),
             Self::Noise => Some(tokio_peer::ping(&Noise, count)),
             Self::PlainTcp => Some(tokio_peer::ping(&PlainTcp, count)),
@@ -223,7 +160,7 @@ impl Contender {
                 Some(ringseal_peer::handshakes(drive, spoken, duration))
             }
             Self::Commonware(runtime, version) => {
-                Some(commonware_handshakes(runtime, version, duration))
+                Some(commonware_peer::handshakes(runtime, version, duration))
             }
             Self::Tls(_)
             | Self::Noise
@@ -234,114 +171,8 @@ impl Contender {
     }
 }
 
-fn commonware_stream(runtime: RuntimeKind, version: u8, work: &Work) -> Flow {
-    let listener = Peer::listen(settings(2, 1, runtime, version), sink());
-    let address = listener.address();
-    commonware_flood(settings(1, 0, runtime, version), address, work);
-    flow_of(listener)
-}
-
-/// Takes in everything and keeps nothing.
-fn sink() -> Script {
-    Script {
-        receive: usize::MAX,
-        count_only: true,
-        ..Script::default()
-    }
-}
-
-fn commonware_flood(dialer: Settings, address: SocketAddr, work: &Work) {
-    let flood = Script {
-        flood: Some(Flood {
-            message: vec![0x5a; work.size],
-            batch: work.batch,
-            duration: work.duration,
-        }),
-        hang_up: true,
-        ..Script::default()
-    };
-    let peer = Settings::new(2, b"peers").public_key();
-    let sent = Peer::dial(dialer, address, peer, flood).outcome();
-    assert_eq!((sent.handshake, sent.send), (None, None));
-}
-
-/// What a listener saw.
-fn flow_of(listener: Peer) -> Flow {
-    let outcome = listener.outcome();
-    Flow {
-        messages: outcome.counted.0,
-        bytes: outcome.counted.1,
-        elapsed: outcome.elapsed,
-        ..Flow::default()
-    }
-}
-
-fn commonware_ping(runtime: RuntimeKind, version: u8, count: usize) -> Vec<Duration> {
-    let echo = Script {
-        receive: usize::MAX,
-        echo: true,
-        ..Script::default()
-    };
-    let ping = Script {
-        pings: count,
-        hang_up: true,
-        ..Script::default()
-    };
-    let listener = Peer::listen(settings(2, 1, runtime, version), echo);
-    let dialer = Peer::dial(
-        settings(1, 0, runtime, version),
-        listener.address(),
-        settings(2, 1, runtime, version).public_key(),
-        ping,
-    );
-    let pings = dialer.outcome().pings;
-    listener.outcome();
-    pings
-}
-
-fn commonware_handshakes(runtime: RuntimeKind, version: u8, duration: Duration) -> Handshakes {
-    let script = Script {
-        handshakes: Some(duration),
-        ..Script::default()
-    };
-    let listener = Peer::listen(settings(2, 0, runtime, version), script.clone());
-    let dialer = Peer::dial(
-        settings(1, 0, runtime, version),
-        listener.address(),
-        settings(2, 0, runtime, version).public_key(),
-        script,
-    );
-    let dialed = dialer.outcome();
-    assert_eq!(dialed.handshake, None);
-    let accepted = listener.outcome().handshakes;
-    assert_eq!(accepted, dialed.handshakes, "both ends have finished each");
-    Handshakes {
-        count: dialed.handshakes,
-        elapsed: dialed.elapsed,
-    }
-}
-
-fn settings(seed: u8, core: usize, runtime: RuntimeKind, version: u8) -> Settings {
-    let mut settings = Settings::new(seed, b"peers");
-    settings.sake = version;
-    settings.cups = version;
-    settings.runtime = runtime;
-    settings.core = Some(core);
-    settings.workers = 1;
-    settings
-}
-
 /// Processor time of all threads of the process, those that have ended included.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.try_into().expect("it is not negative")
-}
-
-/// Puts the calling thread, and those it starts, on one core, where there is such a core.
-pub(crate) fn pin(core: usize) {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(core);
-    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
-        eprintln!("not pinned to core {core}: {error}");
-    }
 }

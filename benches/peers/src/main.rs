@@ -16,7 +16,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ringseal_peers::contender::{Contender, Work};
+use ringseal_peers::contender::Contender;
+use ringseal_peers::work::Work;
 
 use crate::case::{Case, Row, Sample};
 use crate::options::Options;

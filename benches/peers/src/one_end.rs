@@ -6,7 +6,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ringseal_peers::contender::{Contender, Work};
+use ringseal_peers::contender::Contender;
+use ringseal_peers::work::Work;
 use serde_json::json;
 
 use crate::options::USAGE;

@@ -17,8 +17,8 @@ use aws_lc_rs::aead as aws_lc;
 use ring::aead as ring;
 use ringseal::protocol::native::Library;
 
-use crate::contender::{CALLS_A_CLOCK_READING, Flow, Work, pin};
 use crate::tls::Suite;
+use crate::work::{CALLS_A_CLOCK_READING, Flow, Work, pin};
 
 /// Records are collected until they are this long, then written together.
 const WRITE_SIZE: usize = 256 * 1024;

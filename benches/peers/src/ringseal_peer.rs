@@ -10,7 +10,7 @@ use ringseal::{
     Wire, dial,
 };
 
-use crate::contender::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
+use crate::work::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
 
 /// What drives a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::contender::{CALLS_A_CLOCK_READING, Flow, Work, pin};
+use crate::work::{CALLS_A_CLOCK_READING, Flow, Work, pin};
 
 /// How a socket becomes a stream of messages.
 pub(crate) trait Protocol: Clone + Send + 'static {

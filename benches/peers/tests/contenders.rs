@@ -4,9 +4,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ringseal_peers::commonware::RuntimeKind;
-use ringseal_peers::contender::{Contender, Work};
+use ringseal_peers::contender::Contender;
 use ringseal_peers::ringseal_peer::{Drive, Spoken};
 use ringseal_peers::tls::Suite;
+use ringseal_peers::work::Work;
 
 const SHORT: Duration = Duration::from_millis(50);
 
