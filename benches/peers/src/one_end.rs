@@ -72,7 +72,8 @@ fn print(value: &serde_json::Value) -> Result<(), Box<dyn Error>> {
 
 fn contender(name: &str) -> Result<Contender, String> {
     Contender::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .find(|contender| contender.name().eq_ignore_ascii_case(name))
         .ok_or_else(|| format!("nobody has the name {name}"))
 }
