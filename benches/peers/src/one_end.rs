@@ -6,7 +6,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ringseal_peers::contender::{Contender, Work};
+use ringseal_peers::contender::Contender;
+use ringseal_peers::work::Work;
 use serde_json::json;
 
 use crate::options::USAGE;
@@ -71,7 +72,8 @@ fn print(value: &serde_json::Value) -> Result<(), Box<dyn Error>> {
 
 fn contender(name: &str) -> Result<Contender, String> {
     Contender::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .find(|contender| contender.name().eq_ignore_ascii_case(name))
         .ok_or_else(|| format!("nobody has the name {name}"))
 }

@@ -1,22 +1,43 @@
 //! The command line.
 
+/// What is done instead of a comparison.
+pub(crate) const COMMANDS: [&str; 4] = ["dial", "listen", "record", "tables"];
+
 /// What to type.
 pub(crate) const USAGE: &str = "\
 usage: ringseal-peers [--seconds S] [--rounds N] [--only TEXT] [--peers TEXT,...]
                       [--handshakes] [--json FILE] [--chart FILE.svg]
        ringseal-peers listen ADDRESS NAME
        ringseal-peers dial ADDRESS NAME SIZE SECONDS
+       ringseal-peers record FILE -- PROGRAM [ARGUMENT...]
+       ringseal-peers tables [--take DIRECTORY | --check] [--root DIRECTORY]
 
-`listen` and `dial` are one end each of a stream of the contender with this NAME, and print what
-they saw and took as a line of JSON each.
+Streams messages between two threads, on core 0 and core 1, each contender one at a time and with
+its own way to batch; prints the table when all is measured, and nothing when it is interrupted.
 
   --seconds S       how long each stream, or each run of handshakes, takes (1)
   --rounds N        how often each is measured, everybody in turn (5)
   --only TEXT       only the work with TEXT in its title
   --peers TEXT,...  only contenders with one of the texts in their name
   --handshakes      handshakes a second, both ends on core 0, instead of streams and pings
-  --json FILE       write the figures as JSON too
-  --chart FILE.svg  measure more message sizes, and draw throughput by message size";
+  --json FILE       write the figures as JSON too, with what they were measured on
+  --chart FILE.svg  measure more message sizes, and draw throughput by message size
+
+Cargo features of this package add contenders: compio, quinn, tonic.
+
+`listen` and `dial` are one end each of a stream of the contender with this NAME, and print what
+they saw and took as a line of JSON each.
+
+`record` runs a program that prints figures, as a JSON object or as a Markdown table, and writes
+them to FILE with what they were measured on.
+
+`tables` writes the tables and charts of README.md and benches/README.md from the figures in
+benches/results. It refuses figures of another commit, of changed sources, or of another processor
+beside each other.
+
+  --take DIRECTORY  first keep the figures in DIRECTORY/*.json as those of this processor
+  --check           write nothing, and fail if a table says something else than the figures
+  --root DIRECTORY  the repository (the one that this program was built from)";
 
 /// What was asked for.
 pub(crate) struct Options {

@@ -17,8 +17,8 @@ use aws_lc_rs::aead as aws_lc;
 use ring::aead as ring;
 use ringseal::protocol::native::Library;
 
-use crate::contender::{CALLS_A_CLOCK_READING, Flow, Work, pin};
 use crate::tls::Suite;
+use crate::work::{Flow, Work, pin};
 
 /// Records are collected until they are this long, then written together.
 const WRITE_SIZE: usize = 256 * 1024;
@@ -153,7 +153,7 @@ fn flood(suite: Suite, address: SocketAddr, is_packed: bool, work: &Work) -> io:
     let mut sent = 0;
     let start = Instant::now();
     while start.elapsed() < work.duration {
-        for _ in 0..CALLS_A_CLOCK_READING * work.batch {
+        for _ in 0..work.calls_a_clock_reading() * work.batch {
             let record = *open.get_or_insert_with(|| {
                 outgoing.extend_from_slice(&[0; HEADER]);
                 outgoing.len() - HEADER

@@ -10,7 +10,7 @@ use ringseal::{
     Wire, dial,
 };
 
-use crate::contender::{CALLS_A_CLOCK_READING, Flow, Handshakes, Work, pin};
+use crate::work::{Flow, Handshakes, Work, pin};
 
 /// What drives a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ pub(crate) fn flood(drive: Drive, spoken: Spoken, address: Address, work: &Work)
             .split();
         let start = Instant::now();
         while start.elapsed() < work.duration {
-            for _ in 0..CALLS_A_CLOCK_READING {
+            for _ in 0..work.calls_a_clock_reading() {
                 if drive == Drive::BatchCalls {
                     for message in &batch {
                         if !sender.try_send(message).expect("send") {

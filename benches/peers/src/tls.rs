@@ -4,11 +4,12 @@
 
 use std::sync::{Arc, LazyLock};
 
+use rcgen::{CertifiedKey, KeyPair};
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::crypto::aws_lc_rs::{cipher_suite, default_provider};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use tokio_rustls::rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -16,7 +17,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use crate::framed::{Framed, READ_BUFFER, WRITE_BUFFER};
 use crate::tokio_peer::Protocol;
 
-const NAME: &str = "localhost";
+/// The name in the listener's certificate.
+pub(crate) const NAME: &str = "localhost";
 
 /// Which cipher suite TLS uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +38,36 @@ impl Suite {
     }
 }
 
-/// The listener's certificate and its secret key in PKCS #8.
-static IDENTITY: LazyLock<(CertificateDer<'static>, Vec<u8>)> = LazyLock::new(|| {
-    let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).expect("a certificate");
-    (made.cert.der().clone(), made.signing_key.serialize_der())
-});
+/// The listener's certificate and its secret key.
+pub(crate) static IDENTITY: LazyLock<CertifiedKey<KeyPair>> =
+    LazyLock::new(|| rcgen::generate_simple_self_signed([NAME.to_owned()]).expect("a certificate"));
+
+/// The settings of a dialer and of a listener that offer one suite of TLS 1.3.
+pub(crate) fn configs(suite: Suite) -> (ClientConfig, ServerConfig) {
+    let provider = Arc::new(CryptoProvider {
+        cipher_suites: vec![suite.rustls()],
+        ..default_provider()
+    });
+    let certificate = IDENTITY.cert.der();
+    let key = PrivatePkcs8KeyDer::from(IDENTITY.signing_key.serialize_der());
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).expect("our certificate");
+    let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13])
+        .expect("the suite is of TLS 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut server = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .expect("the suite is of TLS 1.3")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key.into())
+        .expect("the key is the certificate's");
+    // A dialer that only sends never reads them, and closing a socket with unread data destroys
+    // what is still on its way.
+    server.send_tls13_tickets = 0;
+    (client, server)
+}
 
 /// Both ends' settings.
 #[derive(Clone)]
@@ -51,30 +78,7 @@ pub(crate) struct Tls {
 
 impl Tls {
     pub(crate) fn new(suite: Suite) -> Self {
-        let provider = Arc::new(CryptoProvider {
-            cipher_suites: vec![suite.rustls()],
-            ..default_provider()
-        });
-        let (certificate, key) = &*IDENTITY;
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).expect("our certificate");
-        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[&TLS13])
-            .expect("the suite is of TLS 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut server = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13])
-            .expect("the suite is of TLS 1.3")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.clone()],
-                PrivatePkcs8KeyDer::from(key.clone()).into(),
-            )
-            .expect("the key is the certificate's");
-        // A dialer that only sends never reads them, and closing a socket with unread data
-        // destroys what is still on its way.
-        server.send_tls13_tickets = 0;
+        let (client, server) = configs(suite);
         Self {
             connector: Arc::new(client).into(),
             acceptor: Arc::new(server).into(),

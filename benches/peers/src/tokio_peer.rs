@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::contender::{CALLS_A_CLOCK_READING, Flow, Work, pin};
+use crate::work::{Flow, Work, pin};
 
 /// How a socket becomes a stream of messages.
 pub(crate) trait Protocol: Clone + Send + 'static {
-    type Link: Link;
+    /// The stream of messages that it makes of a socket.
+    type Link;
 
     async fn dial(self, socket: TcpStream) -> Self::Link;
 
@@ -36,7 +37,7 @@ pub(crate) trait Link {
 }
 
 /// Streams messages from a dialer on core 0 to a listener on core 1.
-pub(crate) fn stream<P: Protocol>(protocol: &P, work: &Work) -> Flow {
+pub(crate) fn stream<P: Protocol<Link: Link>>(protocol: &P, work: &Work) -> Flow {
     let work = *work;
     let (sent, flow) = both_ends(
         protocol,
@@ -48,7 +49,7 @@ pub(crate) fn stream<P: Protocol>(protocol: &P, work: &Work) -> Flow {
 }
 
 /// Times one-byte round trips.
-pub(crate) fn ping<P: Protocol>(protocol: &P, count: usize) -> Vec<Duration> {
+pub(crate) fn ping<P: Protocol<Link: Link>>(protocol: &P, count: usize) -> Vec<Duration> {
     let (pings, ()) = both_ends(
         protocol,
         async move |link| round_trips(link, count).await.expect("an echo"),
@@ -58,7 +59,11 @@ pub(crate) fn ping<P: Protocol>(protocol: &P, count: usize) -> Vec<Duration> {
 }
 
 /// Connects two threads and gives what the dialer and the listener return.
-fn both_ends<P, D, L, Dialed, Listened>(protocol: &P, dialer: D, listener: L) -> (Dialed, Listened)
+pub(crate) fn both_ends<P, D, L, Dialed, Listened>(
+    protocol: &P,
+    dialer: D,
+    listener: L,
+) -> (Dialed, Listened)
 where
     P: Protocol,
     D: AsyncFnOnce(P::Link) -> Dialed + Send + 'static,
@@ -96,21 +101,22 @@ where
     (dialed, listening.join().expect("the listener ends well"))
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+/// Runs an end on a runtime of the calling thread alone.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()
         .expect("a runtime")
         .block_on(future)
 }
 
-/// Gives how many messages were sent.
-async fn flood<L: Link>(mut link: L, work: &Work) -> io::Result<u64> {
+/// Sends for a time, closes, and gives how many messages were sent.
+pub(crate) async fn flood<L: Link>(mut link: L, work: &Work) -> io::Result<u64> {
     let message = vec![0x5a; work.size];
     let mut sent = 0;
     let start = Instant::now();
     while start.elapsed() < work.duration {
-        for _ in 0..CALLS_A_CLOCK_READING {
+        for _ in 0..work.calls_a_clock_reading() {
             for _ in 0..work.batch {
                 link.send(&message).await?;
                 sent += 1;
@@ -122,7 +128,8 @@ async fn flood<L: Link>(mut link: L, work: &Work) -> io::Result<u64> {
     Ok(sent)
 }
 
-async fn take_in<L: Link>(mut link: L) -> io::Result<Flow> {
+/// Counts what comes until the end.
+pub(crate) async fn take_in<L: Link>(mut link: L) -> io::Result<Flow> {
     let mut flow = Flow::default();
     let mut first = None;
     let mut buffer = Vec::new();
@@ -135,7 +142,8 @@ async fn take_in<L: Link>(mut link: L) -> io::Result<Flow> {
     Ok(flow)
 }
 
-async fn round_trips<L: Link>(mut link: L, count: usize) -> io::Result<Vec<Duration>> {
+/// Times round trips of a byte, and closes.
+pub(crate) async fn round_trips<L: Link>(mut link: L, count: usize) -> io::Result<Vec<Duration>> {
     let mut buffer = Vec::new();
     let mut pings = Vec::with_capacity(count);
     for _ in 0..count {
@@ -151,7 +159,8 @@ async fn round_trips<L: Link>(mut link: L, count: usize) -> io::Result<Vec<Durat
     Ok(pings)
 }
 
-async fn echo<L: Link>(mut link: L) -> io::Result<()> {
+/// Sends back what comes until the end.
+pub(crate) async fn echo<L: Link>(mut link: L) -> io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(length) = link.receive(&mut buffer).await? {
         link.send(&buffer[..length]).await?;

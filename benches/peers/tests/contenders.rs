@@ -4,9 +4,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ringseal_peers::commonware::RuntimeKind;
-use ringseal_peers::contender::{Contender, Work};
+use ringseal_peers::contender::Contender;
 use ringseal_peers::ringseal_peer::{Drive, Spoken};
 use ringseal_peers::tls::Suite;
+use ringseal_peers::work::Work;
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -96,6 +97,47 @@ fn noise_streams_and_answers() {
 fn plain_tcp_streams_and_answers() {
     streams(Contender::PlainTcp);
     pings(Contender::PlainTcp);
+}
+
+#[test]
+fn coalesced_plain_tcp_streams_and_answers() {
+    streams(Contender::CoalescedTcp);
+    pings(Contender::CoalescedTcp);
+}
+
+#[cfg(feature = "compio")]
+#[test]
+fn tls_on_another_ring_streams_and_answers() {
+    streams(Contender::CompioTls(Suite::Aes256Gcm));
+    pings(Contender::CompioTls(Suite::Aes256Gcm));
+}
+
+#[cfg(feature = "quinn")]
+#[test]
+fn quic_streams_on_one_stream_and_on_several_and_answers_on_one() {
+    streams(Contender::Quic(1));
+    streams(Contender::Quic(4));
+    pings(Contender::Quic(1));
+    assert_eq!(Contender::Quic(4).ping(1), None);
+}
+
+#[cfg(feature = "tonic")]
+#[test]
+fn grpc_streams_and_answers() {
+    streams(Contender::Grpc);
+    pings(Contender::Grpc);
+}
+
+#[test]
+fn every_contender_has_a_name_of_its_own_and_a_way_to_be_given_messages() {
+    let mut names: Vec<String> = Contender::ALL.iter().map(|one| one.name()).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), Contender::ALL.len());
+    for contender in Contender::ALL {
+        let calls = (contender.call(1), contender.call(64));
+        assert_ne!(calls, (None, None), "{}", contender.name());
+    }
 }
 
 #[test]

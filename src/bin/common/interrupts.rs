@@ -105,6 +105,11 @@ impl Interrupts {
         Ok(Self { caught })
     }
 
+    /// Says whether a signal has come.
+    pub fn has_come(&self) -> bool {
+        *self.caught.borrow()
+    }
+
     /// Is done when a signal has come.
     pub async fn next(&mut self) {
         // The thread says so before it goes.

@@ -1,8 +1,10 @@
 //! What `ringseal` and `ringseal-bench` share: the options that set up a ring, failures, signals,
-//! standard input and output, log lines, figures, words; and what fuzzing has to reach: keys as users
-//! have them, and what the ends of a measurement tell each other. For these two programs only; no promise covers it.
+//! standard input and output, log lines, figures and the run that they come from, words; and what
+//! fuzzing has to reach: keys as users have them, and what the ends of a measurement tell each
+//! other. For these programs and the benches only; no promise covers it.
 
 pub mod args;
+pub mod envelope;
 pub mod events;
 pub mod failure;
 pub mod interrupts;

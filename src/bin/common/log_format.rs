@@ -50,8 +50,8 @@ impl LogFormat {
     }
 }
 
-/// The time as events have it.
-fn timestamp() -> String {
+/// The time as events have it: UTC, as RFC 3339 writes it.
+pub(crate) fn timestamp() -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = time().format_time(&mut Writer::new(&mut text));

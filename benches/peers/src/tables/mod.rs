@@ -1,0 +1,215 @@
+//! Writes the documents' tables and charts from the figures that are kept, or checks that they say
+//! the same.
+
+mod document;
+mod others;
+mod streams;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use ringseal_cli::envelope::Envelope;
+use serde_json::Value;
+
+use crate::chart;
+use crate::measured::Measured;
+use crate::options::USAGE;
+use crate::results::{Results, STREAMS};
+use crate::tables::document::Document;
+use crate::write_whole;
+
+/// Where figures are kept, within the repository.
+const KEPT: &str = "benches/results";
+/// The chart of the newest figures, within the repository.
+const CHART: &str = "benches/throughput.svg";
+/// What is counted instead of timed, within the repository.
+const INSTRUCTIONS: &str = "benches/instructions.json";
+
+/// Makes a table of one processor's figures; `None` where the run was not made.
+type Table = fn(&Results) -> Result<Option<String>, String>;
+
+/// Each document, and what stands between which of its markers.
+const DOCUMENTS: [(&str, &[(&str, Table)]); 2] = [
+    ("README.md", &[("headline", streams::headline)]),
+    (
+        "benches/README.md",
+        &[
+            ("native", streams::native),
+            ("commonware", streams::commonware),
+            ("all", streams::all),
+            ("idle connections", |results| {
+                others::printed(results, "idle_connections")
+            }),
+            ("native records", |results| {
+                others::printed(results, "native_records")
+            }),
+            ("rate", |results| others::rows(results, "rate")),
+            ("scale", |results| others::rows(results, "scale")),
+        ],
+    ),
+];
+
+struct Options {
+    take: Option<PathBuf>,
+    is_check: bool,
+    root: PathBuf,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            take: None,
+            is_check: false,
+            root: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")),
+        };
+        while let Some(name) = arguments.next() {
+            let mut value = || {
+                let value = arguments.next().map(PathBuf::from);
+                value.ok_or_else(|| format!("{name} needs a directory\n{USAGE}"))
+            };
+            match name.as_str() {
+                "--check" => options.is_check = true,
+                "--take" => options.take = Some(value()?),
+                "--root" => options.root = value()?,
+                _ => return Err(format!("there is no {name}\n{USAGE}")),
+            }
+        }
+        if options.is_check && options.take.is_some() {
+            return Err("a check writes nothing: leave out --check or --take".to_owned());
+        }
+        Ok(options)
+    }
+}
+
+/// Does what was asked for.
+pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    let options = Options::parse(arguments)?;
+    let kept = options.root.join(KEPT);
+    let taken = options.take.as_deref().map(Results::taken).transpose()?;
+    let is_taken = taken.is_some();
+    let results = Results::kept(&kept, taken)?;
+    // All are made before one is written.
+    let mut files = Vec::new();
+    for (path, regions) in DOCUMENTS {
+        files.push((
+            path,
+            document(&options.root.join(path), regions, &options.root, &results)?,
+        ));
+    }
+    if let Some(newest) = results.iter().max_by_key(|results| &results.envelope.date) {
+        files.push((CHART, drawn(newest)?));
+    } else {
+        println!(
+            "{KEPT} has no figures: the tables of speed are dated text, and are left as they are"
+        );
+    }
+    if is_taken {
+        for results in &results {
+            results.keep(&kept)?;
+        }
+    }
+    let mut differing = Vec::new();
+    for (path, text) in &files {
+        let file = options.root.join(path);
+        if std::fs::read_to_string(&file).is_ok_and(|written| written == *text) {
+            continue;
+        }
+        if options.is_check {
+            differing.push(*path);
+        } else {
+            write_whole(&file, text)?;
+            println!("{path} is written");
+        }
+    }
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} and the figures in {KEPT} and {INSTRUCTIONS} do not say the same; \
+         `cargo run -p ringseal-peers -- tables` writes it anew",
+        differing.join(", ")
+    )
+    .into())
+}
+
+/// The document with its tables as the figures have them.
+fn document(
+    path: &Path,
+    regions: &[(&str, Table)],
+    root: &Path,
+    results: &[Results],
+) -> Result<String, String> {
+    let mut document = Document::read(path)?;
+    if path.ends_with("benches/README.md") {
+        let text = others::instructions(&root.join(INSTRUCTIONS))?;
+        document.replace("instructions", &text)?;
+    }
+    for (name, table) in regions {
+        // Checked also where nothing is to be written.
+        let old = document.region(name)?.to_owned();
+        if results.is_empty() {
+            continue;
+        }
+        let mut parts = Vec::new();
+        for results in results {
+            if let Some(table) = table(results)? {
+                parts.push(table);
+            } else {
+                let commit = short_commit(&results.envelope);
+                let processor = &results.envelope.processor;
+                parts.push(format!("Not measured at commit {commit} on {processor}."));
+            }
+        }
+        let text = parts.join("\n\n");
+        if text != old {
+            document.replace(name, &text)?;
+        }
+    }
+    Ok(document.text())
+}
+
+fn drawn(results: &Results) -> Result<String, String> {
+    let streams = results.run(STREAMS).ok_or("there are no streams")?;
+    let envelope = &results.envelope;
+    let note = format!(
+        "{}, a core each; medians of {} x {} s; commit {}",
+        envelope.processor,
+        streams["rounds"],
+        streams["seconds"],
+        short_commit(envelope)
+    );
+    chart::draw(&Measured::all(streams)?, &note).map_err(|error| error.to_string())
+}
+
+/// A line that says what a table was measured on and by which command.
+fn heading(run: &Value) -> Result<String, String> {
+    let envelope = Envelope::of(run).map_err(|field| format!("no proper {field}"))?;
+    let libraries: Vec<String> = envelope
+        .libraries
+        .iter()
+        .map(|(cipher, library)| format!("{cipher} by {library}"))
+        .collect();
+    let day = envelope.date.get(..10).unwrap_or(&envelope.date);
+    Ok(format!(
+        "On {} cores of {}; {}; commit {}, {day}: `{}`",
+        envelope.cores,
+        envelope.processor,
+        libraries.join(", "),
+        short_commit(&envelope),
+        envelope.command
+    ))
+}
+
+fn short_commit(envelope: &Envelope) -> &str {
+    let commit = envelope.commit.as_deref().unwrap_or("unknown");
+    commit.get(..7).unwrap_or(commit)
+}
+
+/// Markdown of a table.
+fn markdown(columns: &[String], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |", cells.join(" | "));
+    let rule = format!("|{}", "---|".repeat(columns.len()));
+    let mut lines = vec![line(columns), rule];
+    lines.extend(rows.iter().map(|row| line(row)));
+    lines.join("\n")
+}

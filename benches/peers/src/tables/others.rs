@@ -1,0 +1,198 @@
+//! Tables of what other programs measure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::numbers::{grouped_count, short};
+use crate::results::Results;
+
+use super::{heading, markdown};
+
+/// A table as the program printed it.
+pub(super) fn printed(results: &Results, name: &str) -> Result<Option<String>, String> {
+    let Some(run) = results.run(name) else {
+        return Ok(None);
+    };
+    let texts = |value: &Value| -> Option<Vec<String>> {
+        let cells = value.as_array()?.iter();
+        cells.map(|cell| Some(cell.as_str()?.to_owned())).collect()
+    };
+    let table = || {
+        let rows = run["rows"].as_array()?.iter().map(texts);
+        Some((texts(&run["columns"])?, rows.collect::<Option<Vec<_>>>()?))
+    };
+    let (columns, rows) = table().ok_or_else(|| format!("{name} has no table"))?;
+    Ok(Some(format!(
+        "{}\n\n{}",
+        heading(run)?,
+        markdown(&columns, &rows)
+    )))
+}
+
+/// Columns that come before the others, which are sorted by name.
+const FIRST: [&str; 5] = ["what", "wire", "connections", "threads", "rate"];
+
+/// Tables of the lists of objects that the program gave, `rows` before the others.
+pub(super) fn rows(results: &Results, name: &str) -> Result<Option<String>, String> {
+    let Some(run) = results.run(name) else {
+        return Ok(None);
+    };
+    let mut lists: Vec<(&String, Vec<Cells>)> = run
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(field, value)| Some((field, cells_of_all(value)?)))
+        .collect();
+    lists.sort_by_key(|(field, _)| (field.as_str() != "rows", field.as_str()));
+    if lists
+        .first()
+        .is_none_or(|(field, _)| field.as_str() != "rows")
+    {
+        return Err(format!("{name} has no rows"));
+    }
+    let mut parts = vec![heading(run)?];
+    for (field, rows) in lists {
+        if field != "rows" {
+            parts.push(format!("{}:", words(field)));
+        }
+        parts.push(table(&rows));
+    }
+    Ok(Some(parts.join("\n\n")))
+}
+
+/// Texts by the names of their columns.
+type Cells = BTreeMap<String, String>;
+
+fn table(rows: &[Cells]) -> String {
+    let names: BTreeSet<&String> = rows.iter().flat_map(Cells::keys).collect();
+    let mut columns: Vec<String> = names.into_iter().cloned().collect();
+    let place = |column: &String| FIRST.iter().position(|first| first == column);
+    columns.sort_by_key(|column| place(column).unwrap_or(FIRST.len()));
+    let cell = |row: &Cells, column| row.get(column).map_or("-", String::as_str).to_owned();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| columns.iter().map(|column| cell(row, column)).collect())
+        .collect();
+    markdown(&columns, &rows)
+}
+
+/// The cells of a list of objects that is not empty.
+fn cells_of_all(value: &Value) -> Option<Vec<Cells>> {
+    let list = value.as_array().filter(|list| !list.is_empty())?;
+    list.iter()
+        .map(|row| {
+            let mut cells = Cells::new();
+            collect("", row.as_object()?, &mut cells);
+            Some(cells)
+        })
+        .collect()
+}
+
+/// Takes in the fields of an object, and those of objects in it behind their name. Lists are left
+/// out.
+fn collect(before: &str, object: &Map<String, Value>, cells: &mut Cells) {
+    for (field, value) in object {
+        let name = format!("{before}{}", words(field));
+        match value {
+            Value::Array(_) => {}
+            Value::Object(inner) => match spread(inner) {
+                Some(text) => drop(cells.insert(name, text)),
+                None => collect(&format!("{name} "), inner, cells),
+            },
+            plain => drop(cells.insert(name, cell(plain))),
+        }
+    }
+}
+
+/// A median with its spread, if that is what the object is.
+fn spread(object: &Map<String, Value>) -> Option<String> {
+    let number = |name: &str| object.get(name)?.as_f64().map(short);
+    let [median, least, most] = ["median", "least", "most"].map(number);
+    Some(format!("{} ({} to {})", median?, least?, most?))
+}
+
+fn words(field: &str) -> String {
+    field.replace('_', " ")
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match number.as_u64() {
+            Some(count) => grouped_count(count),
+            None => number.as_f64().map_or_else(|| "-".to_owned(), short),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// A tool with its version, which for some begins with the tool's name.
+fn named(tool: &str, version: &str) -> String {
+    if version.starts_with(tool) {
+        version.to_owned()
+    } else {
+        format!("{tool} {version}")
+    }
+}
+
+/// The committed counts of instructions a message.
+pub(super) fn instructions(path: &Path) -> Result<String, String> {
+    let name = path.display();
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let counts: Value = serde_json::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+    let workloads = counts["workloads"].as_object();
+    let workloads = workloads.ok_or_else(|| format!("{name} has no workloads"))?;
+    let tools = counts["made_with"].as_object();
+    let tools = tools.ok_or_else(|| format!("{name} does not say what it was made with"))?;
+    let tools: Vec<String> = tools
+        .iter()
+        .map(|(tool, version)| named(tool, version.as_str().unwrap_or("?")))
+        .collect();
+    let columns = ["work", "instructions a message"].map(str::to_owned);
+    let mut rows = Vec::new();
+    for (work, count) in workloads {
+        let count = count
+            .as_u64()
+            .ok_or_else(|| format!("{name}: {work} is no count"))?;
+        rows.push(vec![format!("`{work}`"), grouped_count(count)]);
+    }
+    Ok(format!(
+        "Made with {}:\n\n{}",
+        tools.join(", "),
+        markdown(&columns, &rows)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_of_objects_are_tables_with_their_spread() {
+        let list = json!([
+            { "wire": "native", "rate": 100, "p50_us": 12.5, "saturated": false },
+            {
+                "wire": "native", "rate": 10_000, "list": [1],
+                "idle": { "bytes": 7, "cpu": null },
+                "over": { "median": 1.02, "least": 0.9, "most": 2.0 },
+            },
+        ]);
+        let rows = cells_of_all(&list).expect("a list of objects");
+        let expected = "\
+            | wire | rate | idle bytes | idle cpu | over | p50 us | saturated |\n\
+            |---|---|---|---|---|---|---|\n\
+            | native | 100 | - | - | - | 12.5 | no |\n\
+            | native | 10 000 | 7 | - | 1.02 (0.90 to 2.00) | - | - |";
+        assert_eq!(table(&rows), expected);
+        assert!(cells_of_all(&json!([1, 2])).is_none());
+        assert!(cells_of_all(&json!([])).is_none());
+    }
+}
