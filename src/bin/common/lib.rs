@@ -1,14 +1,16 @@
 //! What `ringseal` and `ringseal-bench` share: the options that set up a ring, failures, signals,
-//! standard input and output, log lines, figures, words; and what fuzzing has to reach: keys as users
+//! standard input and output, log lines, figures, charts, words; and what fuzzing has to reach: keys as users
 //! have them, and what the ends of a measurement tell each other. For these two programs only; no promise covers it.
 
 pub mod args;
+pub mod chart;
 pub mod events;
 pub mod failure;
 pub mod interrupts;
 pub mod key_file;
 pub mod log;
 pub mod log_format;
+pub mod machine;
 pub mod order;
 pub mod public_key_argument;
 pub mod report;
