@@ -1,8 +1,11 @@
 //! How much heap memory this process has, what C code has allocated included.
 
-#![expect(
-    unsafe_code,
-    reason = "the C library is asked what its allocator has given out"
+#![cfg_attr(
+    all(target_os = "linux", target_env = "gnu"),
+    expect(
+        unsafe_code,
+        reason = "the C library is asked what its allocator has given out"
+    )
 )]
 
 /// Bytes of heap blocks that are in use now, those of all threads and of C code; `None` where the C

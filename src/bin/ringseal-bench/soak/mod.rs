@@ -3,6 +3,7 @@
 //! * `arguments`: the command line;
 //! * `random`, `content`, `plan`: what follows from the seed: bytes, messages, connections;
 //! * `checker`: whether what comes is what was sent; `play`: an end of a connection;
+//!   `progress`: whether it moves;
 //! * `relay`: who cuts connections; `rig`: a driver with its server and its lanes;
 //! * `ledger`: what all of them share; `run`: starts, rests, looks and ends;
 //! * `state`, `picture`: what is printed, compared and drawn.
@@ -14,6 +15,7 @@ mod ledger;
 mod picture;
 mod plan;
 mod play;
+mod progress;
 mod random;
 mod relay;
 mod rig;

@@ -10,6 +10,7 @@ use ringseal::{Connection, Receiver, RecvError, SendError, Sender};
 use super::checker::{Checker, Ending, Mistake};
 use super::ledger::{Amount, Ledger, Plant};
 use super::plan::{Ends, Flow, Plan, ReceiveBy, SendBy, Side};
+use super::progress::Progress;
 
 /// Messages of one call of `send_many`.
 const BATCH: usize = 16;
@@ -27,19 +28,20 @@ pub(crate) async fn play(
     side: Side,
     plant: Option<Plant>,
     ledger: &Ledger,
+    progress: &Progress,
 ) -> Result<(), Mistake> {
     let (sender, receiver) = connection.split();
     let (outgoing, incoming) = match side {
         Side::Dialer => (plan.to_listener, plan.to_dialer),
         Side::Listener => (plan.to_dialer, plan.to_listener),
     };
-    let receiving = receive(receiver, incoming, plan.is_disturbed(), ledger);
+    let receiving = receive(receiver, incoming, plan.is_disturbed(), ledger, progress);
     let sent = match plan.ends {
         Ends::Dropped(by) | Ends::Aborted(by) if by == side => {
-            give_up(sender, outgoing, plan.ends, receiving).await?
+            give_up(sender, outgoing, plan.ends, progress, receiving).await?
         }
         _ => {
-            let sending = send_and_close(sender, outgoing, plant);
+            let sending = send_and_close(sender, outgoing, plant, progress);
             let (sent, received) = tokio::join!(sending, receiving);
             received?;
             sent
@@ -58,11 +60,12 @@ async fn give_up(
     mut sender: Sender,
     flow: Flow,
     ends: Ends,
+    progress: &Progress,
     receiving: impl Future<Output = Result<(), Mistake>>,
 ) -> Result<Result<(), SendError>, Mistake> {
     let mut receiving = pin!(receiving);
     let sent = {
-        let mut sending = pin!(send(&mut sender, flow, None));
+        let mut sending = pin!(send(&mut sender, flow, None, progress));
         tokio::select! {
             sent = &mut sending => sent,
             received = &mut receiving => {
@@ -81,8 +84,9 @@ async fn send_and_close(
     mut sender: Sender,
     flow: Flow,
     plant: Option<Plant>,
+    progress: &Progress,
 ) -> Result<(), SendError> {
-    send(&mut sender, flow, plant).await?;
+    send(&mut sender, flow, plant, progress).await?;
     sender.close().await
 }
 
@@ -100,13 +104,18 @@ fn sequence(flow: Flow, plant: Option<Plant>) -> impl Iterator<Item = u64> {
     })
 }
 
-async fn send(sender: &mut Sender, flow: Flow, plant: Option<Plant>) -> Result<(), SendError> {
+async fn send(
+    sender: &mut Sender,
+    flow: Flow,
+    plant: Option<Plant>,
+    progress: &Progress,
+) -> Result<(), SendError> {
     let mut message = Vec::new();
     let mut batch: Vec<Vec<u8>> = Vec::new();
     for (count, index) in (1..).zip(sequence(flow, plant)) {
         let (content, length) = flow.message(index);
         if flow.send == SendBy::Stream {
-            stream(sender, flow, index).await?;
+            stream(sender, flow, index, progress).await?;
         } else {
             message.resize(length, 0);
             content.fill(0, &mut message);
@@ -131,6 +140,7 @@ async fn send(sender: &mut Sender, flow: Flow, plant: Option<Plant>) -> Result<(
                 }
             }
         }
+        progress.step();
         if flow.update_every > 0 && count % flow.update_every == 0 {
             // The commonware wire has none.
             let _ = sender.update_keys();
@@ -152,7 +162,12 @@ async fn reserve(sender: &mut Sender, message: &[u8]) -> Result<(), SendError> {
     sender.send(message).await
 }
 
-async fn stream(sender: &mut Sender, flow: Flow, index: u64) -> Result<(), SendError> {
+async fn stream(
+    sender: &mut Sender,
+    flow: Flow,
+    index: u64,
+    progress: &Progress,
+) -> Result<(), SendError> {
     let (content, length) = flow.message(index);
     let mut writer = sender.send_stream()?;
     let mut piece = vec![0; PIECE];
@@ -161,6 +176,7 @@ async fn stream(sender: &mut Sender, flow: Flow, index: u64) -> Result<(), SendE
         let piece = &mut piece[..PIECE.min(length - offset)];
         content.fill(offset, piece);
         writer.write(piece).await?;
+        progress.step();
         offset += piece.len();
     }
     writer.finish().await
@@ -190,12 +206,14 @@ async fn receive(
     flow: Flow,
     is_disturbed: bool,
     ledger: &Ledger,
+    progress: &Progress,
 ) -> Result<(), Mistake> {
     let mut intake = Intake {
         checker: Checker::new(flow),
         flow,
         uncounted: Amount::default(),
         ledger,
+        progress,
     };
     let stopped = intake.take_all(&mut receiver).await;
     intake.count();
@@ -224,6 +242,7 @@ struct Intake<'a> {
     flow: Flow,
     uncounted: Amount,
     ledger: &'a Ledger,
+    progress: &'a Progress,
 }
 
 impl Intake<'_> {
@@ -275,6 +294,7 @@ impl Intake<'_> {
         };
         while let Some(part) = message.next_part().await? {
             self.checker.part(&part)?;
+            self.progress.step();
             self.uncounted.bytes += part.len() as u64;
         }
         self.checker.complete()?;
@@ -285,6 +305,7 @@ impl Intake<'_> {
 
     fn take(&mut self, message: &[u8]) -> Result<(), Mistake> {
         self.checker.message(message)?;
+        self.progress.step();
         self.uncounted.messages += 1;
         self.uncounted.bytes += message.len() as u64;
         if self.uncounted.messages >= COUNTED {

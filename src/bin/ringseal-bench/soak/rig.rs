@@ -14,13 +14,11 @@ use super::checker::Mistake;
 use super::ledger::{Found, Ledger, Plant};
 use super::plan::{DriverName, Ends, Episode, LONGEST, LONGEST_STREAMED, Plan, Side, Transport};
 use super::play::play;
+use super::progress::{PATIENCE, Progress};
 use super::relay::Relay;
 
-/// How long a connection may take from its first byte to its last. Stands for none at all: the
-/// longest takes seconds, on a machine that has other things to do as well.
-const PATIENCE: Duration = Duration::from_secs(240);
-/// How long a handshake may take on such a machine.
-const HANDSHAKE: Duration = Duration::from_secs(60);
+/// How long a handshake may take on a machine that has other things to do.
+const HANDSHAKE: Duration = Duration::from_secs(120);
 /// Threads of a server: more than one, so that connections are handed over.
 const SERVER_THREADS: usize = 2;
 /// Bytes in a slot. Small, so that long messages are longer than one; and so that the slots of all
@@ -105,7 +103,6 @@ fn config(identity: Identity) -> Config {
         .handshake_deadline(HANDSHAKE)
         .first_message_timeout(HANDSHAKE)
         .max_handshake_age(HANDSHAKE)
-        // The longest stall is far below, but for a machine that stands still.
         .progress_timeout(PATIENCE)
 }
 
@@ -213,9 +210,9 @@ async fn run_lane(lane: Lane, number: u32) {
         next += 1;
         let plan = Plan::of(lane.ledger.seed, episode);
         let playing = lane.ledger.play();
-        let work = timeout(PATIENCE, dial_and_play(&lane, episode, &plan));
-        let result = work.await.unwrap_or_else(|| Err(too_long()));
-        if let Err(mistake) = result {
+        let progress = Progress::default();
+        let work = dial_and_play(&lane, episode, &plan, &progress);
+        if let Err(mistake) = progress.watch(work).await {
             let side = Side::Dialer;
             lane.ledger.report(Found {
                 episode,
@@ -228,14 +225,12 @@ async fn run_lane(lane: Lane, number: u32) {
     }
 }
 
-fn too_long() -> Mistake {
-    Mistake::Other(format!(
-        "it has not ended after {} seconds",
-        PATIENCE.as_secs()
-    ))
-}
-
-async fn dial_and_play(lane: &Lane, episode: Episode, plan: &Plan) -> Result<(), Mistake> {
+async fn dial_and_play(
+    lane: &Lane,
+    episode: Episode,
+    plan: &Plan,
+    progress: &Progress,
+) -> Result<(), Mistake> {
     let target = match plan.transport {
         Transport::Tcp => &lane.tcp,
         Transport::Unix => &lane.unix,
@@ -268,7 +263,15 @@ async fn dial_and_play(lane: &Lane, episode: Episode, plan: &Plan) -> Result<(),
         // On purpose, and only where somebody has asked for it.
         core::mem::forget(File::open("/dev/null"));
     }
-    play(connection, plan, Side::Dialer, plant, &lane.ledger).await
+    play(
+        connection,
+        plan,
+        Side::Dialer,
+        plant,
+        &lane.ledger,
+        progress,
+    )
+    .await
 }
 
 /// The first message of a connection: which one it is.
@@ -319,8 +322,9 @@ async fn serve(driver: DriverName, mut connection: Connection, ledger: Arc<Ledge
     };
     drop(first);
     let plan = Plan::of(ledger.seed, episode);
-    let work = timeout(PATIENCE, play(connection, &plan, side, None, &ledger));
-    if let Err(mistake) = work.await.unwrap_or_else(|| Err(too_long())) {
+    let progress = Progress::default();
+    let work = play(connection, &plan, side, None, &ledger, &progress);
+    if let Err(mistake) = progress.watch(work).await {
         ledger.report(Found {
             episode,
             side,

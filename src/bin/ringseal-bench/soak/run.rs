@@ -21,7 +21,7 @@ use super::rig::{Held, Rig};
 use super::state::State;
 use crate::settings::allow_descriptors;
 
-/// How long connections may take to end before a rest, which the longest do in seconds.
+/// How long nothing may change while connections end before a rest.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How often it is looked at whether they have.
 const LOOK: Duration = Duration::from_millis(50);
@@ -164,17 +164,20 @@ impl Soak<'_> {
         let is_last = then == Phase::End;
         self.ledger
             .set_phase(if is_last { Phase::End } else { Phase::Rest });
-        let begin = Instant::now();
+        let (mut latest, mut since) = (None, Instant::now());
         loop {
             let held = self.held().await?;
             let (playing, carried) = (self.ledger.playing(), self.relay.carried());
             if held.is_nothing() && playing == 0 && carried == 0 {
                 break;
             }
-            if begin.elapsed() > PATIENCE {
+            let seen = Some((held, playing, carried, self.ledger.amount()));
+            if latest != seen {
+                (latest, since) = (seen, Instant::now());
+            } else if since.elapsed() > PATIENCE {
                 return Err(Failure::new(format!(
-                    "no connection was begun for {} seconds, and there still are: {playing} tasks, \
-                     {carried} relayed connections, {held:?}",
+                    "all connections are to end, nothing has changed for {} seconds, and there \
+                     still are: {playing} tasks, {carried} relayed connections, {held:?}",
                     PATIENCE.as_secs()
                 )));
             }
