@@ -11,6 +11,7 @@ use ringseal_cli::args::{RingArgs, address, seconds, seconds_or_none};
 use ringseal_cli::order::{Direction, MAX_BATCH};
 
 use super::pinning::Cores;
+use super::rate::RateArgs;
 use super::settings::{self, MAX_ARENA, MAX_CONNECTIONS, Settings};
 use super::soak::SoakArgs;
 
@@ -49,6 +50,7 @@ pub(crate) struct Invocation {
 /// What is measured beside a closed loop.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Rate(RateArgs),
     Soak(SoakArgs),
 }
 

@@ -22,7 +22,7 @@ use super::listener_process::{ListenerProcess, Parent};
 use super::measurement::Measurement;
 use super::pinning::Cores;
 use super::report::{Ends, Report};
-use super::settings::{Identities, Settings, allow_descriptors};
+use super::settings::{Identities, Settings, allow_descriptors, fresh_seed};
 
 /// Lines of progress that may wait for a slow terminal.
 const WAITING_LINES: usize = 16;
@@ -208,14 +208,6 @@ fn work(args: &BenchArgs) -> Work {
         size: args.size,
         batch: args.batch,
     }
-}
-
-/// A seed that nobody else has.
-pub(crate) fn fresh_seed() -> Result<String, Failure> {
-    let mut seed = [0_u8; 32];
-    getrandom::fill(&mut seed)
-        .map_err(|error| Failure::new(format!("the kernel has no randomness: {error}")))?;
-    Ok(seed.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Starts a thread that profilers show by this name.
