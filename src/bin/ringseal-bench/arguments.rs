@@ -12,6 +12,7 @@ use ringseal_cli::order::{Direction, MAX_BATCH};
 
 use super::pinning::Cores;
 use super::rate::RateArgs;
+use super::scale::{ScaleArgs, ScaleServerArgs};
 use super::settings::{self, MAX_ARENA, MAX_CONNECTIONS, Settings};
 use super::soak::SoakArgs;
 
@@ -51,6 +52,9 @@ pub(crate) struct Invocation {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Rate(RateArgs),
+    Scale(ScaleArgs),
+    #[command(hide = true)]
+    ScaleServer(ScaleServerArgs),
     Soak(SoakArgs),
 }
 

@@ -1,7 +1,7 @@
 //! `ringseal-bench`: runs long enough to be profiled, and counts what it costs.
 //!
 //! * `arguments`: the command line; `closed_loop`: the command without a name; `rate`,
-//!   `soak`: commands of their own;
+//!   `scale`, `soak`: commands of their own;
 //! * `settings`: what both ends are set up with; the only place that sets up a runtime;
 //! * `dialer`, `listener`: the ends, each a runtime on a thread; `listener_process`: the listener
 //!   as a child;
@@ -24,6 +24,7 @@ mod pinning;
 mod process;
 mod rate;
 mod report;
+mod scale;
 mod settings;
 mod snapshot;
 mod soak;
@@ -47,6 +48,8 @@ fn main() -> ExitCode {
     failure::exit_code(match command {
         None => closed_loop::run(&args),
         Some(Command::Rate(args)) => rate::run(&args),
+        Some(Command::Scale(args)) => scale::run(&args),
+        Some(Command::ScaleServer(args)) => scale::serve(&args),
         Some(Command::Soak(args)) => soak::run(&args),
     })
 }
