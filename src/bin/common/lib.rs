@@ -1,9 +1,10 @@
 //! What `ringseal` and `ringseal-bench` share: the options that set up a ring, failures, signals,
-//! standard input and output, log lines, figures and the run that they come from, words; and what
-//! fuzzing has to reach: keys as users have them, and what the ends of a measurement tell each
-//! other. For these programs and the benches only; no promise covers it.
+//! standard input and output, log lines, figures and the run that they come from, charts, words;
+//! and what fuzzing has to reach: keys as users have them, and what the ends of a measurement tell
+//! each other. For these programs and the benches only; no promise covers it.
 
 pub mod args;
+pub mod chart;
 pub mod envelope;
 pub mod events;
 pub mod failure;
@@ -11,6 +12,7 @@ pub mod interrupts;
 pub mod key_file;
 pub mod log;
 pub mod log_format;
+pub mod machine;
 pub mod order;
 pub mod public_key_argument;
 pub mod report;

@@ -4,21 +4,30 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
 use ringseal::{Address, RuntimeBuilder, Wire};
 use ringseal_cli::args::{RingArgs, address, seconds, seconds_or_none};
 use ringseal_cli::order::{Direction, MAX_BATCH};
 
 use super::pinning::Cores;
+use super::rate::RateArgs;
+use super::scale::{ScaleArgs, ScaleServerArgs};
 use super::settings::{self, MAX_ARENA, MAX_CONNECTIONS, Settings};
+use super::soak::SoakArgs;
 
 /// Measures ringseal for as long as a profiler needs: throughput or latency, and what it costs.
+///
+/// Without a command it is a closed loop: messages follow each other as fast as both ends can, and a
+/// ping waits for its answer before the next one. For latency at a rate that waits for nobody see
+/// `rate`.
 #[derive(Debug, Parser)]
 #[command(
     // Not the name of the package.
     name = "ringseal-bench",
     version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     after_help = "\
 Examples:
   ringseal-bench                                       16 KiB messages for 5 seconds
@@ -32,6 +41,26 @@ Dialer and listener are two threads, each with its own ring, over loopback TCP. 
 the time after the warm-up; messages and bytes are counted where they are received. Ctrl-C ends
 a run early and prints what was measured."
 )]
+pub(crate) struct Invocation {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) closed_loop: BenchArgs,
+}
+
+/// What is measured beside a closed loop.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Rate(RateArgs),
+    Scale(ScaleArgs),
+    #[command(hide = true)]
+    ScaleServer(ScaleServerArgs),
+    Soak(SoakArgs),
+}
+
+// Not a comment for clap, which would show it in place of the program's.
+// The options of the closed loop.
+#[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// Bytes in a message, 0 allowed; the longest message that both ends take is raised to it.
     #[arg(long, value_name = "BYTES", default_value_t = 16_384,
@@ -168,7 +197,7 @@ impl BenchArgs {
 
 /// Ends the program as clap does for bad options.
 fn refuse(text: &str) -> ! {
-    BenchArgs::command()
+    Invocation::command()
         .error(ErrorKind::ValueValidation, text)
         .exit()
 }

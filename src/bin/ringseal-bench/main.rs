@@ -1,264 +1,55 @@
 //! `ringseal-bench`: runs long enough to be profiled, and counts what it costs.
 //!
-//! * `arguments`: the command line;
+//! * `arguments`: the command line; `closed_loop`: the command without a name; `rate`,
+//!   `scale`, `soak`: commands of their own;
 //! * `settings`: what both ends are set up with; the only place that sets up a runtime;
 //! * `dialer`, `listener`: the ends, each a runtime on a thread; `listener_process`: the listener
 //!   as a child;
 //! * `control`: how they tell each other what is in the common library; `workload`: what they do meanwhile;
 //! * `counting_allocator`, `snapshot`, `measurement`, `report`: counters, their differences, and
 //!   how they are told;
-//! * `pinning`: cores.
+//! * `heap`, `process`: what this process has; `pinning`: cores; `median`: of several runs.
 
 mod arguments;
+mod closed_loop;
 mod control;
 mod counting_allocator;
 mod dialer;
+mod heap;
 mod listener;
 mod listener_process;
 mod measurement;
+mod median;
 mod pinning;
+mod process;
+mod rate;
 mod report;
+mod scale;
 mod settings;
 mod snapshot;
+mod soak;
 mod workload;
 
-use core::time::Duration;
-use std::io::{self, IsTerminal, Write};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use std::sync::mpsc::sync_channel;
-use std::thread::{self, JoinHandle};
 
 use clap::Parser;
-use ringseal::Address;
-use ringseal_cli::failure::{self, Failure};
-use ringseal_cli::interrupts::Interrupts;
-use ringseal_cli::order::Work;
-use ringseal_cli::{events, log, stdio, terms};
-use tokio::sync::oneshot;
+use ringseal_cli::{events, failure, log, terms};
 
-use arguments::BenchArgs;
-use dialer::Plan;
-use listener::Post;
-use listener_process::{ListenerProcess, Parent};
-use measurement::Measurement;
-use pinning::Cores;
-use report::{Ends, Report};
-use settings::{Identities, Settings, allow_descriptors};
-
-/// Lines of progress that may wait for a slow terminal.
-const WAITING_LINES: usize = 16;
-/// How often a person sees progress who has not said.
-const INTERVAL: Duration = Duration::from_secs(1);
+use arguments::{Command, Invocation};
 
 fn main() -> ExitCode {
-    let args = BenchArgs::parse();
+    let Invocation {
+        command,
+        closed_loop: args,
+    } = Invocation::parse();
     let _log = log::start();
     events::start();
     terms::speak_of(terms::BENCH);
-    failure::exit_code(run(&args))
-}
-
-fn run(args: &BenchArgs) -> Result<(), Failure> {
-    let settings = args.settings();
-    let cores = match args.pin {
-        _ if args.no_pin => None,
-        None => Cores::first_two(),
-        pin => pin,
-    };
-    if let Some(wanted) = settings.slots_wanted().filter(|_| !args.supervised) {
-        failure::warn(&format!(
-            "{} slots may bring {} connections to a halt; {wanted} are enough",
-            settings.slots, settings.connections
-        ));
-    }
-    if let Some(address) = &args.listen {
-        return listen(args, settings, cores, address);
-    }
-    let (measurement, ends) = if let Some(address) = &args.connect {
-        allow_descriptors(settings.connections)?;
-        let seed = args.seed.as_deref().unwrap_or_default();
-        let identities = Identities::from_seed(seed.as_bytes());
-        (
-            dial(args, settings, cores, address.clone(), identities)?,
-            Ends::Processes,
-        )
-    } else if args.processes {
-        allow_descriptors(settings.connections)?;
-        let seed = fresh_seed()?;
-        let listener = ListenerProcess::start(&settings, cores, &seed)?;
-        let address = listener.address().into();
-        let identities = Identities::from_seed(seed.as_bytes());
-        (
-            dial(args, settings, cores, address, identities)?,
-            Ends::Processes,
-        )
-    } else {
-        (threads(args, settings, cores)?, Ends::Threads)
-    };
-    let report = Report {
-        work: work(args),
-        connections: settings.connections,
-        wire: settings.wire,
-        warmup: args.warmup,
-        ends,
-        measurement: &measurement,
-    };
-    let both = [&measurement.dialer, &measurement.listener];
-    if both.iter().any(|end| end.could_register()) {
-        failure::warn(
-            "slots are not registered with the ring, which costs time; raise RLIMIT_MEMLOCK \
-             (ulimit -l) or lower --slots or --slot-size",
-        );
-    }
-    if args.json {
-        stdio::print(&report.json().to_string())
-    } else {
-        stdio::print(&report.to_string())
-    }
-}
-
-/// Both ends in this process.
-fn threads(
-    args: &BenchArgs,
-    settings: Settings,
-    cores: Option<Cores>,
-) -> Result<Measurement, Failure> {
-    allow_descriptors(2 * settings.connections)?;
-    let seed = fresh_seed()?;
-    let ours = Identities::from_seed(seed.as_bytes());
-    let theirs = Identities::from_seed(seed.as_bytes());
-    let post = Post {
-        settings,
-        core: cores.map(|cores| cores.listener),
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
-        dialer: ours.dialer.public_key(),
-        endless: false,
-    };
-    let (sender, address) = oneshot::channel();
-    let (present, dialer_gone) = oneshot::channel::<()>();
-    let listener = start("listener", move || {
-        let bound = |address| {
-            sender
-                .send(address)
-                .map_err(|_| Failure::new("nobody waits for the address"))
-        };
-        let stop = async {
-            // It only ever ends by being dropped.
-            let _ = dialer_gone.await;
-            Ok(())
-        };
-        listener::run(&post, theirs.listener, bound, stop)
-    })?;
-    let Ok(address) = address.blocking_recv() else {
-        join(listener)?;
-        return Err(Failure::new("the listener ended before it listened"));
-    };
-    let measured = dial(args, settings, cores, address, ours);
-    drop(present);
-    match (measured, join(listener)) {
-        (Err(Failure::Failed(dialer)), Err(Failure::Failed(listener))) => {
-            Err(Failure::new(format!("{dialer}; the listener: {listener}")))
-        }
-        (measured, _) => measured,
-    }
-}
-
-/// Runs the dialer on a thread of its own and tells of its progress meanwhile.
-fn dial(
-    args: &BenchArgs,
-    settings: Settings,
-    cores: Option<Cores>,
-    address: Address,
-    identities: Identities,
-) -> Result<Measurement, Failure> {
-    let plan = Plan {
-        settings,
-        work: work(args),
-        warmup: args.warmup,
-        seconds: args.seconds,
-        interval: (args.interval).or_else(|| io::stderr().is_terminal().then_some(INTERVAL)),
-        core: cores.map(|cores| cores.dialer),
-        address,
-        listener: identities.listener.public_key(),
-    };
-    let (progress, lines) = sync_channel(WAITING_LINES);
-    let dialer = start("dialer", move || {
-        dialer::run(&plan, identities.dialer, &progress)
-    })?;
-    for line in lines {
-        // Progress that nobody can see is no reason to end.
-        let _ = writeln!(io::stderr(), "{line}");
-    }
-    join(dialer)
-}
-
-/// The listener alone, for a parent or for other hosts.
-fn listen(
-    args: &BenchArgs,
-    settings: Settings,
-    cores: Option<Cores>,
-    address: &Address,
-) -> Result<(), Failure> {
-    allow_descriptors(settings.connections)?;
-    let parent = args.supervised.then(Parent::meet).transpose()?;
-    let seed = match &parent {
-        Some(parent) => &parent.seed,
-        None => args.seed.as_deref().unwrap_or_default(),
-    };
-    let identities = Identities::from_seed(seed.as_bytes());
-    let post = Post {
-        settings,
-        core: cores.map(|cores| cores.listener),
-        address: address.clone(),
-        dialer: identities.dialer.public_key(),
-        endless: parent.is_none(),
-    };
-    let label = if parent.is_some() {
-        ""
-    } else {
-        "listening on "
-    };
-    let bound = |address: Address| stdio::print(&format!("{label}{address}"));
-    let stop = async {
-        if let Some(parent) = parent {
-            parent.gone().await;
-            return Ok(());
-        }
-        Interrupts::new()?.next().await;
-        Ok(())
-    };
-    listener::run(&post, identities.listener, bound, stop)
-}
-
-fn work(args: &BenchArgs) -> Work {
-    Work {
-        direction: args.direction,
-        size: args.size,
-        batch: args.batch,
-    }
-}
-
-/// A seed that nobody else has.
-fn fresh_seed() -> Result<String, Failure> {
-    let mut seed = [0_u8; 32];
-    getrandom::fill(&mut seed)
-        .map_err(|error| Failure::new(format!("the kernel has no randomness: {error}")))?;
-    Ok(seed.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Starts a thread that profilers show by this name.
-fn start<T: Send + 'static>(
-    name: &str,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Failure> {
-    Ok(thread::Builder::new().name(name.to_owned()).spawn(body)?)
-}
-
-/// Waits for one end. A panic there goes on here.
-fn join<T>(thread: JoinHandle<Result<T, Failure>>) -> Result<T, Failure> {
-    match thread.join() {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
+    failure::exit_code(match command {
+        None => closed_loop::run(&args),
+        Some(Command::Rate(args)) => rate::run(&args),
+        Some(Command::Scale(args)) => scale::run(&args),
+        Some(Command::ScaleServer(args)) => scale::serve(&args),
+        Some(Command::Soak(args)) => soak::run(&args),
+    })
 }

@@ -58,6 +58,7 @@ impl Report<'_> {
         let cpu_seconds = self.cpu_seconds(&window);
         let per_message = |count: u64| ratio(count as f64, messages);
         let mut value = json!({
+            "loop": "closed",
             "direction": name(self.work.direction),
             "size_bytes": self.work.size,
             "batch_messages": self.work.batch,
@@ -136,7 +137,7 @@ impl fmt::Display for Report<'_> {
 
         writeln!(
             formatter,
-            "{}: messages of {} bytes, {} in one call, {} connection{}, wire {}",
+            "{}, closed loop: messages of {} bytes, {} in one call, {} connection{}, wire {}",
             name(self.work.direction),
             self.work.size,
             self.work.batch,

@@ -118,6 +118,14 @@ impl Identities {
     }
 }
 
+/// A seed that nobody else has.
+pub(crate) fn fresh_seed() -> Result<String, Failure> {
+    let mut seed = [0_u8; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Failure::new(format!("the kernel has no randomness: {error}")))?;
+    Ok(seed.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Makes sure that this process may open `ends` connections' ends.
 pub(crate) fn allow_descriptors(ends: u32) -> Result<(), Failure> {
     let needed = u64::from(ends) + SPARE_DESCRIPTORS;

@@ -1,0 +1,22 @@
+//! `ringseal-bench scale`: a server with few and with many connections, on one thread and on more.
+//!
+//! * `arguments`: the command lines of `scale` and of the server that it starts;
+//! * `server`: that server; `server_process`: it as a child; `state`: what it tells;
+//! * `crowd`: the dialers; `rig`: a server and its crowd;
+//! * `bare`: sockets and one cipher call a record, with nothing else;
+//! * `run`: what is measured in which order; `row`: what that gives; `report`: words, JSON, chart.
+
+mod arguments;
+mod bare;
+mod crowd;
+mod report;
+mod rig;
+mod row;
+mod run;
+mod server;
+mod server_process;
+mod state;
+
+pub(crate) use arguments::{ScaleArgs, ScaleServerArgs};
+pub(crate) use run::run;
+pub(crate) use server::serve;

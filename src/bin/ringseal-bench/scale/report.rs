@@ -1,0 +1,208 @@
+//! How a server scales: in words, in JSON, as a chart.
+
+use core::fmt::Write;
+
+use ringseal::protocol::cipher::{Aead, DefaultAead};
+use ringseal_cli::chart::{Axis, Chart, Line, Panel};
+use ringseal_cli::machine::Machine;
+use serde_json::{Value, json};
+
+use super::arguments::ScaleArgs;
+use super::row::{BareRow, Measured, Row};
+use super::server::{SLOT_SIZE, SLOTS};
+use crate::median::Median;
+
+/// With fewer connections what they cost is lost among what else is allocated.
+const COUNTED_FROM: u32 = 100;
+
+/// All that is told.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    pub(crate) args: &'a ScaleArgs,
+    pub(crate) machine: &'a Machine,
+    pub(crate) measured: &'a Measured,
+}
+
+impl Report<'_> {
+    fn heading(&self) -> String {
+        let args = self.args;
+        format!(
+            "messages of {} bytes, {} runs of {} s each in turn, {} slots of {} KiB a thread, {}{}",
+            args.size,
+            args.rounds,
+            args.seconds.as_secs_f64(),
+            SLOTS,
+            SLOT_SIZE / 1024,
+            if args.no_pin { "not pinned, " } else { "" },
+            self.machine.text(),
+        )
+    }
+
+    /// The row with the same connections on one thread.
+    fn on_one_thread(&self, row: &Row) -> Option<&Row> {
+        self.measured.rows.iter().find(|other| {
+            (other.wire, other.connections, other.threads) == (row.wire, row.connections, 1)
+        })
+    }
+
+    fn bare_on_one_thread(&self) -> Option<&BareRow> {
+        self.measured.bare.iter().find(|row| row.threads == 1)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.heading();
+        text.push_str(
+            "\nEach core has one thread of the server and one of the dialers: one thread is one core.\n",
+        );
+        let mut wire = None;
+        for row in &self.measured.rows {
+            if wire.replace(row.wire) != Some(row.wire) {
+                // Writing to a string cannot fail.
+                let _ = write!(
+                    text,
+                    "\nwire {}\n{:>11}{:>8}  {:<36}{:<22}{:<24}{:>16}{:>16}{:>7}{:>10}\n",
+                    row.wire,
+                    "connections",
+                    "threads",
+                    "messages/s",
+                    "over one thread",
+                    "us of processor/message",
+                    "B idle, server",
+                    "B idle, dialer",
+                    "slots",
+                    "idle CPU"
+                );
+            }
+            self.write_row(row, &mut text);
+        }
+        text.push('\n');
+        self.write_bare(&mut text);
+        for comparison in &self.measured.comparisons {
+            let (wire, what, ratio) = (comparison.wire, &comparison.what, comparison.ratio);
+            let _ = writeln!(text, "wire {wire}: {what}: {ratio:.3}");
+        }
+        for skipped in &self.measured.skipped {
+            let _ = writeln!(text, "!! SKIPPED: {skipped}");
+        }
+        text.trim_end().to_owned()
+    }
+
+    fn write_row(&self, row: &Row, text: &mut String) {
+        let shown = |median: Option<Median>, digits: usize| {
+            median.map_or_else(|| "-".to_owned(), |median| format!("{median:.digits$}"))
+        };
+        let over = self.on_one_thread(row).filter(|_| row.threads > 1);
+        let bytes = |bytes: Option<f64>| {
+            let counted = bytes.filter(|_| row.connections >= COUNTED_FROM);
+            counted.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes:.0}"))
+        };
+        let _ = writeln!(
+            text,
+            "{:>11}{:>8}  {:<36}{:<22}{:<24}{:>16}{:>16}{:>7}{:>9.2}%",
+            row.connections,
+            row.threads,
+            shown(row.rate(), 0),
+            shown(over.and_then(|one| row.over(one)), 2),
+            shown(row.cpu(), 2),
+            bytes(row.idle.server_bytes),
+            bytes(row.idle.dialer_bytes),
+            row.idle.server_slots,
+            100.0 * row.idle.server_cpu,
+        );
+    }
+
+    fn write_bare(&self, text: &mut String) {
+        for row in &self.measured.bare {
+            let Some(rate) = Median::of(row.runs.iter().copied()) else {
+                continue;
+            };
+            let over = self.bare_on_one_thread().filter(|_| row.threads > 1);
+            let over = over.and_then(|one| row.over(one));
+            let over = over.map_or_else(String::new, |over| format!(", {over} of one thread"));
+            let _ = writeln!(
+                text,
+                "bare pipeline in the same shape ({}, records of 64 KiB), {} threads: {rate:.0} \
+                 records/s{over}",
+                DefaultAead::name(),
+                row.threads,
+            );
+        }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let measured = self.measured;
+        let rows = measured.rows.iter().map(|row| {
+            let mut value = row.json();
+            let over = self.on_one_thread(row).and_then(|one| row.over(one));
+            value["over_one_thread"] = over.map(Median::json).into();
+            value
+        });
+        let bare = measured.bare.iter().map(|row| {
+            let over = self.bare_on_one_thread().and_then(|one| row.over(one));
+            json!({
+                "threads": row.threads,
+                "records_per_second": Median::of(row.runs.iter().copied()).map(Median::json),
+                "over_one_thread": over.map(Median::json),
+            })
+        });
+        let comparisons = measured.comparisons.iter().map(|comparison| {
+            json!({
+                "what": comparison.what,
+                "wire": comparison.wire.to_string(),
+                "ratio": comparison.ratio.json(),
+            })
+        });
+        json!({
+            "loop": "closed",
+            "size_bytes": self.args.size,
+            "seconds": self.args.seconds.as_secs_f64(),
+            "rounds": self.args.rounds,
+            "pinned": !self.args.no_pin,
+            "machine": self.machine.json(),
+            "rows": rows.collect::<Vec<Value>>(),
+            "bare": bare.collect::<Vec<Value>>(),
+            "comparisons": comparisons.collect::<Vec<Value>>(),
+            "skipped": measured.skipped,
+        })
+    }
+
+    pub(crate) fn chart(&self) -> Chart {
+        let mut kinds: Vec<_> = Vec::new();
+        for row in &self.measured.rows {
+            if !kinds.contains(&(row.wire, row.threads)) {
+                kinds.push((row.wire, row.threads));
+            }
+        }
+        let lines = |value: &dyn Fn(&Row) -> Option<f64>| {
+            let lines = kinds.iter().map(|&(wire, threads)| Line {
+                name: format!("{wire}, {threads} threads"),
+                points: (self.measured.rows.iter())
+                    .filter(|row| (row.wire, row.threads) == (wire, threads))
+                    .filter_map(|row| Some((f64::from(row.connections), value(row)?)))
+                    .collect(),
+            });
+            lines.collect::<Vec<Line>>()
+        };
+        let panel = |up: &str, value: &dyn Fn(&Row) -> Option<f64>| Panel {
+            across: Axis::logarithmic("connections"),
+            up: Axis::linear(up),
+            lines: lines(value),
+        };
+        let mut panels = vec![
+            panel("messages a second", &|row| Some(row.rate()?.median)),
+            panel("us of processor a message", &|row| Some(row.cpu()?.median)),
+        ];
+        let memory = |row: &Row| {
+            let bytes = row.idle.server_bytes;
+            bytes.filter(|_| row.connections >= COUNTED_FROM)
+        };
+        if self.measured.rows.iter().any(|row| memory(row).is_some()) {
+            panels.push(panel("bytes of heap, idle connection", &memory));
+        }
+        Chart {
+            title: "A server by number of connections".to_owned(),
+            note: self.heading(),
+            panels,
+        }
+    }
+}
