@@ -1,7 +1,6 @@
 //! What a server counts: once a client, never once a message.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::statistics::Refusals;
