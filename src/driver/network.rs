@@ -60,7 +60,8 @@ async fn connect_unix(descriptor: &OwnedFd, name: &UnixName) -> io::Result<Resul
     }
 }
 
-/// A listening socket in a runtime, whose port is closed when it goes. Dropping the future of [`accept`](Self::accept) loses no client.
+/// A listening socket in a runtime, whose port is closed when it goes. Dropping the future of
+/// [`accept`](Self::accept) loses no client.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     pollable: Pollable,
