@@ -36,7 +36,7 @@
 //! | connections on a hostile simulated network, from a seed | `cargo run -p ringseal-simulation` |
 //! | what threads share, in every order that they can take | `cargo test -p ringseal-models` |
 //! | inputs that nobody has thought of | `tests/fuzz/run` |
-//! | use after free, leaks, data races, undefined behaviour of the room with `unsafe` | `.ci/sanitize` |
+//! | use after free, leaks, data races, undefined behaviour of the room with `unsafe` | `.ci/sanitize --all` |
 //! | licences, sources, duplicates and known faults of dependencies; the oldest Rust | `.ci/supply` |
 //! | all of it, as for every change | `.ci/run` |
 //!

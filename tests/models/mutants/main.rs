@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let tree = Tree::here();
     tree.write();
     tree.build();
-    let output = tree.run(0);
+    let output = tree.run(0, "::");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "fails without a mistake: {said}");
     println!("| mistake | noticed by |\n|---|---|");
@@ -133,8 +133,10 @@ impl Tree {
         assert!(output.status.success(), "{said}");
     }
 
-    fn run(&self, number: usize) -> Output {
+    /// Runs the models whose names contain `part`.
+    fn run(&self, number: usize, part: &str) -> Output {
         Command::new(self.target.join("debug/mutated-models"))
+            .arg(part)
             .env(SWITCH, number.to_string())
             .env("LOOM_MAX_PREEMPTIONS", "2")
             .env("RUST_BACKTRACE", "0")
@@ -144,7 +146,7 @@ impl Tree {
 
     /// Runs the models with a mistake and says which of them notices it, if any does.
     fn is_noticed(&self, number: usize, mutant: &Mutant) -> bool {
-        let output = self.run(number);
+        let output = self.run(number, models_of(mutant));
         let (stderr, what) = (String::from_utf8_lossy(&output.stderr), mutant.what);
         let told = stderr
             .lines()
@@ -159,5 +161,15 @@ impl Tree {
                 false
             }
         }
+    }
+}
+
+/// Which models are of the room that a mistake is in.
+fn models_of(mutant: &Mutant) -> &'static str {
+    let file = mutant.edits[0].file;
+    match file.split_once('/') {
+        Some(("handle", _)) => "handle::",
+        Some(("server", _)) => "server::",
+        _ => "uring::",
     }
 }
