@@ -7,11 +7,6 @@ use crate::net::{AttemptError, ConnectionLimit, HandshakeCounts, of_attempt};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
-use super::statistics::Refusals;
-use crate::net::{AttemptError, ConnectionLimit, HandshakeCounts, of_attempt};
-use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard};
-
 /// A number that only rises, and that any thread may read.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);

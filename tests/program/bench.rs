@@ -8,12 +8,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
 
-use crate::harness::{Ended, Program};
+use crate::harness::{Ended, Program, json};
+use crate::skipped::skipped;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for a soak, whose connections all have to end before it does.
+const SOAK_PATIENCE: Duration = Duration::from_secs(400);
 
 /// Runs one at a time: together they would want more locked memory than a user has by default.
 fn alone() -> MutexGuard<'static, ()> {
@@ -282,6 +286,17 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until the program catches SIGINT and SIGTERM.
+#[track_caller]
+fn wait_for_handler(program: &Program) {
+    wait_until("no handler", || {
+        let caught = status_field(program.child.id(), "SigCgt:").unwrap();
+        let caught = u64::from_str_radix(&caught, 16).unwrap();
+        let bits = [Signal::INT, Signal::TERM].map(|signal| 1 << (signal.as_raw() - 1));
+        bits.iter().all(|bit: &u64| caught & bit != 0)
+    });
+}
+
 /// A run of two processes that does not end by itself, measuring, and the listener's id.
 fn start_processes() -> (Program, u32) {
     let program = start(&[
@@ -380,12 +395,7 @@ fn interrupt_before_anything_was_measured_says_so() {
         })
     };
     wait_until("no dialer", has_dialer);
-    wait_until("no handler", || {
-        let caught = status_field(program.child.id(), "SigCgt:").unwrap();
-        let caught = u64::from_str_radix(&caught, 16).unwrap();
-        let bits = [Signal::INT, Signal::TERM].map(|signal| 1 << (signal.as_raw() - 1));
-        bits.iter().all(|bit: &u64| caught & bit != 0)
-    });
+    wait_for_handler(&program);
     program.signal(Signal::INT);
     program
         .wait_for(PATIENCE)
@@ -413,6 +423,7 @@ fn words_tell_all_parts_and_progress_only_on_request() {
         "slots of",
         "ring of",
         "wire native:",
+        "closed loop",
     ] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
@@ -495,4 +506,305 @@ fn wrong_usage_exits_with_2() {
     );
     refused(&["--listen", "nowhere", "--seed", "x"], "host and port");
     refused(&["--supervised", "--listen", "0.0.0.0:0"], "loopback");
+    refused(&["--size", "1", "soak"], "cannot be used with");
+    refused(&["soak", "--minutes", "0"], "0.05");
+    refused(&["soak", "--minutes", "soon"], "number of minutes");
+    refused(&["soak", "--drivers", "ring"], "tokio-uring");
+    refused(&["soak", "--only", "uring/1"], "uring/3/17");
+    refused(&["rate", "--rates", "0"], "--rates");
+    refused(&["rate", "--size", "7"], "--size");
+    refused(&["rate", "--rounds", "0"], "--rounds");
+    refused(&["scale", "--connections", "0"], "--connections");
+    refused(&["scale", "--threads", "0"], "--threads");
+    refused(&["scale", "--wire", "v2,v1"], "v0 or v1");
+}
+
+/// Whether an SVG was drawn there.
+#[track_caller]
+fn assert_drawn(path: &str) {
+    let text = fs::read_to_string(path).expect("a chart");
+    assert!(
+        text.starts_with("<svg") && text.ends_with("</svg>\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_short_soak_passes_and_tells_what_it_has_seen() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().expect("a directory");
+    let chart = directory.path().join("soak.svg");
+    let chart = chart.to_str().expect("a plain path");
+    let args = [
+        "soak",
+        "--minutes",
+        "0.05",
+        "--seed",
+        "7",
+        "--json",
+        "--interval",
+        "0.5",
+    ];
+    // One lane of each kind.
+    let more = ["--connections", "6", "--chart", chart];
+    let ended = start(&[&args[..], &more].concat()).wait_for(SOAK_PATIENCE);
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+    let lines: Vec<Value> = ended.output.iter().map(|line| json(line)).collect();
+    assert_eq!(lines[0]["kind"], "start");
+    assert_eq!(lines[0]["seed"], 7);
+    let rests: Vec<_> = lines.iter().filter(|line| line["kind"] == "rest").collect();
+    assert!(rests.len() > 1, "{lines:?}");
+    for rest in rests {
+        assert_eq!(count(rest, "slots_in_use"), 0);
+        assert_eq!(count(rest, "connections"), 0);
+        assert!(count(rest, "resident_bytes") > 0 && count(rest, "descriptors") > 0);
+    }
+    let result = lines.last().expect("a result");
+    assert_eq!(result["passed"], true);
+    assert_eq!(result["drivers"].as_array().map(Vec::len), Some(3));
+    let kinds = result["by_kind"].as_object().expect("kinds");
+    let sum: u64 = kinds.values().filter_map(Value::as_u64).sum();
+    assert_eq!((kinds.len(), sum), (6, count(result, "connections")));
+    assert!(count(result, "messages") > 0 && sum > 0, "{result}");
+    assert_drawn(chart);
+}
+
+#[test]
+fn a_soak_notices_every_mistake_and_says_how_to_repeat_it() {
+    let _alone = alone();
+    // Two lanes, the second of which streams.
+    let args = ["soak", "--drivers", "epoll", "--connections", "2"];
+    let more = ["--minutes", "0.1", "--seed", "11", "--plant"];
+    for (plant, part) in [
+        ("altered", "was sent"),
+        ("lost", "message 10"),
+        ("doubled", "message 10"),
+        ("reordered", "message 10"),
+        ("leak", "descriptors instead of"),
+    ] {
+        let ended = start(&[&args[..], &more, &[plant]].concat()).wait_for(SOAK_PATIENCE);
+        assert_eq!(ended.status.code(), Some(1), "{plant}: {:?}", ended.output);
+        let errors = ended.errors.join("\n");
+        let replay = "ringseal-bench soak --minutes 0.1 --seed 11 --drivers epoll --connections 2";
+        for part in [part, replay] {
+            assert!(errors.contains(part), "`{part}` is not in: {errors}");
+        }
+        assert_eq!(
+            errors.contains("--only epoll/1/"),
+            plant != "leak",
+            "{errors}"
+        );
+    }
+}
+
+/// Those that measure for long are interrupted, and leave nothing behind.
+#[test]
+fn an_interrupted_command_says_so_and_writes_nothing() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().expect("a directory");
+    let chart = directory.path().join("chart.svg");
+    let chart = chart.to_str().expect("a plain path");
+    for args in [
+        &[
+            "soak",
+            "--minutes",
+            "10",
+            "--seed",
+            "3",
+            "--drivers",
+            "epoll",
+        ][..],
+        &["rate", "--rates", "100", "--seconds", "600", "--json"],
+        &[
+            "scale",
+            "--connections",
+            "1",
+            "--threads",
+            "1",
+            "--seconds",
+            "600",
+            "--json",
+        ],
+    ] {
+        if args[0] == "rate" && cores().len() < 2 {
+            skipped(format_args!("one core; NOBODY HAS INTERRUPTED RATE"));
+            continue;
+        }
+        let program = start(&[args, &["--chart", chart]].concat());
+        wait_for_handler(&program);
+        let servers = children(program.child.id());
+        program.signal(Signal::INT);
+        let ended = program.wait_for(PATIENCE);
+        assert_eq!(ended.status.code(), Some(1), "{:?}", ended.errors);
+        let errors = ended.errors.join("\n");
+        assert!(errors.contains("interrupted"), "{errors}");
+        assert!(
+            !ended.output.iter().any(|line| line.contains("rows")),
+            "{args:?}"
+        );
+        assert!(!fs::exists(chart).expect("a look"), "a chart of {args:?}");
+        for server in servers {
+            wait_until("the server stays", || !is_running(server));
+        }
+    }
+}
+
+/// The cores that this process may use.
+fn cores() -> Vec<usize> {
+    let allowed = sched_getaffinity(None).expect("the affinity");
+    (0..CpuSet::MAX_CPU)
+        .filter(|&core| allowed.is_set(core))
+        .collect()
+}
+
+/// A short run at some rates, in JSON.
+#[track_caller]
+fn rates(args: &[&str]) -> Value {
+    let short = [
+        "--seconds",
+        "0.1",
+        "--warmup",
+        "0.05",
+        "--rounds",
+        "1",
+        "--json",
+    ];
+    let args = [&["rate"][..], args, &short].concat();
+    start(&args).wait_for(PATIENCE).expect_json()
+}
+
+#[test]
+fn rates_tell_ordered_percentiles_for_each_wire_and_where_they_end() {
+    let _alone = alone();
+    if cores().len() < 2 {
+        skipped(format_args!("one core; NOBODY HAS MEASURED AT A RATE"));
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let chart = directory.path().join("rate.svg");
+    let chart = chart.to_str().expect("a plain path");
+    for more in [&[][..], &["--echo"]] {
+        let wires = ["--wire", "native", "--wire", "commonware:v1,v1"];
+        let args = [&["--rates", "100,2000", "--chart", chart], &wires[..], more].concat();
+        let figures = rates(&args);
+        assert_eq!(
+            (&figures["loop"], &figures["echo"]),
+            (&"open".into(), &(!more.is_empty()).into())
+        );
+        let rows = figures["rows"].as_array().expect("rows");
+        assert_eq!(rows.len(), 4);
+        for row in rows {
+            let names = [
+                "p50_us",
+                "p90_us",
+                "p99_us",
+                "p99_9_us",
+                "p99_99_us",
+                "max_us",
+            ];
+            let times = names.map(|name| number(row, name));
+            assert!(times[0] > 0.0 && times.is_sorted(), "{row}");
+            assert!(count(row, "messages") > 0 && number(row, "reached") > 0.0);
+        }
+        assert_eq!(number(&rows[0]["median_over_lowest_rate"], "median"), 1.0);
+        assert_drawn(chart);
+    }
+    let swept = rates(&[]);
+    let rows = swept["rows"].as_array().expect("rows");
+    let (last, others) = rows.split_last().expect("a row");
+    assert_eq!(last["saturated"], true, "{swept}");
+    assert!(
+        others.iter().all(|row| row["saturated"] == false),
+        "{swept}"
+    );
+}
+
+#[test]
+fn on_one_core_rates_are_refused_and_too_many_threads_as_well() {
+    let _alone = alone();
+    let core = cores()[0];
+    // A child has the cores of the thread that starts it.
+    let on_one_core = |args: &'static [&'static str]| {
+        let starting = thread::spawn(move || {
+            let mut set = CpuSet::new();
+            set.set(core);
+            sched_setaffinity(None, &set).expect("one core");
+            start(args)
+        });
+        starting.join().expect("started").wait_for(PATIENCE)
+    };
+    on_one_core(&["rate", "--rates", "100"]).expect_error("two cores");
+    on_one_core(&["scale", "--threads", "2", "--json"]).expect_error("--threads");
+}
+
+/// A short run of `scale`.
+fn scale<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    let short = [
+        "scale",
+        "--seconds",
+        "0.1",
+        "--rounds",
+        "1",
+        "--json",
+        "--wire",
+        "native",
+    ];
+    [&short[..], args].concat()
+}
+
+#[test]
+fn a_server_is_measured_with_few_and_many_connections() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().expect("a directory");
+    let chart = directory.path().join("scale.svg");
+    let chart = chart.to_str().expect("a plain path");
+    let more = [
+        "--connections",
+        "1,120",
+        "--idle",
+        "50",
+        "--metrics",
+        "--chart",
+        chart,
+    ];
+    let figures = start(&scale(&more)).wait_for(SOAK_PATIENCE).expect_json();
+    let threads = cores().len().min(2);
+    let rows = figures["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2 * threads, "{figures}");
+    for row in rows {
+        assert!(number(&row["messages_per_second"], "median") > 0.0, "{row}");
+        assert!(number(&row["cpu_us_per_message"], "median") > 0.0, "{row}");
+        let spread = row["idle"]["connections_of_each_thread"].as_array();
+        let spread = spread.expect("a spread").iter().filter_map(Value::as_u64);
+        assert_eq!(spread.sum::<u64>(), count(row, "connections"));
+    }
+    assert_eq!(number(&rows[0]["over_one_thread"], "median"), 1.0);
+    assert_eq!(figures["bare"].as_array().map(Vec::len), Some(threads));
+    assert_eq!(figures["comparisons"].as_array().map(Vec::len), Some(2));
+    assert_eq!(figures["skipped"].as_array().map(Vec::len), Some(0));
+    assert_drawn(chart);
+}
+
+#[test]
+fn rows_that_the_limit_of_descriptors_has_no_room_for_are_skipped_loudly() {
+    let _alone = alone();
+    let more = ["--connections", "1,500", "--threads", "1", "--idle", "0"];
+    let limited = [
+        "-c",
+        "ulimit -n 400 && exec \"$0\" \"$@\"",
+        env!("CARGO_BIN_EXE_ringseal-bench"),
+    ];
+    let args = [&limited[..], &scale(&more)].concat();
+    let program = Program::start_program("sh", &args, |command| {
+        command.stdin(Stdio::null());
+    });
+    let ended = program.wait_for(PATIENCE);
+    let errors = ended.errors.join("\n");
+    assert!(
+        errors.contains("!! SKIPPED: 500 connections") && errors.contains("ulimit -Hn"),
+        "{errors}"
+    );
+    let figures = ended.expect_json();
+    assert_eq!(figures["rows"].as_array().map(Vec::len), Some(1));
+    assert_eq!(figures["skipped"].as_array().map(Vec::len), Some(1));
 }

@@ -37,6 +37,10 @@ impl Setup {
         self.settings
             .config(identity, self.settings.size)
             .wire(wire)
+            // A busy machine makes handshakes slow, and they are not what is measured.
+            .handshake_deadline(PATIENCE)
+            .first_message_timeout(PATIENCE)
+            .max_handshake_age(PATIENCE)
     }
 
     /// How long all messages of a run may take.

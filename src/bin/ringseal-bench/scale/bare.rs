@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use ringseal::protocol::cipher::{Aead, DefaultAead};
 use ringseal_cli::failure::Failure;
+use tokio::time::sleep;
 
 use crate::pinning::pin;
 
@@ -23,7 +24,7 @@ const RECORDS_OF_A_WRITE: usize = 4;
 const WARM_UP: Duration = Duration::from_millis(150);
 
 /// Records a second through so many pairs of threads.
-pub(crate) fn run(threads: usize, cores: &[usize], length: Duration) -> Result<f64, Failure> {
+pub(crate) async fn run(threads: usize, cores: &[usize], length: Duration) -> Result<f64, Failure> {
     let opened = Arc::new(AtomicU64::new(0));
     let is_over = Arc::new(AtomicBool::new(false));
     let mut pairs = Vec::new();
@@ -31,9 +32,9 @@ pub(crate) fn run(threads: usize, cores: &[usize], length: Duration) -> Result<f
         let core = cores.get(index).copied();
         pairs.extend(start_pair(core, &opened, &is_over)?);
     }
-    thread::sleep(WARM_UP);
+    sleep(WARM_UP).await;
     let (begin, before) = (Instant::now(), opened.load(Ordering::Relaxed));
-    thread::sleep(length);
+    sleep(length).await;
     let records = opened.load(Ordering::Relaxed) - before;
     let seconds = begin.elapsed().as_secs_f64();
     is_over.store(true, Ordering::Relaxed);
@@ -136,11 +137,16 @@ fn open(incoming: &mut TcpStream, opened: &AtomicU64) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::runtime::Builder;
+
     use super::*;
 
     #[test]
     fn records_arrive_and_are_counted() {
-        let rate = run(1, &[], Duration::from_millis(50)).expect("it runs");
+        let executor = Builder::new_current_thread().enable_time().build();
+        let length = Duration::from_millis(50);
+        let rate = executor.expect("an executor").block_on(run(1, &[], length));
+        let rate = rate.expect("it runs");
         assert!(rate > 0.0);
     }
 }

@@ -84,7 +84,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     async fn measure(&self, measured: &mut Measured) -> Result<(), Failure> {
-        self.bare(measured)?;
+        self.bare(measured).await?;
         for wire in &self.args.wires {
             for &connections in &self.args.connections {
                 match self.room_for(connections) {
@@ -132,7 +132,7 @@ impl Bench<'_> {
     }
 
     /// The bare pipeline; its numbers of threads take turns.
-    fn bare(&self, measured: &mut Measured) -> Result<(), Failure> {
+    async fn bare(&self, measured: &mut Measured) -> Result<(), Failure> {
         measured.bare = (self.threads.iter())
             .map(|&threads| BareRow {
                 threads,
@@ -142,7 +142,7 @@ impl Bench<'_> {
         for _ in 0..self.args.rounds {
             for row in &mut measured.bare {
                 row.runs
-                    .push(bare::run(row.threads, self.cores, self.args.seconds)?);
+                    .push(bare::run(row.threads, self.cores, self.args.seconds).await?);
             }
         }
         Ok(())
