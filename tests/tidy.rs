@@ -236,6 +236,7 @@ fn commented_files() -> Vec<PathBuf> {
         "benches/docker/bench",
         "benches/docker/make-base-images",
         "benches/docker/record-calls",
+        "benches/figures",
         "tests/containers/run",
         "tests/fuzz/run",
     ];

@@ -36,6 +36,13 @@ fn text(path: &Path) -> String {
 }
 
 #[test]
+fn the_documents_say_what_the_kept_figures_say() {
+    let output = run(&["tables", "--check"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
 fn a_comparison_gives_a_table_and_a_file_that_says_what_was_measured() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("figures.json");
