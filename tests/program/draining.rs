@@ -218,6 +218,7 @@ fn a_listener_that_is_stopped_while_it_drains_takes_what_was_sent_meanwhile() {
     client(&pair, &address, |connection| async {
         let (mut sender, mut receiver) = connection.split();
         sender.send(b"one").await.expect("send");
+        sender.flush().await.expect("flush");
         assert_eq!(listener.next_line(), "one");
         listener.signal(Signal::TERM);
         assert!(receiver.recv().await.expect("an end").is_none());
