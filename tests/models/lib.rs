@@ -20,7 +20,7 @@
 //!
 //! What is not tried: channels of futures and tokio, `AtomicWaker` of futures, `async-task` and `Arc`,
 //! which stand here as libraries whose authors try them, and count as one step; and what belongs to one
-//! thread and is no `Sync` (wakers of operations, the latch and the registry of a server's thread).
+//! thread and is no `Sync` (wakers of operations, latches, the registry of a server's thread).
 
 // The files' own tests are the library's to run: where those are asked for, this is empty.
 #![cfg(not(test))]

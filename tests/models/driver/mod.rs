@@ -6,6 +6,8 @@ mod catch_panic;
 mod driver_error;
 #[path = "../../../src/driver/driver_status.rs"]
 mod driver_status;
+#[path = "../../../src/driver/latch.rs"]
+mod latch;
 pub(crate) mod tokio_uring;
 pub(crate) mod uring;
 #[path = "../../../src/driver/waker_cell.rs"]

@@ -227,7 +227,7 @@ pub(crate) fn the_counts_of_a_thread_come_to_nothing() {
         thread::spawn(move || {
             let mut place = client.place.expect("it has one");
             let key = crate::protocol::identity::PublicKey(1);
-            place.enter(&key).expect("a seat has no limits");
+            place.enter(&key, false).expect("a seat has no limits");
         })
     });
     for other in others {

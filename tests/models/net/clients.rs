@@ -88,6 +88,15 @@ pub(crate) struct HandshakeCounts {
     failed: u64,
 }
 
+impl HandshakeCounts {
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            established: self.established + other.established,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
 /// Returns the number that a handshake counts in.
 pub(crate) fn of_attempt<T>(
     outcome: Result<T, &AttemptError>,
