@@ -205,7 +205,7 @@ fn envelope(mut figures: Value) -> Value {
     for (field, value) in [
         ("commit", json!("0123456789abcdef")),
         ("is_dirty", json!(false)),
-        ("processor", json!("Made-up CPU (VAES)")),
+        ("processor", json!("Made-up CPU (AVX-512 with IFMA)")),
         ("cores", json!(2)),
         ("libraries", json!({ "native aes-256-gcm": "aws-lc-rs" })),
         ("command", json!("made-up --json")),
@@ -265,17 +265,20 @@ fn tables_are_written_from_figures_and_any_difference_is_noticed() {
         readme.starts_with("before\n") && readme.ends_with("behind\n"),
         "{readme}"
     );
-    assert!(readme.contains("On 2 cores of Made-up CPU (VAES)") && readme.contains("0123456"));
+    assert!(
+        readme.contains("On 2 cores of Made-up CPU (AVX-512 with IFMA)")
+            && readme.contains("0123456")
+    );
     // Ours by `send` over what rivals reach by a batch of 64.
     assert!(readme.contains("| 64.0 k: **0.02** |"), "{readme}");
     let benches = text(&repository.path("benches/README.md"));
     assert!(benches.contains("| `seal` | 12 |"));
-    assert!(benches.contains("Not measured at commit 0123456 on Made-up CPU (VAES)."));
+    assert!(benches.contains("Not measured at commit 0123456 on Made-up CPU (AVX-512 with IFMA)."));
     assert!(!benches.contains("old text"));
     let check = repository.tables(&["--check"]);
     assert!(check.status.success(), "{check:?}");
 
-    let kept = repository.path("benches/results/made-up-cpu-vaes.json");
+    let kept = repository.path("benches/results/made-up-cpu-avx-512-with-ifma.json");
     let figures = text(&kept);
     for (file, altered) in [
         ("README.md", readme.replace("1.00 k", "2.00 k")),
@@ -285,7 +288,7 @@ fn tables_are_written_from_figures_and_any_difference_is_noticed() {
         ),
         ("benches/throughput.svg", "<svg/>".to_owned()),
         (
-            "benches/results/made-up-cpu-vaes.json",
+            "benches/results/made-up-cpu-avx-512-with-ifma.json",
             figures.replacen("9000.0", "9001.0", 9),
         ),
     ] {
@@ -344,12 +347,18 @@ fn half_a_set_of_figures_changes_nothing() {
 fn processors_stand_side_by_side_when_they_ran_the_same_commit() {
     let repository = Repository::new();
     assert!(repository.take_all().status.success());
+    let unseen = "on processors without AVX-512.";
+    assert!(text(&repository.path("README.md")).contains(unseen));
     let mut other = streams();
     other["processor"] = json!("Another CPU (no AVX-512)");
     repository.take("streams", &other);
     assert!(repository.take_all().status.success());
     let readme = text(&repository.path("README.md"));
-    assert!(readme.contains("Another CPU (no AVX-512)") && readme.contains("Made-up CPU (VAES)"));
+    assert!(
+        readme.contains("Another CPU (no AVX-512)")
+            && readme.contains("Made-up CPU (AVX-512 with IFMA)")
+    );
+    assert!(!readme.contains(unseen));
     other["processor"] = json!("Third CPU");
     other["commit"] = json!("fedcba9876");
     repository.take("streams", &other);

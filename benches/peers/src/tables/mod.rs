@@ -25,12 +25,15 @@ const CHART: &str = "benches/throughput.svg";
 /// What is counted instead of timed, within the repository.
 const INSTRUCTIONS: &str = "benches/instructions.json";
 
+/// The table that everybody reads.
+const HEADLINE: &str = "headline";
+
 /// Makes a table of one processor's figures; `None` where the run was not made.
 type Table = fn(&Results) -> Result<Option<String>, String>;
 
 /// Each document, and what stands between which of its markers.
 const DOCUMENTS: [(&str, &[(&str, Table)]); 2] = [
-    ("README.md", &[("headline", streams::headline)]),
+    ("README.md", &[(HEADLINE, streams::headline)]),
     (
         "benches/README.md",
         &[
@@ -160,12 +163,32 @@ fn document(
                 parts.push(format!("Not measured at commit {commit} on {processor}."));
             }
         }
+        if *name == HEADLINE {
+            parts.extend(unseen(results));
+        }
         let text = parts.join("\n\n");
         if text != old {
             document.replace(name, &text)?;
         }
     }
     Ok(document.text())
+}
+
+/// Says which kind of processor nobody has measured.
+fn unseen(results: &[Results]) -> Option<String> {
+    let is_seen = |words: &str| {
+        let mut processors = results.iter().map(|results| &results.envelope.processor);
+        processors.any(|processor| processor.contains(words))
+    };
+    let kind = match (is_seen("AVX-512 with"), is_seen("no AVX-512")) {
+        (true, true) => return None,
+        (true, false) => "without AVX-512",
+        (false, true) => "with AVX-512",
+        (false, false) => "of x86-64 of which it is known whether they have AVX-512",
+    };
+    Some(format!(
+        "Nobody has measured this commit on processors {kind}."
+    ))
 }
 
 fn drawn(results: &Results) -> Result<String, String> {
