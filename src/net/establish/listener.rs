@@ -8,7 +8,7 @@ use core::task::{Context as TaskContext, Poll, ready};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -51,8 +51,8 @@ pub struct Listener {
     admission: CurrentAdmission,
     /// One at least.
     addresses: Vec<Address>,
-    /// Closed with the listener. Empty where others accept.
-    acceptors: Rc<[Acceptor]>,
+    /// Closed with the listener. They are the task's, and go with it when the runtime ends.
+    acceptors: Weak<[Acceptor]>,
     task: Task<()>,
     process: ProcessMark,
 }
@@ -201,7 +201,7 @@ impl Listener {
             outcomes,
             admission,
             addresses,
-            acceptors,
+            acceptors: Rc::downgrade(&acceptors),
             task,
             process: ProcessMark::current(),
         }
@@ -269,7 +269,9 @@ impl Drop for Listener {
         if !self.process.is_inherited() {
             self.task.abort();
             // The task is dropped when the thread turns to it, which may be later.
-            self.acceptors.iter().for_each(Acceptor::close);
+            if let Some(acceptors) = self.acceptors.upgrade() {
+                acceptors.iter().for_each(Acceptor::close);
+            }
         }
     }
 }
