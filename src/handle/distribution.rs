@@ -237,6 +237,10 @@ impl Place for Seat {
     fn is_outdated(&self) -> bool {
         false
     }
+
+    fn was_let_in(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ async fn accept_all(shared: &Arc<Shared>) -> io::Result<()> {
 /// Returns the sockets as this thread's, or `None` when the ports are closed. Waits while descriptors
 /// are short: another thread would have none either.
 async fn share_sockets(shared: &Shared) -> io::Result<Option<SocketListener>> {
+    let mut is_told = false;
     loop {
         let error = match shared.share_sockets() {
             Ok(bound) if bound.is_empty() => return Ok(None),
@@ -79,7 +80,9 @@ async fn share_sockets(shared: &Shared) -> io::Result<Option<SocketListener>> {
             Err(error) => error,
         };
         Shard::current().map_or(Ok(()), |shard| shard.driver.check())?;
-        tracing::warn!(%error, "a thread of the server cannot accept yet; trying again");
+        if !core::mem::replace(&mut is_told, true) {
+            tracing::warn!(%error, "a thread of the server cannot accept yet; trying again");
+        }
         sleep(PAUSE).await;
     }
 }

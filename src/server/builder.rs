@@ -160,7 +160,7 @@ impl ServerBuilder {
     }
 
     /// Binds, starts the threads, and serves: for each connection the future that `handler` gives runs
-    /// as a task of the thread that the connection lives on, and needs not be `Send`. The connection
+    /// as a task of the thread that the connection lives on, and need not be `Send`. The connection
     /// counts for the limits until that future has ended.
     ///
     /// A handler that panics ends its own connection and no other, and is counted; the peer is told that

@@ -48,6 +48,10 @@ impl Place for ClientPlace {
     fn is_outdated(&self) -> bool {
         self.generation != self.entrance.generation()
     }
+
+    fn was_let_in(&self) -> bool {
+        !self.is_outdated()
+    }
 }
 
 impl Drop for ClientPlace {

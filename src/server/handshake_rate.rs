@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::net::Source;
 
-/// What a source owes for a handshake: as much as is paid in a nanosecond, times the rate, is one.
+/// A handshake in units of debt, of which as many as the rate says are paid each nanosecond.
 const HANDSHAKE: u128 = 1_000_000_000;
 
 /// How many handshakes may begin in a second.

@@ -5,11 +5,14 @@ use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::rc::Rc;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, stream};
 use slab::Slab;
 
 use crate::driver::timeout;
 use crate::net::{Admission, Applicant, Connection, ConnectionControl};
+
+/// Peers about whom an admission is asked at a time.
+const ASKED_AT_A_TIME: usize = 64;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Registry>>> = const { RefCell::new(None) };
@@ -83,12 +86,16 @@ impl Registry {
         let members: Vec<Member> = (self.members.borrow().iter())
             .map(|(_, member)| member.clone())
             .collect();
+        // A check may take its time, and others are not to stay for as long.
+        let mut asked = stream::iter(members)
+            .map(|member| async move {
+                let is_admitted = member.is_admitted(admission, limit).await;
+                !is_admitted && member.control.cut()
+            })
+            .buffer_unordered(ASKED_AT_A_TIME);
         let mut count = 0;
-        for member in members {
-            if !member.is_admitted(admission, limit).await {
-                member.control.cut();
-                count += 1;
-            }
+        while let Some(is_cut) = asked.next().await {
+            count += usize::from(is_cut);
         }
         count
     }

@@ -19,7 +19,8 @@ use crate::handle::Inbox;
 use crate::net::{AcceptError, Accepted, AttemptError, Connection, Listener, Shard, TaskGroup};
 use crate::protocol::handshake::HandshakeError;
 
-/// How long handshakes may still end once the server drains: of those who believe that they are in.
+/// How long handshakes may still end once the server drains. Those who have proved their key may believe
+/// that they are in, and have until the handshake deadline.
 const LAST_HANDSHAKES: Duration = Duration::from_millis(100);
 
 /// Serves the clients that come out of `inbox`, on this ring thread, until the server ends.
@@ -122,6 +123,8 @@ where
         self.registry.announce_leaving(self.shared.leaving_reason);
         let last = timeout(LAST_HANDSHAKES, self.take_all(&mut listener));
         ends_before(last, follower.cut()).await;
+        listener.give_up_unproven();
+        ends_before(self.take_all(&mut listener), follower.cut()).await;
         drop(listener);
         Ok(self.drain(follower).await)
     }
@@ -173,6 +176,7 @@ where
         let outdated = is_outdated.then(|| Box::new(member.clone()));
         let entry = self.registry.enter(member);
         let handler = Rc::clone(&self.handler);
+        let span = connection.span().clone();
         let session = Session::new(Rc::clone(&self.draining), self.thread);
         let (shared, thread) = (Arc::clone(&self.shared), self.thread);
         let spawned = self.handlers.spawn(async move {
@@ -181,12 +185,16 @@ where
             if let Some(member) = outdated
                 && !is_still_admitted(&shared, &member).await
             {
-                return control.cut();
+                control.cut();
+                return;
             }
             let handling = async move { handler(connection, session).await };
             if AssertUnwindSafe(handling).catch_unwind().await.is_err() {
                 shared.threads[thread].handler_panics.add();
-                tracing::error!("the handler of a connection has panicked; the others go on");
+                tracing::error!(
+                    parent: &span,
+                    "the handler of a connection has panicked; the others go on"
+                );
                 // What was not dropped by that is given up as well.
                 control.abort();
             }
@@ -220,16 +228,22 @@ where
     }
 }
 
-/// Whether a peer may stay whose handshake began before the admission was replaced.
+/// Whether a peer may stay whose handshake began before the admission was replaced: by the one that holds
+/// when it was asked about.
 async fn is_still_admitted(shared: &Shared, member: &Member) -> bool {
-    let admission = shared.entrance.admission.get();
-    let is_admitted = member
-        .is_admitted(&admission, shared.config.deadline())
-        .await;
-    if !is_admitted {
-        shared.entrance.refusals.not_admitted.add();
+    let entrance = &shared.entrance;
+    loop {
+        let generation = entrance.generation();
+        let admission = entrance.admission.get();
+        let limit = shared.config.deadline();
+        if !member.is_admitted(&admission, limit).await {
+            entrance.refusals.not_admitted.add();
+            return false;
+        }
+        if entrance.generation() == generation {
+            return true;
+        }
     }
-    is_admitted
 }
 
 /// Waits for whatever ends first; returns whether that was `work`.

@@ -20,6 +20,8 @@ use crate::failure::{self, Failure};
 const ROOM: u32 = 1024 * 1024;
 /// Bytes that may wait besides, of connections that have ended or are read to their end.
 const SPARE: u32 = 16 * ROOM;
+/// Bytes that may be held besides, of connections that can't be read to their end.
+const HELD: u32 = 64 * ROOM;
 /// Bytes in one write, as many as a pipe holds.
 const PIECE: usize = 64 * 1024;
 /// What a line takes besides its bytes.
@@ -65,6 +67,7 @@ impl Output {
             sender,
             room: Arc::new(Semaphore::new(ROOM as usize)),
             spare: Arc::new(Semaphore::new(SPARE as usize)),
+            held: Arc::new(Semaphore::new(HELD as usize)),
             counts: Arc::default(),
             is_terminal,
         };
@@ -190,6 +193,7 @@ pub(crate) struct Lines {
     sender: mpsc::UnboundedSender<Waiting>,
     room: Arc<Semaphore>,
     spare: Arc<Semaphore>,
+    held: Arc<Semaphore>,
     counts: Arc<Counts>,
     is_terminal: bool,
 }
@@ -239,6 +243,11 @@ impl Lines {
     /// Room for a line of the spare one, if there is any now.
     pub(crate) fn spare_room_now(&self, line: &[u8]) -> Option<Room> {
         room_in(&self.spare, line)
+    }
+
+    /// Room for a line that waits for room, if there is any now: for all of them together.
+    pub(crate) fn room_to_wait_now(&self, line: &[u8]) -> Option<Room> {
+        room_in(&self.held, line)
     }
 
     /// Room of either kind.

@@ -42,11 +42,14 @@ impl ConnectionControl {
         }
     }
 
-    /// Closes the socket now; both halves say that the connection was aborted.
-    pub(crate) fn cut(&self) {
-        if let Some(link) = self.link.upgrade() {
+    /// Closes the socket now; both halves say that the connection was aborted. Returns whether it was
+    /// open.
+    pub(crate) fn cut(&self) -> bool {
+        let link = self.link.upgrade().filter(|link| link.socket().is_some());
+        if let Some(link) = &link {
             link.fail_with(Errno::CONNABORTED.into());
         }
+        link.is_some()
     }
 
     /// Returns who is at the other end of a Unix-domain socket.

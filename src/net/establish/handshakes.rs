@@ -144,6 +144,20 @@ impl<T> Handshakes<T> {
         self.ready.insert(key, begun);
     }
 
+    /// Ends those whose client has not proved its key, because the listener ends.
+    pub(crate) fn give_up_unproven(&mut self) {
+        let unproven = (self.running.iter())
+            .filter(|(_, handshake)| handshake.progress.stage() < Stage::Proven)
+            .map(|(&key, _)| key);
+        for key in unproven.collect::<Vec<_>>() {
+            self.unclaimed.remove(&key);
+            self.ready.remove(&key);
+            if let Some(handshake) = self.running.remove(&key) {
+                handshake.progress.end_listener();
+            }
+        }
+    }
+
     /// Ends a handshake whose time is over, or works on the oldest that can go on.
     pub(crate) fn step(&mut self, context: &mut Context<'_>) -> Step<T> {
         let now = driver::now();

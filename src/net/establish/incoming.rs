@@ -120,6 +120,11 @@ impl Incoming {
         Ok(accepted.connection)
     }
 
+    /// Whether a filter of the admission that holds has let the client in already.
+    pub(crate) fn was_let_in(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.was_let_in())
+    }
+
     /// Has the client take up `place`, until its connection is not served any more.
     pub(crate) fn set_place(&mut self, place: Box<dyn Place>) {
         self.place = Some(place);

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::fs::{Mode, OFlags};
+
 use super::admission::{Admission, CurrentKeys};
 use crate::protocol::identity::{KeyList, KeyListError, PublicKey};
 
@@ -158,12 +160,26 @@ fn missing_from(other: &KeyList, keys: &KeyList) -> Vec<PublicKey> {
     keys.keys().filter(|key| !other.contains(key)).collect()
 }
 
+/// Opens a file that can be read again: whoever opens a pipe may wait for its writer for good.
+fn open(path: &Path) -> io::Result<File> {
+    let file = File::from(rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?);
+    if !file.metadata()?.is_file() {
+        let problem = "it is not a regular file, and could not be read again; name one";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    }
+    Ok(file)
+}
+
 fn read(path: &Path) -> Result<KeyList, KeyFileError> {
     let path_of_error = || path.to_owned();
     let mut bytes = Vec::new();
     let limit = KeyFile::MAX_SIZE;
     let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path)
+    open(path)
         .and_then(|file| file.take(one_more).read_to_end(&mut bytes))
         .map_err(|source| KeyFileError::Read {
             path: path_of_error(),
@@ -283,5 +299,21 @@ mod tests {
         });
         keys.reload().expect("a list");
         assert!(keys.list().contains(&key(7)) && keys.list().len() == 1);
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("keys");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
+            0,
+        )
+        .expect("a pipe");
+        let error = KeyFile::load(&path).expect_err("it is a pipe");
+        assert!(error.to_string().contains("not a regular file"), "{error}");
     }
 }

@@ -63,6 +63,8 @@ struct Outcomes {
     ready: RefCell<VecDeque<Outcome>>,
     /// Whether there will be no others.
     is_over: Cell<bool>,
+    /// Whether only those who have proved their key are waited for.
+    are_unproven_given_up: Cell<bool>,
     /// Waits for an outcome.
     accept: WakerCell,
     /// Waits for room.
@@ -256,6 +258,13 @@ impl Listener {
         }
     }
 
+    /// Takes no more clients, and ends the handshakes of those who have not proved their key yet. The
+    /// others may believe that they are in.
+    pub(crate) fn give_up_unproven(&self) {
+        self.outcomes.are_unproven_given_up.set(true);
+        self.outcomes.task.wake();
+    }
+
     /// Returns the outcome of the next handshake; `None` when there will be no other.
     ///
     /// Dropping the future loses nothing.
@@ -358,6 +367,11 @@ impl Background {
             self.tell_of_failure();
             return Poll::Ready(());
         }
+        if self.outcomes.are_unproven_given_up.get() {
+            self.are_clients_over = true;
+            self.newcomer = None;
+            self.handshakes.give_up_unproven();
+        }
         let mut start = Instant::now();
         loop {
             // In this order, since a newcomer may have to be looked at again at a certain time, and
@@ -430,7 +444,11 @@ impl Background {
             };
             // Before it can displace anybody.
             let admission = self.admission.get();
-            let Some(client) = let_in(client, &admission) else {
+            let admitted = match client.was_let_in() {
+                true => Some(client),
+                false => let_in(client, &admission),
+            };
+            let Some(client) = admitted else {
                 return true;
             };
             self.newcomer = Some(Newcomer {

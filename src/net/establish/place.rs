@@ -25,4 +25,7 @@ pub(crate) trait Place: fmt::Debug + Send + Sync {
 
     /// Whether who may connect has changed since the client came.
     fn is_outdated(&self) -> bool;
+
+    /// Whether the filter of the admission that holds has let the client in already.
+    fn was_let_in(&self) -> bool;
 }

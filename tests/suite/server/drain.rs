@@ -1,8 +1,12 @@
 //! A server that drains lets everybody finish, loses nothing, and cuts who does not end.
 
 use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ringseal::protocol::native::record::RefuseReason;
@@ -316,6 +320,68 @@ fn nobody_new_is_let_in_while_it_drains() {
     });
 }
 
+/// Passes bytes on between one dialer and `server`. What the dialer sends once it has been answered waits
+/// for the sender that this returns to be dropped.
+fn withhold_the_last_flight(server: Address) -> (Address, std::sync::mpsc::Sender<()>) {
+    let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = Address::from(relay.local_addr().expect("an address"));
+    let (release, released) = std::sync::mpsc::channel();
+    let server = server.socket_address().expect("over TCP");
+    std::thread::spawn(move || {
+        let (mut dialer, _) = relay.accept().expect("the dialer");
+        let mut server = TcpStream::connect(server).expect("the server");
+        let is_answered = Arc::new(AtomicBool::new(false));
+        let back = {
+            let mut from = server.try_clone().expect("a descriptor");
+            let mut to = dialer.try_clone().expect("a descriptor");
+            let is_answered = Arc::clone(&is_answered);
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while let Ok(count @ 1..) = from.read(&mut bytes) {
+                    is_answered.store(true, Ordering::SeqCst);
+                    if to.write_all(&bytes[..count]).is_err() {
+                        break;
+                    }
+                }
+                let _ = to.shutdown(Shutdown::Write);
+            })
+        };
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = dialer.read(&mut bytes) {
+            if is_answered.load(Ordering::SeqCst) {
+                // Fails once it is dropped.
+                let _ = released.recv();
+            }
+            if server.write_all(&bytes[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = server.shutdown(Shutdown::Write);
+        back.join().expect("no panic");
+    });
+    (address, release)
+}
+
+// On the wire where a dialer is in before the server knows.
+fn who_believes_to_be_in_is_served_though_its_last_flight_is_late() {
+    run(async {
+        let server = start(server());
+        let (address, release) = withhold_the_last_flight(server.local_address());
+        let mut connection = connect(&address, 1).await;
+        connection.send(b"question").await.expect("send");
+        connection.flush().await.expect("flush");
+        server.handle().begin_drain(PATIENCE);
+        // Longer than strangers are waited for.
+        sleep(Duration::from_millis(250)).await;
+        drop(release);
+        let echo = connection.recv().await.expect("recv").expect("an echo");
+        assert!(*echo == *b"question");
+        connection.close().await.expect("close");
+        let drained = server.wait().await.expect("no panic");
+        assert_eq!(drained.cut, 0);
+    });
+}
+
 fn an_idle_server_drains_at_once() {
     run(async {
         let server: Server = start(server());
@@ -339,6 +405,7 @@ crate::on_setting!(
     Commonware,
     Uring,
     Tcp,
+    who_believes_to_be_in_is_served_though_its_last_flight_is_late,
     what_handlers_have_sent_before_they_end_arrives,
     what_clients_send_while_it_drains_arrives_at_handlers,
     handlers_that_look_at_it_end_in_order,

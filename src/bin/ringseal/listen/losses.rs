@@ -73,6 +73,7 @@ impl Losses {
         }
         match count(&self.threads) {
             0 => {}
+            1 => parts.push("1 thread has failed, with all of its connections".to_owned()),
             count => parts.push(format!(
                 "{count} threads have failed, with all of their connections"
             )),

@@ -21,26 +21,39 @@ pub(super) struct Printer<'a> {
 }
 
 /// Lines for which standard output had no room, in order. All but the last two have taken room that is
-/// kept for this.
+/// kept for this, and those two room to wait.
 #[derive(Debug, Default)]
 struct Waiting {
-    lines: VecDeque<(Vec<u8>, Option<Room>)>,
+    lines: VecDeque<(Vec<u8>, Kept)>,
     bytes: usize,
+}
+
+/// What room a line has while it waits.
+#[derive(Debug)]
+enum Kept {
+    /// In the queue.
+    Queued(Room),
+    /// Only to wait for that.
+    Waits {
+        #[expect(dead_code, reason = "it is there to be dropped")]
+        room: Room,
+    },
 }
 
 impl Waiting {
     /// Whether to read on. Who sends one message is read to its end in any case.
     fn has_room(&self) -> bool {
-        let has_all = |(_, room): &(_, Option<Room>)| room.is_some();
-        self.lines.len() < 2 || (self.bytes < READ_AHEAD && self.lines.back().is_some_and(has_all))
+        let is_queued = |(_, kept): &(_, Kept)| matches!(kept, Kept::Queued(_));
+        self.lines.len() < 2
+            || (self.bytes < READ_AHEAD && self.lines.back().is_some_and(is_queued))
     }
 
-    fn push(&mut self, line: Vec<u8>, room: Option<Room>) {
+    fn push(&mut self, line: Vec<u8>, kept: Kept) {
         self.bytes += line.len();
-        self.lines.push_back((line, room));
+        self.lines.push_back((line, kept));
     }
 
-    fn pop(&mut self) -> Option<(Vec<u8>, Option<Room>)> {
+    fn pop(&mut self) -> Option<(Vec<u8>, Kept)> {
         let next = self.lines.pop_front()?;
         self.bytes -= next.0.len();
         Some(next)
@@ -73,10 +86,7 @@ impl<'a> Printer<'a> {
 
     /// Counts the connection among those that can't be read on, until what this returns is dropped.
     pub(super) fn stuck(&self) -> Result<Counted<'a>, Failure> {
-        let counted = self.shared.crowd.stuck();
-        counted.ok_or_else(|| {
-            Failure::new("nobody reads standard output, and too many peers wait for that")
-        })
+        self.shared.crowd.stuck().ok_or_else(too_many)
     }
 
     /// Prints a line, or has it wait behind those that do.
@@ -88,8 +98,14 @@ impl<'a> Printer<'a> {
         {
             return lines.queue(line, room);
         }
-        let room = lines.spare_room_now(&line);
-        waiting.push(line, room);
+        let kept = match lines.spare_room_now(&line) {
+            Some(room) => Kept::Queued(room),
+            None => {
+                let room = lines.room_to_wait_now(&line).ok_or_else(too_many)?;
+                Kept::Waits { room }
+            }
+        };
+        waiting.push(line, kept);
         Ok(())
     }
 
@@ -113,11 +129,17 @@ impl<'a> Printer<'a> {
     pub(super) fn print_what_has_room(&self) {
         let lines = &self.shared.lines;
         let mut waiting = self.waiting.borrow_mut();
-        while let Some((line, room)) = waiting.pop() {
-            let Some(room) = room.or_else(|| lines.any_room_now(&line)) else {
-                waiting.bytes += line.len();
-                waiting.lines.push_front((line, None));
-                return;
+        while let Some((line, kept)) = waiting.pop() {
+            let room = match kept {
+                Kept::Queued(room) => room,
+                Kept::Waits { .. } => match lines.any_room_now(&line) {
+                    Some(room) => room,
+                    None => {
+                        waiting.bytes += line.len();
+                        waiting.lines.push_front((line, kept));
+                        return;
+                    }
+                },
             };
             // Whoever started the server sees for itself when there is no reader.
             let _ = lines.queue(line, room);
@@ -138,6 +160,10 @@ impl<'a> Printer<'a> {
             self.shared.lines.print_or_count(line);
         }
     }
+}
+
+fn too_many() -> Failure {
+    Failure::new("nobody reads standard output, and too many peers wait for that")
 }
 
 impl Drop for Printer<'_> {

@@ -33,8 +33,8 @@ pub(super) fn explain(error: ServerError, address: Option<&Address>) -> Failure 
 pub(super) fn unexpected(ended: Result<Drained, RunError>) -> Failure {
     match ended {
         Ok(drained) => Failure::new(format!(
-            "nobody can be accepted any more, because {} threads have failed; what was logged before \
-             says why",
+            "nobody can be accepted any more, because threads have failed (so many: {}); what was \
+             logged before says why",
             drained.lost_threads
         )),
         Err(error) => error.into(),
