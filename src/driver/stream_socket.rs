@@ -184,6 +184,7 @@ impl StreamSocket {
         };
         if let Poll::Ready(completion) = poll {
             drop(taken.finish());
+            side.waker.clear();
             return Poll::Ready(completion);
         }
         drop(taken);

@@ -46,7 +46,9 @@ fn no_more_connections_than_in_all() {
     run(async {
         let server = limited(ServerLimits::new().connections(2));
         let address = server.local_address();
-        let (first, mut second) = (connect(&address, 1).await, connect(&address, 3).await);
+        let (mut first, mut second) = (connect(&address, 1).await, connect(&address, 3).await);
+        // On the commonware wire dialers are in before the server knows.
+        assert!(answers(&mut first).await && answers(&mut second).await);
         for count in 1..=2 {
             refused(try_connect(&address, 4).await, RefuseReason::TOO_BUSY);
             assert_eq!(refusals(&server).await.connections, count);
@@ -70,7 +72,8 @@ fn no_more_connections_than_for_a_key() {
     run(async {
         let server = limited(ServerLimits::new().connections_per_peer(1));
         let address = server.local_address();
-        let first = connect(&address, 1).await;
+        let mut first = connect(&address, 1).await;
+        assert!(answers(&mut first).await);
         refused(try_connect(&address, 1).await, RefuseReason::TOO_BUSY);
         let other = connect(&address, 3).await;
         assert_eq!(refusals(&server).await.connections_per_peer, 1);
@@ -85,7 +88,8 @@ fn no_more_connections_than_for_a_source() {
     run(async {
         let server = limited(ServerLimits::new().connections_per_source(1));
         let address = server.local_address();
-        let first = connect(&address, 1).await;
+        let mut first = connect(&address, 1).await;
+        assert!(answers(&mut first).await);
         // By whatever key.
         refused(try_connect(&address, 3).await, RefuseReason::TOO_BUSY);
         wait_for(&server, |it| it.handshakes_under_way == 0).await;
