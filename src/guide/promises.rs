@@ -34,7 +34,7 @@
 //! |---|---|
 //! | the suite on every driver and transport, the programs, interoperation with `commonware-stream` | `cargo test --workspace` |
 //! | connections on a hostile simulated network, from a seed | `cargo run -p ringseal-simulation` |
-//! | what threads share, in every order that they can take | `cargo test -p ringseal-models` |
+//! | what threads share, in every order with at most 3 preemptions of a thread | `cargo test -p ringseal-models` |
 //! | inputs that nobody has thought of | `tests/fuzz/run` |
 //! | use after free, leaks, data races, undefined behaviour of the room with `unsafe` | `.ci/sanitize --all` |
 //! | licences, sources, duplicates and known faults of dependencies; the oldest Rust | `.ci/supply` |
@@ -42,8 +42,7 @@
 //!
 //! # Report a fault
 //!
-//! If it may harm users, tell nobody else first: write in private to whoever keeps the copy that you have,
-//! at the address in the `repository` or `authors` of its `Cargo.toml`, or in the private reports of the
-//! place where its source is kept. Say which version, which features, which kernel and driver (the output
+//! If it may harm users, tell nobody else first: write in private to whoever gave you the source, or in
+//! the private reports of the place that you have it from. Say which version, which features, which kernel and driver (the output
 //! of `ringseal doctor --json`), and what happens, if you can with a program or the seed that shows it.
 //! Leave out keys, and messages that are secret. Other faults are best reported in public.

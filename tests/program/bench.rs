@@ -491,6 +491,10 @@ fn wrong_usage_exits_with_2() {
     refused(&["--batch", "2", "--direction", "ping"], "--batch");
     refused(&["--wire", "v2,v1"], "v0 or v1");
     refused(&["--pin", "0"], "two cores");
+    if cores().len() > 1 {
+        let ended = start(&["rate", "--pin", "0,0"]).wait_for(PATIENCE);
+        ended.expect_error("different ones");
+    }
     refused(&["--pin", "0,1", "--no-pin"], "cannot be used with");
     refused(&["--slots", "3"], "--slots");
     refused(&["--slot-size", "1"], "--slot-size");
@@ -702,8 +706,10 @@ fn rates_tell_ordered_percentiles_for_each_wire_and_where_they_end() {
                 "p99_99_us",
                 "max_us",
             ];
-            let times = names.map(|name| number(row, name));
+            // Those that too few messages lie above are left out.
+            let times: Vec<f64> = names.iter().filter_map(|name| row[name].as_f64()).collect();
             assert!(times[0] > 0.0 && times.is_sorted(), "{row}");
+            assert_eq!(times.last(), Some(&number(row, "max_us")));
             assert!(count(row, "messages") > 0 && number(row, "reached") > 0.0);
         }
         assert_eq!(number(&rows[0]["median_over_lowest_rate"], "median"), 1.0);
@@ -711,12 +717,14 @@ fn rates_tell_ordered_percentiles_for_each_wire_and_where_they_end() {
     }
     let swept = rates(&[]);
     let rows = swept["rows"].as_array().expect("rows");
-    let (last, others) = rows.split_last().expect("a row");
-    assert_eq!(last["saturated"], true, "{swept}");
+    // Whether the rate at which it ended is reached in the runs that count is up to the machine.
+    let swept_rates: Vec<u64> = rows.iter().map(|row| count(row, "rate")).collect();
+    assert_eq!(swept_rates.first(), Some(&1_000), "{swept}");
     assert!(
-        others.iter().all(|row| row["saturated"] == false),
+        swept_rates.windows(2).all(|pair| pair[1] == 2 * pair[0]),
         "{swept}"
     );
+    assert!(rows.iter().all(|row| row["saturated"].is_boolean()));
 }
 
 #[test]

@@ -146,13 +146,24 @@ pub(crate) fn rows(case: Case, samples: &[(Participant, Vec<Sample>)]) -> Vec<Ro
                 case,
                 participant: *participant,
                 rounds: values.len(),
-                median: values[values.len() / 2],
+                median: median(&values).unwrap_or_default(),
                 least: values[0],
                 most: values[values.len() - 1],
-                processor: processor.get(processor.len() / 2).copied(),
+                processor: median(&processor),
             }
         })
         .collect()
+}
+
+/// The middle one of sorted values, or the mean of the middle two.
+fn median(sorted: &[f64]) -> Option<f64> {
+    let middle = sorted.len() / 2;
+    let upper = *sorted.get(middle)?;
+    Some(if sorted.len() % 2 == 1 {
+        upper
+    } else {
+        f64::midpoint(sorted[middle - 1], upper)
+    })
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -172,6 +183,13 @@ mod tests {
         let duration = Duration::ZERO;
         let participants = Case::Stream { size, duration }.participants(&[contender]);
         participants.iter().map(|taker| taker.batch).collect()
+    }
+
+    #[test]
+    fn a_median_of_an_even_count_lies_between_the_middle_two() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[1.0, 2.0, 9.0]), Some(2.0));
+        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), Some(3.0));
     }
 
     #[test]

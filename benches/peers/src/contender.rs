@@ -53,7 +53,7 @@ pub enum Contender {
     CoalescedTcp,
     /// Blocking sockets and one AEAD call a message: what the machine allows.
     BarePipeline,
-    /// The same with records of 64 KiB for messages of less than 4 KiB.
+    /// The same with records of 64 KiB for messages of up to 4 KiB.
     PackedPipeline(Suite),
 }
 

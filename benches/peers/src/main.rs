@@ -182,9 +182,13 @@ fn measure(
     let mut samples: Vec<(Participant, Vec<Sample>)> = participants
         .map(|participant| (participant, Vec::new()))
         .collect();
-    // In turn, so that a machine that slows down slows everybody down.
+    // In turn, so that a machine that slows down slows everybody down; and each round begins with
+    // somebody else, so that nobody has the best place in all of them.
+    let count = samples.len();
     for round in 1..=rounds {
-        for (participant, samples) in &mut samples {
+        let first = (round - 1) * count / rounds;
+        for turn in 0..count {
+            let (participant, samples) = &mut samples[(first + turn) % count];
             if interrupts.has_come() {
                 return None;
             }

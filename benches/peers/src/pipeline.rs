@@ -1,7 +1,7 @@
 //! What this machine allows: blocking sockets and one seal and open for each record, with nothing
 //! else in between.
 //!
-//! No handshake and no runtime. Each message has a record of its own, or those of less than 4 KiB
+//! No handshake and no runtime. Each message has a record of its own, or those of up to 4 KiB
 //! share records of 64 KiB; records leave in writes of 256 KiB. Lengths are in the clear and
 //! unauthenticated. It is a limit to compare with, not a protocol to use.
 //!
@@ -22,8 +22,8 @@ use crate::work::{Flow, Work, pin};
 
 /// Records are collected until they are this long, then written together.
 const WRITE_SIZE: usize = 256 * 1024;
-/// Messages from here on have a record of their own in any case.
-const LONG: usize = 4096;
+/// Longer messages have a record of their own in any case, as by default on the native wire.
+const LONGEST_PACKED: usize = 4096;
 /// Bytes of the messages in a record of several.
 const RECORD_SIZE: usize = 64 * 1024;
 /// Bytes of the length of a record, and of a message in it.
@@ -118,7 +118,7 @@ impl Cipher {
 /// Streams messages from a dialer on core 0 to a listener on core 1.
 pub(crate) fn stream(suite: Suite, packs: bool, work: &Work) -> Flow {
     let (ready, address) = mpsc::channel();
-    let is_packed = packs && work.size < LONG;
+    let is_packed = packs && work.size <= LONGEST_PACKED;
     let listener = std::thread::spawn(move || {
         pin(1);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use ringseal_cli::envelope::Envelope;
+use ringseal_cli::envelope::{Envelope, is_same_build};
 use serde_json::Value;
 
 use crate::write_whole;
@@ -60,7 +60,8 @@ impl Results {
     }
 
     /// Reads all that is kept, sorted by processor, with `taken` in the place of what was kept of its
-    /// processor. Refuses different commits beside each other.
+    /// processor. Refuses commits beside each other that build
+    /// different programs.
     pub(crate) fn kept(directory: &Path, taken: Option<Self>) -> Result<Vec<Self>, String> {
         let taken_name = taken
             .as_ref()
@@ -90,14 +91,16 @@ impl Results {
             all.push(results);
         }
         all.sort_by(|left, right| left.envelope.processor.cmp(&right.envelope.processor));
-        let mut commits = all.iter().map(|results| &results.envelope.commit);
-        let first = commits.next();
-        if let Some(other) = commits.find(|commit| Some(*commit) != first) {
+        let mut commits = all
+            .iter()
+            .filter_map(|results| results.envelope.commit.as_deref());
+        let first = commits.next().unwrap_or_default();
+        // Committing the figures of one processor makes another commit of the same programs.
+        if let Some(other) = commits.find(|other| !is_same_build(directory, first, other)) {
             return Err(format!(
-                "figures of commits {} and {} are not put beside each other: measure again, or \
-                 remove the older file from {}",
-                first.and_then(Option::as_deref).unwrap_or_default(),
-                other.as_deref().unwrap_or_default(),
+                "figures of commits {first} and {other} are not put beside each other, since what \
+                 is built differs or git does not know them: measure again, or remove the older \
+                 file from {}",
                 directory.display()
             ));
         }

@@ -113,10 +113,12 @@ pub(crate) fn stream(drive: Drive, spoken: Spoken, work: &Work) -> Flow {
     let work = *work;
     let dialer = std::thread::spawn(move || {
         pin(0);
-        flood(drive, spoken, address.into(), &work);
+        flood(drive, spoken, address.into(), &work)
     });
-    dialer.join().expect("the dialer ends well");
-    listener.join().expect("the listener ends well")
+    let sent = dialer.join().expect("the dialer ends well");
+    let flow = listener.join().expect("the listener ends well");
+    assert_eq!(sent, flow.messages, "what was sent has arrived");
+    flow
 }
 
 /// Takes in what one dialer sends.
@@ -144,13 +146,13 @@ pub(crate) fn listen(
             flow.bytes += message.len() as u64;
         };
         if drive == Drive::BatchCalls {
-            while let Ok(Some(mut batch)) = receiver.recv_batch().await {
-                while let Ok(Some(message)) = batch.next_message() {
+            while let Some(mut batch) = receiver.recv_batch().await.expect("receive") {
+                while let Some(message) = batch.next_message().expect("receive") {
                     count(message);
                 }
             }
         } else {
-            while let Ok(Some(message)) = receiver.recv().await {
+            while let Some(message) = receiver.recv().await.expect("receive") {
                 count(&message);
             }
         }
@@ -159,8 +161,8 @@ pub(crate) fn listen(
     })
 }
 
-/// Sends until the time is up.
-pub(crate) fn flood(drive: Drive, spoken: Spoken, address: Address, work: &Work) {
+/// Sends until the time is up, and gives how many messages were sent.
+pub(crate) fn flood(drive: Drive, spoken: Spoken, address: Address, work: &Work) -> u64 {
     let runtime = drive.runtime();
     let peer = Identity::from_seed(&[2; 32]).public_key();
     let message = vec![0x5a; work.size];
@@ -170,6 +172,7 @@ pub(crate) fn flood(drive: Drive, spoken: Spoken, address: Address, work: &Work)
             .await
             .expect("dial")
             .split();
+        let mut sent = 0;
         let start = Instant::now();
         while start.elapsed() < work.duration {
             for _ in 0..work.calls_a_clock_reading() {
@@ -184,10 +187,12 @@ pub(crate) fn flood(drive: Drive, spoken: Spoken, address: Address, work: &Work)
                 } else {
                     sender.send_many(&batch).await.expect("send");
                 }
+                sent += work.batch as u64;
             }
         }
         sender.close().await.expect("close");
-    });
+        sent
+    })
 }
 
 /// Times one-byte round trips.

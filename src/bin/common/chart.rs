@@ -3,6 +3,7 @@
 //! Shared by all commands that draw, so that their pictures look alike.
 
 use core::fmt::Write;
+use std::{fs, io};
 
 use crate::failure::Failure;
 
@@ -157,6 +158,20 @@ impl Range {
     }
 }
 
+/// Writes a file that is there as a whole or not at all. What is no file is written to as it is.
+fn write_whole(path: &str, text: &str) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, text);
+    }
+    let beside = format!("{path}.part");
+    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // The first failure is the one to tell.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
 fn is_shown(scale: Scale, value: f64) -> bool {
     value.is_finite() && (scale == Scale::Linear || value > 0.0)
 }
@@ -198,7 +213,7 @@ impl Chart {
     /// As for [`to_svg`](Self::to_svg), and when the file cannot be written.
     pub fn write(&self, path: &str) -> Result<(), Failure> {
         let text = self.to_svg()?;
-        std::fs::write(path, text)
+        write_whole(path, &text)
             .map_err(|error| Failure::new(format!("cannot write the chart {path}: {error}")))
     }
 

@@ -123,6 +123,25 @@ fn git(arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
+/// Returns whether two commits build the same programs, as far as git knows in `directory`.
+pub fn is_same_build(directory: &Path, one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
+    // What comes from a file is no option of git.
+    let is_hash = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hash(one) || !is_hash(other) {
+        return false;
+    }
+    let compared = Command::new("git")
+        .arg("-C")
+        .arg(directory)
+        .args(["diff", "--quiet", one, other, "--", ":/"])
+        .args(NOT_BUILT)
+        .output();
+    compared.is_ok_and(|output| output.status.success())
+}
+
 fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     format!("{} ({})", processor_name(&text), instructions().join(", "))

@@ -64,7 +64,9 @@ pub(crate) fn pin(core: Option<usize>) -> Result<(), Failure> {
     sched_setaffinity(None, &set).map_err(|error| {
         Failure::with_advice(
             &error,
-            &format!("cannot run on core {core}; choose others with --pin, or use --no-pin"),
+            &format!(
+                "cannot run on core {core}; choose other cores for this process, or use --no-pin"
+            ),
         )
     })
 }

@@ -165,14 +165,14 @@ impl Tree {
         let start = Instant::now();
         let output = self.run(number, seeds);
         let (stdout, what) = (text(&output.stdout), mutant.what);
-        if output.status.success() {
+        let told = stdout
+            .lines()
+            .find_map(|line| line.strip_prefix("seed ")?.split_once(" fails: "));
+        // A process that ends without naming a seed has noticed nothing.
+        let Some((seed, reason)) = told.filter(|_| !output.status.success()) else {
             println!("| {what} | none | | **NOT NOTICED** |");
             return false;
-        }
-        let line = stdout.lines().find(|line| line.starts_with("seed "));
-        let told = line.and_then(|line| line["seed ".len()..].split_once(" fails: "));
-        let killed = ("?", "the process ended");
-        let (seed, reason) = told.unwrap_or(killed);
+        };
         let reason: String = reason.chars().take(120).collect();
         let after = start.elapsed().as_secs_f64();
         println!("| {what} | {seed} | {after:.1} s | {reason} |");

@@ -106,11 +106,6 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn
             "{KEPT} has no figures: the tables of speed are dated text, and are left as they are"
         );
     }
-    if is_taken {
-        for results in &results {
-            results.keep(&kept)?;
-        }
-    }
     let mut differing = Vec::new();
     for (path, text) in &files {
         let file = options.root.join(path);
@@ -122,6 +117,12 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn
         } else {
             write_whole(&file, text)?;
             println!("{path} is written");
+        }
+    }
+    if is_taken {
+        // Behind the documents: figures that are kept have their tables.
+        for results in &results {
+            results.keep(&kept)?;
         }
     }
     if differing.is_empty() {

@@ -35,7 +35,21 @@ pub(super) fn printed(results: &Results, name: &str) -> Result<Option<String>, S
 /// Columns that come before the others, which are sorted by name.
 const FIRST: [&str; 5] = ["what", "wire", "connections", "threads", "rate"];
 
-/// Tables of the lists of objects that the program gave, `rows` before the others.
+/// Times that come behind those, in this order, with their titles.
+const PERCENTILES: [(&str, &str); 6] = [
+    ("p50 us", "p50, us"),
+    ("p90 us", "p90, us"),
+    ("p99 us", "p99, us"),
+    ("p99 9 us", "p99.9, us"),
+    ("p99 99 us", "p99.99, us"),
+    ("max us", "max, us"),
+];
+
+/// What the program gives of work that it left out.
+const SKIPPED: &str = "skipped";
+
+/// Tables of the lists of objects that the program gave, `rows` before the others, and what it left
+/// out.
 pub(super) fn rows(results: &Results, name: &str) -> Result<Option<String>, String> {
     let Some(run) = results.run(name) else {
         return Ok(None);
@@ -60,7 +74,13 @@ pub(super) fn rows(results: &Results, name: &str) -> Result<Option<String>, Stri
         }
         parts.push(table(&rows));
     }
+    parts.extend(skipped(run));
     Ok(Some(parts.join("\n\n")))
+}
+
+fn skipped(run: &Value) -> impl Iterator<Item = String> {
+    let texts = run[SKIPPED].as_array().into_iter().flatten();
+    texts.map(|text| format!("!! SKIPPED: {}", cell(text)))
 }
 
 /// Texts by the names of their columns.
@@ -69,14 +89,22 @@ type Cells = BTreeMap<String, String>;
 fn table(rows: &[Cells]) -> String {
     let names: BTreeSet<&String> = rows.iter().flat_map(Cells::keys).collect();
     let mut columns: Vec<String> = names.into_iter().cloned().collect();
-    let place = |column: &String| FIRST.iter().position(|first| first == column);
-    columns.sort_by_key(|column| place(column).unwrap_or(FIRST.len()));
+    let known: Vec<&str> = (FIRST.into_iter())
+        .chain(PERCENTILES.map(|(name, _)| name))
+        .collect();
+    let place = |column: &String| known.iter().position(|known| known == column);
+    columns.sort_by_key(|column| place(column).unwrap_or(known.len()));
     let cell = |row: &Cells, column| row.get(column).map_or("-", String::as_str).to_owned();
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| columns.iter().map(|column| cell(row, column)).collect())
         .collect();
-    markdown(&columns, &rows)
+    let title = |column: &String| {
+        let known = PERCENTILES.iter().find(|(name, _)| name == column);
+        known.map_or_else(|| column.clone(), |(_, title)| (*title).to_owned())
+    };
+    let titles: Vec<String> = columns.iter().map(title).collect();
+    markdown(&titles, &rows)
 }
 
 /// The cells of a list of objects that is not empty.
@@ -180,19 +208,27 @@ mod tests {
         let list = json!([
             { "wire": "native", "rate": 100, "p50_us": 12.5, "saturated": false },
             {
-                "wire": "native", "rate": 10_000, "list": [1],
+                "wire": "native", "rate": 10_000, "list": [1], "max_us": 9, "p99_99_us": 8, "p99_9_us": 7,
                 "idle": { "bytes": 7, "cpu": null },
                 "over": { "median": 1.02, "least": 0.9, "most": 2.0 },
             },
         ]);
         let rows = cells_of_all(&list).expect("a list of objects");
         let expected = "\
-            | wire | rate | idle bytes | idle cpu | over | p50 us | saturated |\n\
-            |---|---|---|---|---|---|---|\n\
-            | native | 100 | - | - | - | 12.5 | no |\n\
-            | native | 10 000 | 7 | - | 1.02 (0.90 to 2.00) | - | - |";
+            | wire | rate | p50, us | p99.9, us | p99.99, us | max, us | idle bytes | idle cpu | over | saturated |\n\
+            |---|---|---|---|---|---|---|---|---|---|\n\
+            | native | 100 | 12.5 | - | - | - | - | - | - | no |\n\
+            | native | 10 000 | - | 7 | 8 | 9 | 7 | - | 1.02 (0.90 to 2.00) | - |";
         assert_eq!(table(&rows), expected);
         assert!(cells_of_all(&json!([1, 2])).is_none());
         assert!(cells_of_all(&json!([])).is_none());
+    }
+
+    #[test]
+    fn what_was_left_out_is_told() {
+        let run = json!({ "rows": [{}], "skipped": ["10 000 idle: too few descriptors"] });
+        let told: Vec<String> = skipped(&run).collect();
+        assert_eq!(told, ["!! SKIPPED: 10 000 idle: too few descriptors"]);
+        assert_eq!(skipped(&json!({ "rows": [{}] })).count(), 0);
     }
 }

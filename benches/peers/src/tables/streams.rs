@@ -85,7 +85,8 @@ impl Figures {
         Ok(Self {
             rows: Measured::all(run)?,
             heading: format!(
-                "{}. Medians of {} alternating runs of {} s.",
+                "{}. Medians of {} alternating runs of {} s; closed loops: who sends waits until a \
+                 message is taken.",
                 heading(run)?,
                 run["rounds"],
                 run["seconds"]

@@ -27,8 +27,8 @@ Examples:
   ringseal-bench rate --rates 100,10000 --size 64       does a stream cost latency? see the last column
   ringseal-bench rate --echo --wire native --wire commonware --chart latency.svg")]
 pub(crate) struct RateArgs {
-    /// Messages a second, one row each. Without it 1 000, 2 000, 4 000 and so on until a rate is not
-    /// reached.
+    /// Messages a second, one row each. Without it 1 000, 2 000, 4 000 and so on until less than
+    /// 95 % of a rate is reached.
     #[arg(long, value_name = "N,N", value_delimiter = ',',
         value_parser = clap::value_parser!(u64).range(1..=MAX_RATE))]
     pub(crate) rates: Vec<u64>,

@@ -59,11 +59,12 @@ pub(crate) struct Order {
 }
 
 /// What the listener is told of a run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Notice {
     wire: usize,
-    /// Times of messages that were due before do not count, in nanoseconds since the epoch.
-    from: u64,
+    /// Times of messages that were due before do not count, in nanoseconds since the epoch. Known
+    /// after the handshake, which is no part of the warm-up.
+    from: oneshot::Receiver<u64>,
 }
 
 /// What whoever takes messages in has seen.
@@ -122,7 +123,9 @@ pub(crate) fn listen(
                 continue;
             }
             let (sender, mut receiver) = connection.split();
-            let result = take_in(&mut receiver, notice.from, setup.epoch).await?;
+            let from = notice.from.await;
+            let from = from.map_err(|_| Failure::new("the dialer has ended"))?;
+            let result = take_in(&mut receiver, from, setup.epoch).await?;
             sender.close().await?;
             // Nobody waits for it where the dialer has failed.
             let _ = taken.send(result);
@@ -185,26 +188,29 @@ impl Dialer {
             rate: order.rate,
             length: warmup + seconds,
         };
-        let notice = |from| Notice {
+        let (from, known) = oneshot::channel();
+        // The listener accepts when it has been told.
+        let notice = Notice {
             wire: order.wire,
-            from,
+            from: known,
         };
-        // The listener accepts when it has been told, and the time from which times count has to be
-        // told before: by then the warm-up is a little shorter than it was meant to be.
-        let from = nanoseconds(epoch.elapsed() + warmup);
         self.notices
-            .send(notice(from))
+            .send(notice)
             .map_err(|_| Failure::new("the listener has ended"))?;
         let connection = dial(&self.addresses[order.wire], self.listener, config).await?;
         let (mut sender, mut receiver) = connection.split();
         let begin = epoch.elapsed();
+        let counted_from = nanoseconds(begin + warmup);
+        // An echo needs no time; and a listener that has failed tells why.
+        let _ = from.send(counted_from);
         let size = self.setup.settings.size as usize;
         let sending = async {
             let all = send(&pace, &mut sender, size, epoch).await?;
             sender.close().await?;
             Ok::<bool, Failure>(all)
         };
-        let (has_sent_all, back) = tokio::try_join!(sending, take_in(&mut receiver, from, epoch))?;
+        let taking = take_in(&mut receiver, counted_from, epoch);
+        let (has_sent_all, back) = tokio::try_join!(sending, taking)?;
         let taken = if is_echo {
             back
         } else {

@@ -12,6 +12,9 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// Significant digits that are kept.
 const DIGITS: u8 = 3;
 
+/// Messages that have to lie above a percentile. With fewer it is the time of one or two of them.
+const LEAST_ABOVE: f64 = 10.0;
+
 /// What is told of them: the name, and how many percent are within.
 pub(crate) const PERCENTILES: [(&str, f64); 6] = [
     ("p50", 50.0),
@@ -52,6 +55,13 @@ impl Latencies {
     pub(crate) fn percentile(&self, percent: f64) -> f64 {
         self.0.value_at_quantile(percent / 100.0) as f64 / 1e3
     }
+
+    /// The same where enough messages took longer for it to say something; the longest time always.
+    pub(crate) fn sound_percentile(&self, percent: f64) -> Option<f64> {
+        let above = self.count() as f64 * (1.0 - percent / 100.0);
+        // A percentage is not exact in binary.
+        (percent == 100.0 || above + 1e-6 >= LEAST_ABOVE).then(|| self.percentile(percent))
+    }
 }
 
 /// What one run at one rate has shown.
@@ -79,6 +89,9 @@ mod tests {
             let found = latencies.percentile(percent);
             assert!(close(found, expected), "{percent} {found}");
         }
+        assert!(latencies.sound_percentile(99.0).is_some());
+        assert_eq!(latencies.sound_percentile(99.9), None);
+        assert!(latencies.sound_percentile(100.0).is_some());
         let mut more = Latencies::new().expect("a histogram");
         more.add(0);
         more.add(u64::MAX);

@@ -95,7 +95,10 @@ impl Report<'_> {
 
     pub(crate) fn text(&self) -> String {
         let mut text = self.heading();
-        text.push_str("\nMicroseconds from when a message was meant to be sent.");
+        text.push_str(
+            "\nMicroseconds from when a message was meant to be sent; - where fewer than 10 messages \
+             took longer.",
+        );
         let mut wire = None;
         for row in self.rows {
             if wire.replace(row.wire_index) != Some(row.wire_index) {
@@ -121,14 +124,15 @@ impl Report<'_> {
         for (_, percent) in PERCENTILES {
             let time = latencies
                 .as_ref()
-                .map_or(0.0, |all| all.percentile(percent));
-            let _ = write!(text, "{time:>11.1}");
+                .and_then(|all| all.sound_percentile(percent))
+                .map_or_else(|| "-".to_owned(), |time| format!("{time:.1}"));
+            let _ = write!(text, "{time:>11}");
         }
         if let Some(ratio) = self.lowest(row).and_then(|lowest| row.over(lowest)) {
             let _ = write!(text, "   {ratio}");
         }
         if !row.keeps_up() {
-            text.push_str("   SATURATED: the rate was not reached");
+            text.push_str("   SATURATED: less than 95 % of the rate was reached");
         }
     }
 
@@ -144,7 +148,9 @@ impl Report<'_> {
                 "messages": latencies.as_ref().map_or(0, Latencies::count),
             });
             for (name, percent) in PERCENTILES {
-                let time = latencies.as_ref().map(|all| all.percentile(percent));
+                let time = latencies
+                    .as_ref()
+                    .and_then(|all| all.sound_percentile(percent));
                 value[format!("{}_us", name.replace('.', "_"))] = time.into();
             }
             if let Some(ratio) = self.lowest(row).and_then(|lowest| row.over(lowest)) {
@@ -173,7 +179,10 @@ impl Report<'_> {
             let lines = PERCENTILES.map(|(name, percent)| Line {
                 name: name.to_owned(),
                 points: rows()
-                    .filter_map(|row| Some((row.rate as f64, row.latencies()?.percentile(percent))))
+                    .filter_map(|row| {
+                        let time = row.latencies()?.sound_percentile(percent)?;
+                        Some((row.rate as f64, time))
+                    })
                     .collect(),
             });
             Panel {

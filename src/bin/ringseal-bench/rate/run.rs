@@ -11,6 +11,7 @@ use ringseal_cli::machine::Machine;
 use ringseal_cli::stdio;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::arguments::RateArgs;
 use super::ends::{self, Dialer, Order, Setup};
@@ -33,6 +34,14 @@ pub(crate) fn run(args: &RateArgs) -> Result<(), Failure> {
             "rates need two cores, and this process may use one: the end that sends never sleeps, \
              and would take the time of the other; nothing was measured",
         ));
+    }
+    if let Some(pin) = args.pin
+        && pin.dialer == pin.listener
+    {
+        return Err(Failure::new(format!(
+            "--pin {pin} has both ends on one core, and the end that sends never sleeps: give two \
+             different ones"
+        )));
     }
     let cores = match args.pin {
         _ if args.no_pin => None,
@@ -92,13 +101,14 @@ fn start(
     Ok(ended)
 }
 
-/// Gives the failure of whichever thread fails first.
+/// Gives the failure of whichever thread fails first: that of the other may follow from it.
 async fn failure(threads: Vec<Ended>) -> Failure {
-    for ended in threads {
-        match ended.await {
-            Ok(Err(failure)) => return failure,
-            Ok(Ok(())) => {}
-            Err(_) => return Failure::new("one of the two ends has panicked"),
+    let mut waiting: JoinSet<_> = threads.into_iter().collect();
+    while let Some(ended) = waiting.join_next().await {
+        match ended {
+            Ok(Ok(Err(failure))) => return failure,
+            Ok(Ok(Ok(()))) => {}
+            _ => return Failure::new("one of the two ends has panicked"),
         }
     }
     Failure::new("both ends have ended before the last run")
@@ -184,10 +194,7 @@ async fn rows(args: &RateArgs, orders: &mpsc::UnboundedSender<Order>) -> Result<
     // So that the wires take turns at each rate.
     rows.sort_by_key(|row: &Row| (row.rate, row.wire_index));
     for _ in 0..args.rounds {
-        for row in rows
-            .iter_mut()
-            .filter(|row| row.runs.len() < args.rounds as usize)
-        {
+        for row in &mut rows {
             let run = one(row, orders).await?;
             row.runs.push(run);
         }
@@ -196,7 +203,8 @@ async fn rows(args: &RateArgs, orders: &mpsc::UnboundedSender<Order>) -> Result<
     Ok(rows)
 }
 
-/// Rates of one wire, up to the first that is not reached; each has its first run.
+/// Rates of one wire, up to the first that is not reached. The runs that find it do not count: they
+/// do not take turns.
 async fn sweep(
     row: impl Fn(u64) -> Row,
     orders: &mpsc::UnboundedSender<Order>,
@@ -204,10 +212,8 @@ async fn sweep(
     let mut rows = Vec::new();
     let mut rate = FIRST_RATE;
     while rate <= LAST_RATE {
-        let mut row = row(rate);
-        let run = one(&row, orders).await?;
-        let keeps_up = run.keeps_up;
-        row.runs.push(run);
+        let row = row(rate);
+        let keeps_up = one(&row, orders).await?.keeps_up;
         rows.push(row);
         if !keeps_up {
             break;

@@ -1,7 +1,7 @@
 //! What all connections of a run have in common: counts, whether they may go on, and what went wrong.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::ValueEnum;
@@ -56,6 +56,8 @@ pub(crate) struct Ledger {
     /// Ends of connections that are played now.
     playing: AtomicUsize,
     episodes: Mutex<BTreeMap<Kind, u64>>,
+    /// Connections whose listener has not read yet which one it serves.
+    unknown: Mutex<BTreeSet<Episode>>,
     found: Mutex<Option<Found>>,
     something_found: Notify,
 }
@@ -78,6 +80,7 @@ impl Ledger {
             bytes: AtomicU64::new(0),
             playing: AtomicUsize::new(0),
             episodes: Mutex::default(),
+            unknown: Mutex::default(),
             found: Mutex::default(),
             something_found: Notify::new(),
         })
@@ -123,6 +126,17 @@ impl Ledger {
 
     pub(crate) fn playing(&self) -> usize {
         self.playing.load(Ordering::Relaxed)
+    }
+
+    /// Says that a dialer begins this connection.
+    pub(crate) fn dialed(&self, episode: Episode) {
+        locked(&self.unknown).insert(episode);
+    }
+
+    /// Says that a listener knows that it serves this connection, or that the connection is over.
+    /// Returns whether no listener had known before.
+    pub(crate) fn known(&self, episode: Episode) -> bool {
+        locked(&self.unknown).remove(&episode)
     }
 
     pub(crate) fn finish(&self, kind: Kind) {

@@ -127,7 +127,7 @@ impl FromStr for DriverName {
 }
 
 /// The number of a connection: its driver, its lane, and how many the lane has had before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Episode {
     pub(crate) driver: DriverName,
     pub(crate) lane: u32,

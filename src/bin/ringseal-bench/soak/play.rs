@@ -3,7 +3,8 @@
 use core::future::Future;
 use core::pin::pin;
 
-use ringseal::protocol::native::record::AbortReason;
+use ringseal::protocol::native::record::{AbortReason, OpenError as NativeOpenError};
+use ringseal::protocol::record::OpenError;
 use ringseal::protocol::record::layout::End;
 use ringseal::{Connection, Receiver, RecvError, SendError, Sender};
 
@@ -35,7 +36,7 @@ pub(crate) async fn play(
         Side::Dialer => (plan.to_listener, plan.to_dialer),
         Side::Listener => (plan.to_dialer, plan.to_listener),
     };
-    let receiving = receive(receiver, incoming, plan.is_disturbed(), ledger, progress);
+    let receiving = receive(receiver, incoming, plan, ledger, progress);
     let sent = match plan.ends {
         Ends::Dropped(by) | Ends::Aborted(by) if by == side => {
             give_up(sender, outgoing, plan.ends, progress, receiving).await?
@@ -48,7 +49,7 @@ pub(crate) async fn play(
         }
     };
     match sent {
-        Err(error) if !plan.is_disturbed() => {
+        Err(error) if !(plan.is_disturbed() && stops_sending(&error)) => {
             Err(Mistake::Other(format!("sending failed: {error}")))
         }
         _ => Ok(()),
@@ -200,14 +201,36 @@ impl From<RecvError> for Stop {
     }
 }
 
+/// Whether a sender may see this where the connection is cut or given up, without a fault of ours.
+pub(crate) fn stops_sending(error: &SendError) -> bool {
+    matches!(
+        error,
+        SendError::Transport(_) | SendError::Closed | SendError::TimedOut { .. }
+    )
+}
+
+/// Whether a receiver may see this where the connection is cut or given up. Nobody alters a byte, so
+/// that a record which does not open is a fault of ours even there.
+fn stops_receiving(error: &RecvError) -> bool {
+    matches!(
+        error,
+        RecvError::Transport(_)
+            | RecvError::Aborted { .. }
+            | RecvError::MessageGivenUp
+            | RecvError::NativeRecord(NativeOpenError::Truncated)
+            | RecvError::Record(OpenError::Truncated)
+    )
+}
+
 /// Takes one direction to its end and checks it.
 async fn receive(
     mut receiver: Receiver,
     flow: Flow,
-    is_disturbed: bool,
+    plan: &Plan,
     ledger: &Ledger,
     progress: &Progress,
 ) -> Result<(), Mistake> {
+    let is_disturbed = plan.is_disturbed();
     let mut intake = Intake {
         checker: Checker::new(flow),
         flow,
@@ -219,12 +242,13 @@ async fn receive(
     intake.count();
     let ending = match stopped {
         Ok(()) if receiver.end() == Some(End::Authenticated) => Ending::Authenticated,
+        Ok(()) if plan.wire.is_native() => {
+            let text = "the native wire ended without saying so: its end is not authenticated";
+            return Err(Mistake::Other(text.to_owned()));
+        }
         Ok(()) => Ending::Unauthenticated,
         Err(Stop::Mistake(mistake)) => return Err(mistake),
-        Err(Stop::Failed(error)) if is_disturbed => {
-            drop(error);
-            Ending::Failed
-        }
+        Err(Stop::Failed(error)) if is_disturbed && stops_receiving(&error) => Ending::Failed,
         Err(Stop::Failed(error)) => {
             let count = intake.checker.count();
             let sent = flow.messages;
@@ -322,6 +346,25 @@ impl Intake<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cut_excuses_a_short_stream_and_no_altered_one() {
+        for error in [
+            RecvError::Transport(std::io::ErrorKind::ConnectionReset.into()),
+            RecvError::NativeRecord(NativeOpenError::Truncated),
+            RecvError::Record(OpenError::Truncated),
+        ] {
+            assert!(stops_receiving(&error), "{error}");
+        }
+        for error in [
+            RecvError::NativeRecord(NativeOpenError::Tag),
+            RecvError::NativeRecord(NativeOpenError::EndWithinMessage),
+            RecvError::Record(OpenError::Failed),
+            RecvError::OutOfMemory { length: 1 },
+        ] {
+            assert!(!stops_receiving(&error), "{error}");
+        }
+    }
 
     #[test]
     fn a_planted_mistake_changes_what_is_sent_where_it_should() {

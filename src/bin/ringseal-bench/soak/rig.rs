@@ -5,15 +5,16 @@ use std::fs::File;
 use std::sync::Arc;
 
 use ringseal::{
-    Address, Admission, Config, Connection, Identity, PublicKey, Registration, RingThreads,
-    Runtime, RuntimeBuilder, Server, ServerBuilder, Statistics, UnixSocket, dial, spawn, timeout,
+    Address, Admission, AttemptError, Config, Connection, DialError, Identity, PublicKey,
+    Registration, RingThreads, Runtime, RuntimeBuilder, Server, ServerBuilder, Statistics,
+    UnixSocket, dial, spawn, timeout,
 };
 use ringseal_cli::failure::{Failure, chain};
 
 use super::checker::Mistake;
 use super::ledger::{Found, Ledger, Plant};
 use super::plan::{DriverName, Ends, Episode, LONGEST, LONGEST_STREAMED, Plan, Side, Transport};
-use super::play::play;
+use super::play::{play, stops_sending};
 use super::progress::{PATIENCE, Progress};
 use super::relay::Relay;
 
@@ -212,7 +213,14 @@ async fn run_lane(lane: Lane, number: u32) {
         let playing = lane.ledger.play();
         let progress = Progress::default();
         let work = dial_and_play(&lane, episode, &plan, &progress);
-        if let Err(mistake) = progress.watch(work).await {
+        lane.ledger.dialed(episode);
+        let mut result = progress.watch(work).await;
+        // The listener has ended by now where the end is in order.
+        if lane.ledger.known(episode) && result.is_ok() && !plan.is_disturbed() {
+            let text = "the listener ended before it had read which connection it is";
+            result = Err(Mistake::Other(text.to_owned()));
+        }
+        if let Err(mistake) = result {
             let side = Side::Dialer;
             lane.ledger.report(Found {
                 episode,
@@ -223,6 +231,22 @@ async fn run_lane(lane: Lane, number: u32) {
         lane.ledger.finish(plan.kind);
         drop(playing);
     }
+}
+
+/// Whether a dialer may see this where the connection is cut during the handshake. Nobody alters a
+/// byte, so that a handshake which does not hold is a fault of ours even there.
+fn stops_dialing(error: &DialError) -> bool {
+    matches!(
+        error,
+        DialError::Connect { .. }
+            | DialError::Attempt(
+                AttemptError::Transport(_)
+                    | AttemptError::UnexpectedEnd
+                    | AttemptError::ClosedUnused
+                    // The part of an answer that came before the cut.
+                    | AttemptError::OtherProtocol { .. }
+            )
+    )
 }
 
 async fn dial_and_play(
@@ -243,7 +267,7 @@ async fn dial_and_play(
     let config = lane.config.clone().wire(plan.wire);
     let mut connection = match dial(address, lane.listener, &config).await {
         Ok(connection) => connection,
-        Err(_) if matches!(plan.ends, Ends::Cut(_)) => return Ok(()),
+        Err(error) if matches!(plan.ends, Ends::Cut(_)) && stops_dialing(&error) => return Ok(()),
         Err(error) => {
             let text = format!("dialing failed: {}", chain(&error));
             return Err(Mistake::Other(text));
@@ -252,7 +276,7 @@ async fn dial_and_play(
     let introduction = Introduction::encode(episode);
     match connection.send(&introduction).await {
         Ok(()) => {}
-        Err(_) if plan.is_disturbed() => return Ok(()),
+        Err(error) if plan.is_disturbed() && stops_sending(&error) => return Ok(()),
         Err(error) => {
             let text = format!("the first message was not sent: {}", chain(&error));
             return Err(Mistake::Other(text));
@@ -300,8 +324,8 @@ impl Introduction {
 /// Plays the listener's side.
 async fn serve(driver: DriverName, mut connection: Connection, ledger: Arc<Ledger>) {
     let playing = ledger.play();
-    // Where the connection was cut before it said which one it is, there is nothing to check: the
-    // dialer knows whether that was meant to be.
+    // Where the connection ends before it said which one it is, there is nothing to check here: the
+    // dialer knows whether that was meant to be, and that nobody has got to know it.
     let Some(Ok(Some(first))) = timeout(PATIENCE, connection.recv()).await else {
         return;
     };
@@ -321,6 +345,7 @@ async fn serve(driver: DriverName, mut connection: Connection, ledger: Arc<Ledge
         });
     };
     drop(first);
+    ledger.known(episode);
     let plan = Plan::of(ledger.seed, episode);
     let progress = Progress::default();
     let work = play(connection, &plan, side, None, &ledger, &progress);

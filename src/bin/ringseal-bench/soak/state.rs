@@ -31,6 +31,19 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// What is allowed, in words.
+    pub(crate) const ALLOWED: &str =
+        "no descriptor, 3 MiB of heap, 50 % and 256 MiB of resident memory";
+
+    /// By how much what there was at the first rest may grow.
+    pub(crate) fn allowed_growth(first: &Self) -> Value {
+        json!({
+            "descriptors": 0,
+            "heap_bytes": HEAP_GROWTH,
+            "resident_bytes": first.resident / 2 + RESIDENT_GROWTH,
+        })
+    }
+
     /// Adds what the process has to what its connections have.
     pub(crate) fn of_process(self) -> Result<Self, Failure> {
         Ok(Self {
@@ -132,6 +145,16 @@ mod tests {
         assert!(grown(&|state| state.descriptors = 41).contains("41 descriptors instead of 40"));
         assert!(grown(&|state| state.heap = Some(14 << 20)).contains("heap"));
         assert!(grown(&|state| state.resident = 400 << 20).contains("resident"));
+    }
+
+    #[test]
+    fn what_is_allowed_is_what_is_told() {
+        let mebibytes = |bytes: usize| format!("{} MiB", bytes >> 20);
+        for bytes in [HEAP_GROWTH, RESIDENT_GROWTH] {
+            assert!(State::ALLOWED.contains(&mebibytes(bytes)));
+        }
+        let allowed = State::allowed_growth(&state());
+        assert_eq!(allowed["resident_bytes"], (25 << 20) + RESIDENT_GROWTH);
     }
 
     #[test]
