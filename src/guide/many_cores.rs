@@ -11,9 +11,9 @@
 //! those. One of them accepts, and each client goes to the thread that has the fewest, where its
 //! handshake runs and then its handler, a future that need not be `Send`. So connections are spread
 //! evenly to one, also when all come from one address, or few stay for long. A handler that keeps its
-//! thread busy without waiting holds up the others there, and all who come if it is the one that
-//! accepts. The server listens on any number of
-//! addresses, on Unix-domain sockets, and on sockets that a service manager has opened.
+//! thread busy without waiting holds up the others there, and all who come if it is the one that accepts.
+//! The server listens on any number of addresses, on Unix-domain sockets, and on sockets that a service
+//! manager has opened.
 //!
 //! ```
 //! use std::time::Duration;

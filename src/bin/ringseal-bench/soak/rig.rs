@@ -104,6 +104,8 @@ fn config(identity: Identity) -> Config {
         .handshake_deadline(HANDSHAKE)
         .first_message_timeout(HANDSHAKE)
         .max_handshake_age(HANDSHAKE)
+        // A listener's time is compared with that of the dialer's first message.
+        .synchrony_bound(HANDSHAKE)
         .progress_timeout(PATIENCE)
 }
 
