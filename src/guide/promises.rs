@@ -43,6 +43,7 @@
 //! # Report a fault
 //!
 //! If it may harm users, tell nobody else first: write in private to whoever gave you the source, or in
-//! the private reports of the place that you have it from. Say which version, which features, which kernel and driver (the output
-//! of `ringseal doctor --json`), and what happens, if you can with a program or the seed that shows it.
-//! Leave out keys, and messages that are secret. Other faults are best reported in public.
+//! the private reports of the place that you have it from. Say which version, which features, which
+//! kernel and driver (the output of `ringseal doctor --json`), and what happens, if you can with a
+//! program or the seed that shows it. Leave out keys, and messages that are secret. Other faults are
+//! best reported in public.
