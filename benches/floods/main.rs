@@ -15,6 +15,8 @@
 //!
 //! What the kernel does for a packet on loopback counts for whoever has sent it.
 
+#[path = "../common/measuring.rs"]
+mod measuring;
 mod prices;
 mod sample;
 mod server;
@@ -24,23 +26,15 @@ mod strangers;
 mod throughput;
 
 use std::error::Error;
-use std::time::Duration;
 
+use measuring::Measuring;
 use ringseal::Wire;
-
-/// For how long to measure, and how often.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    duration: Duration,
-    rounds: usize,
-    is_test: bool,
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     if let Some(order) = strangers::Order::of_this_process() {
         return strangers::run(&order?);
     }
-    let plan = arguments()?;
+    let plan = Measuring::from_arguments(1.0, 0.1)?;
     let needed = if plan.is_test { 500 } else { 6_000 };
     let descriptors = strangers::raise_descriptors();
     if descriptors < needed {
@@ -50,38 +44,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     throughput::print(plan, wires)?;
     prices::print(plan, wires)?;
     spread::print()
-}
-
-fn arguments() -> Result<Plan, Box<dyn Error>> {
-    let (mut seconds, mut rounds) = (1.0, 5);
-    // Code that is not optimized says nothing.
-    let mut is_test = cfg!(debug_assertions);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut value = || {
-            let missing = || format!("{argument} takes a value");
-            arguments.next().ok_or_else(missing)
-        };
-        match argument.as_str() {
-            // Cargo says this to all benches.
-            "--bench" => {}
-            "--test" => is_test = true,
-            "--seconds" => seconds = value()?.parse()?,
-            "--rounds" => rounds = value()?.parse()?,
-            _ => {
-                return Err(format!("{argument}: there are --seconds, --rounds and --test").into());
-            }
-        }
-    }
-    if is_test {
-        (seconds, rounds) = (0.1, 1);
-    }
-    if rounds == 0 {
-        return Err("--rounds is 1 or more".into());
-    }
-    Ok(Plan {
-        duration: Duration::try_from_secs_f64(seconds)?,
-        rounds,
-        is_test,
-    })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringseal::{Connection, Runtime, Server, ServerLimits, Wire, dial};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::Plan;
+use crate::measuring::Measuring;
 use crate::sample::Samples;
 use crate::server::{self, ADMITTED, config, key};
 use crate::stage::Stage;
@@ -16,7 +16,7 @@ use crate::strangers::{Order, Strangers};
 /// Until what was left of the strangers is gone.
 const SETTLING: Duration = Duration::from_millis(100);
 
-pub(crate) fn print(plan: Plan, wires: [Wire; 2]) -> Result<(), Box<dyn Error>> {
+pub(crate) fn print(plan: Measuring, wires: [Wire; 2]) -> Result<(), Box<dyn Error>> {
     println!("| refused for | wire | refused in a second | processor time each, µs |");
     println!("|---|---|---|---|");
     let stages = Stage::ALL.iter();
@@ -45,7 +45,7 @@ pub(crate) fn print(plan: Plan, wires: [Wire; 2]) -> Result<(), Box<dyn Error>> 
 
 /// Has strangers come to a fresh server; returns how many it has refused, and the processor time of
 /// this process.
-fn measure(plan: Plan, stage: Stage, wire: Wire) -> Result<(u64, Duration), Box<dyn Error>> {
+fn measure(plan: Measuring, stage: Stage, wire: Wire) -> Result<(u64, Duration), Box<dyn Error>> {
     let limits = match stage {
         Stage::TooFast => ServerLimits::new().handshakes_per_second(1),
         Stage::NoRoom => ServerLimits::new().connections(1),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use ringseal::{Runtime, Server, ServerLimits, Wire, dial};
 
-use crate::Plan;
+use crate::measuring::Measuring;
 use crate::sample::Samples;
 use crate::server::{self, ADMITTED, config, key};
 use crate::stage::Stage;
@@ -26,7 +26,7 @@ const LIMIT: u32 = 500;
 /// Until the flood is there, and what it has left is gone.
 const SETTLING: Duration = Duration::from_millis(300);
 
-pub(crate) fn print(plan: Plan, wires: [Wire; 2]) -> Result<(), Box<dyn Error>> {
+pub(crate) fn print(plan: Measuring, wires: [Wire; 2]) -> Result<(), Box<dyn Error>> {
     let rates: &[u32] = if plan.is_test {
         &[200]
     } else {
@@ -48,7 +48,12 @@ pub(crate) fn print(plan: Plan, wires: [Wire; 2]) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-fn measure(plan: Plan, wire: Wire, limit: Option<u32>, rate: u32) -> Result<(), Box<dyn Error>> {
+fn measure(
+    plan: Measuring,
+    wire: Wire,
+    limit: Option<u32>,
+    rate: u32,
+) -> Result<(), Box<dyn Error>> {
     let limits = match limit {
         Some(count) => ServerLimits::new().handshakes_per_second(count),
         None => ServerLimits::new(),

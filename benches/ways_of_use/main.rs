@@ -18,6 +18,8 @@ mod common;
 #[path = "../../src/bin/ringseal-bench/counting_allocator.rs"]
 mod counting_allocator;
 mod end;
+#[path = "../common/measuring.rs"]
+mod measuring;
 mod peer;
 mod table;
 mod way;
@@ -26,6 +28,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use common::pin;
+use measuring::Measuring;
 use peer::{Peer, Request, Work};
 use table::Row;
 use way::Way;
@@ -43,7 +46,9 @@ const CASES: [(Work, usize); 5] = [
 const WARM_UP: Duration = Duration::from_millis(100);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (duration, rounds) = arguments()?;
+    let Measuring {
+        duration, rounds, ..
+    } = Measuring::from_arguments(0.5, 0.01)?;
     pin(0);
     let peer = Peer::start();
     let mut connections = Vec::new();
@@ -72,35 +77,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(connections);
     peer.join();
     Ok(())
-}
-
-/// Reads for how long to measure, and how often.
-fn arguments() -> Result<(Duration, usize), Box<dyn Error>> {
-    let (mut seconds, mut rounds) = (0.5, 5);
-    // Code that is not optimized says nothing.
-    let mut test = cfg!(debug_assertions);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut value = || {
-            let missing = || format!("{argument} takes a value");
-            arguments.next().ok_or_else(missing)
-        };
-        match argument.as_str() {
-            // Cargo says this to all benches.
-            "--bench" => {}
-            "--test" => test = true,
-            "--seconds" => seconds = value()?.parse()?,
-            "--rounds" => rounds = value()?.parse()?,
-            _ => {
-                return Err(format!("{argument}: there are --seconds, --rounds and --test").into());
-            }
-        }
-    }
-    if test {
-        (seconds, rounds) = (0.01, 1);
-    }
-    if rounds == 0 {
-        return Err("--rounds is 1 or more".into());
-    }
-    Ok((Duration::try_from_secs_f64(seconds)?, rounds))
 }

@@ -1,7 +1,7 @@
 //! A place for the waker of whoever waits.
 
 use core::cell::Cell;
-use core::task::Waker;
+use core::task::{Poll, Waker};
 
 /// Keeps one waker. Wakers may be foreign, and run anything when they are cloned, called or
 /// dropped: nothing is borrowed meanwhile.
@@ -43,6 +43,15 @@ impl WakerCell {
     #[inline]
     pub(crate) fn clear(&self) {
         drop(self.waker.take());
+    }
+
+    /// Keeps `waker` while `poll` is pending, and none once it is ready.
+    #[inline]
+    pub(crate) fn follow<T>(&self, poll: &Poll<T>, waker: &Waker) {
+        match poll {
+            Poll::Pending => self.set(waker),
+            Poll::Ready(_) => self.clear(),
+        }
     }
 
     /// Calls the waker, once.

@@ -12,7 +12,7 @@ use super::copier::Copier;
 use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::locked::{Locked, ready_when, wake};
-use crate::driver::catch_panic;
+use crate::driver::{self, catch_panic};
 use crate::net::{Message, Receiver, RecvError};
 use crate::protocol::record::layout::End;
 
@@ -185,7 +185,7 @@ impl Incoming {
             match stop {
                 Stop::Ended(end) => return self.end(end),
                 Stop::Drained => {}
-                Stop::Full => others_first().await,
+                Stop::Full => driver::give_others_a_turn().await,
             }
             if !self.has_room() {
                 // What it keeps may be needed elsewhere while the caller takes nothing.
@@ -346,19 +346,6 @@ impl State {
             None => Err(RecvError::Closed.into()),
         })
     }
-}
-
-/// Has every other task that is ready run once.
-async fn others_first() {
-    let mut had_a_turn = false;
-    poll_fn(|context| {
-        if core::mem::replace(&mut had_a_turn, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Ends the direction when its task goes, whatever made it go.

@@ -12,6 +12,7 @@ use rustix::thread::sched_getaffinity;
 use serde_json::{Value, json};
 
 use crate::log_format::timestamp;
+use crate::machine;
 
 /// Where the sources are that this program was built from.
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
@@ -150,12 +151,7 @@ fn processor() -> String {
 /// The name in the kernel's list of processors. Hypervisors hide which one it is behind a common
 /// name, so family and model stand beside it.
 fn processor_name(cpuinfo: &str) -> String {
-    let field = |name: &str| {
-        cpuinfo.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            (key.trim() == name).then(|| value.trim())
-        })
-    };
+    let field = |name| machine::field(cpuinfo, name);
     match (field("model name"), field("cpu family"), field("model")) {
         (Some(name), Some(family), Some(model)) => format!("{name}, family {family} model {model}"),
         (Some(name), ..) => name.to_owned(),

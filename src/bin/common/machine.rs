@@ -1,6 +1,6 @@
 //! What a figure was measured on.
 
-use std::fs;
+use std::{fs, io};
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 use serde_json::{Value, json};
@@ -20,13 +20,11 @@ impl Machine {
     /// The one that this process runs on.
     pub fn here() -> Self {
         let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let processor = (information.lines())
-            .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-            .map_or(std::env::consts::ARCH, |(_, name)| name);
+        let processor = field(&information, "model name").unwrap_or(std::env::consts::ARCH);
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease");
         Self {
-            processor: processor.trim().to_owned(),
-            cores: cores(),
+            processor: processor.to_owned(),
+            cores: allowed_cores().unwrap_or_default(),
             kernel: kernel.as_deref().unwrap_or("unknown").trim().to_owned(),
         }
     }
@@ -52,12 +50,22 @@ impl Machine {
     }
 }
 
-/// The cores that this process may use.
-fn cores() -> Vec<usize> {
-    let Ok(allowed) = sched_getaffinity(None) else {
-        return Vec::new();
-    };
-    (0..CpuSet::MAX_CPU)
+/// Returns the cores that this process may use.
+///
+/// # Errors
+///
+/// What `sched_getaffinity(2)` says.
+pub fn allowed_cores() -> io::Result<Vec<usize>> {
+    let allowed = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU)
         .filter(|&core| allowed.is_set(core))
-        .collect()
+        .collect())
+}
+
+/// Returns what the kernel's list of processors says first by this name.
+pub(crate) fn field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
+    cpuinfo.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim())
+    })
 }

@@ -4,7 +4,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use ringseal_cli::failure::Failure;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use ringseal_cli::machine::allowed_cores;
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// A core for the dialer and one for the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +17,7 @@ pub(crate) struct Cores {
 impl Cores {
     /// The first two cores that this process may use, where there are two.
     pub(crate) fn first_two() -> Option<Self> {
-        let allowed = sched_getaffinity(None).ok()?;
-        let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
+        let mut cores = allowed_cores().ok()?.into_iter();
         Some(Self {
             dialer: cores.next()?,
             listener: cores.next()?,

@@ -227,10 +227,7 @@ impl Link {
             return Poll::Ready(Completion::cancelled());
         };
         let poll = socket.poll_read(context);
-        match poll {
-            Poll::Pending => self.reader.set(context.waker()),
-            Poll::Ready(_) => self.reader.clear(),
-        }
+        self.reader.follow(&poll, context.waker());
         poll
     }
 

@@ -150,11 +150,7 @@ impl<T> Handshakes<T> {
             .filter(|(_, handshake)| handshake.progress.stage() < Stage::Proven)
             .map(|(&key, _)| key);
         for key in unproven.collect::<Vec<_>>() {
-            self.unclaimed.remove(&key);
-            self.ready.remove(&key);
-            if let Some(handshake) = self.running.remove(&key) {
-                handshake.progress.end_listener();
-            }
+            self.take_out(key).progress.end_listener();
         }
     }
 
@@ -210,11 +206,14 @@ impl<T> Handshakes<T> {
     }
 
     fn end(&mut self, key: u64, outcome: Result<T, AttemptError>) -> Step<T> {
+        let address = self.take_out(key).address;
+        Step::Ended(outcome.map_err(|reason| AcceptError { address, reason }))
+    }
+
+    fn take_out(&mut self, key: u64) -> Handshake<T> {
         self.unclaimed.remove(&key);
         self.ready.remove(&key);
-        let handshake = self.running.remove(&key).expect("it is running");
-        let address = handshake.address;
-        Step::Ended(outcome.map_err(|reason| AcceptError { address, reason }))
+        self.running.remove(&key).expect("it is running")
     }
 
     /// Has the task woken when the next time is over.

@@ -174,10 +174,7 @@ impl PlainLink {
 
     fn poll_completion(&self, socket: &Socket, context: &mut Context<'_>) -> Poll<Completion> {
         let poll = socket.poll_read(context);
-        match poll {
-            Poll::Pending => self.reader.set(context.waker()),
-            Poll::Ready(_) => self.reader.clear(),
-        }
+        self.reader.follow(&poll, context.waker());
         poll
     }
 
@@ -313,10 +310,7 @@ impl PlainLink {
             }
             if socket.is_writing() {
                 let poll = socket.poll_write(context);
-                match poll {
-                    Poll::Pending => self.writer.set(context.waker()),
-                    Poll::Ready(_) => self.writer.clear(),
-                }
+                self.writer.follow(&poll, context.waker());
                 self.wrote(ready!(poll)).map_err(|error| {
                     self.is_write_broken.set(true);
                     self.write_error(error)

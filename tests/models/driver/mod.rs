@@ -13,7 +13,8 @@ pub(crate) mod uring;
 #[path = "../../../src/driver/waker_cell.rs"]
 mod waker_cell;
 
-use core::future::Pending;
+use core::future::{Pending, poll_fn};
+use core::task::Poll;
 use core::time::Duration;
 
 pub(crate) use catch_panic::catch_panic;
@@ -25,5 +26,15 @@ pub(crate) fn sleep(_: Duration) -> Pending<()> {
     core::future::pending()
 }
 
-/// There are no others.
-pub(crate) async fn give_others_a_turn() {}
+/// Lets every other task that is ready run once.
+pub(crate) async fn give_others_a_turn() {
+    let mut is_back = false;
+    poll_fn(|context| {
+        if core::mem::replace(&mut is_back, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

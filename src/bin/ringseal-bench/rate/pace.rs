@@ -1,12 +1,11 @@
 //! Who sends when: message `index` is due `index / rate` after the begin, whatever became of those
 //! before it.
 
-use core::future::poll_fn;
-use core::task::Poll;
 use core::time::Duration;
 use std::time::Instant;
 
 use ringseal::{SendError, Sender};
+use tokio::task::yield_now;
 
 /// Bytes of the time that each message begins with.
 pub(crate) const STAMP: usize = 8;
@@ -67,7 +66,7 @@ impl Pace {
                 sent += 1;
             }
             // The driver has what was sent leave, and looks for what has come.
-            give_others_a_turn().await;
+            yield_now().await;
         }
         Ok(true)
     }
@@ -82,19 +81,6 @@ pub(crate) fn stamp(message: &[u8]) -> Option<u64> {
 
 pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Lets everything else of this thread run once.
-async fn give_others_a_turn() {
-    let mut is_back = false;
-    poll_fn(|context| {
-        if core::mem::replace(&mut is_back, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 #[cfg(test)]

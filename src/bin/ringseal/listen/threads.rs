@@ -4,7 +4,7 @@ use core::num::NonZeroUsize;
 use std::thread;
 
 use ringseal::ServerBuilder;
-use rustix::thread::{CpuSet, sched_getaffinity};
+use ringseal_cli::machine::allowed_cores;
 
 use crate::args::{Pinning, ThreadArgs};
 use crate::failure::{self, Failure};
@@ -43,11 +43,8 @@ pub(super) fn set(builder: ServerBuilder, args: &ThreadArgs) -> Result<ServerBui
 
 /// The cores that this process may use.
 fn allowed() -> Result<Vec<usize>, Failure> {
-    let allowed = sched_getaffinity(None).map_err(|error| {
+    allowed_cores().map_err(|error| {
         let advice = "leave --pin out, or name cores, as in --pin=0,1";
         Failure::with_advice(&error, advice)
-    })?;
-    Ok((0..CpuSet::MAX_CPU)
-        .filter(|&core| allowed.is_set(core))
-        .collect())
+    })
 }

@@ -1,7 +1,5 @@
 //! Wake-ups of a ring thread by others.
 
-use core::future::poll_fn;
-use core::task::Poll;
 use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +9,7 @@ use loom::thread;
 use super::executor::Executor;
 use super::queue::Queue;
 use super::remote::Remote;
-use crate::driver::DriverStatus;
+use crate::driver::{DriverStatus, give_others_a_turn};
 use crate::signal::Signal;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -55,19 +53,6 @@ pub(crate) fn a_task_sees_every_wake() {
     other.join().expect("no panic");
 }
 
-/// Lets the tasks that are ready run.
-async fn a_turn() {
-    let mut had_a_turn = false;
-    poll_fn(|context| {
-        if core::mem::replace(&mut had_a_turn, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// Says when it is dropped.
 struct Tells(Arc<AtomicUsize>);
 
@@ -95,7 +80,7 @@ pub(crate) fn a_task_that_is_being_woken_ends_with_its_executor() {
         core::future::pending::<()>().await;
     });
     task.detach();
-    executor.block_on(a_turn());
+    executor.block_on(give_others_a_turn());
     let other = {
         let drops = Arc::clone(&drops);
         thread::spawn(move || {
