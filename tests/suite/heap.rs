@@ -202,6 +202,39 @@ fn long_messages_pass_with_any_budget() {
     }
 }
 
+// HAZARDS F6: a heap block that stood for a slot goes back with the last message in it, though nobody
+// receives on.
+fn an_idle_connection_keeps_no_heap_block() {
+    run_with(builder().slots(8).slot_size(16_384), async {
+        let (mut hoarding, mut hoarder) = pair().await;
+        let (mut dialer, mut idle) = pair().await;
+        let mut kept = Vec::new();
+        while statistics().free_slots > 0 && kept.len() < 64 {
+            hoarding.send(&pattern(9_000, 1)).await.expect("send");
+            hoarding.flush().await.expect("flush");
+            kept.push(hoarder.recv().await.expect("recv").expect("a message"));
+        }
+        // Records of their own, that one read brings.
+        for salt in 0..2 {
+            dialer.send(&pattern(100, salt)).await.expect("send");
+            dialer.flush().await.expect("flush");
+        }
+        let first = idle.recv().await.expect("recv").expect("a message");
+        assert!(statistics().heap_bytes > 0, "no slot was short");
+        // When slots are no longer short, nothing else has the block go.
+        drop((kept, hoarding, hoarder));
+        while statistics().free_slots < 4 {
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+        let second = idle.recv().await.expect("recv").expect("a message");
+        assert!(*first == *pattern(100, 0) && *second == *pattern(100, 1));
+        drop((first, second));
+        while statistics().heap_bytes > 0 {
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
 // HAZARDS F6: what is kept of long messages is within the budget, and the rest waits for it.
 fn long_messages_that_are_kept_are_backpressure_that_a_drop_ends() {
     const CONNECTIONS: usize = 8;
@@ -290,6 +323,7 @@ fn long_messages_that_nobody_reads_keep_to_the_budget() {
 crate::on_every_setting! {
     the_start_of_a_long_message_takes_no_memory_for_the_rest,
     long_messages_pass_with_any_budget,
+    an_idle_connection_keeps_no_heap_block,
     long_messages_that_are_kept_are_backpressure_that_a_drop_ends,
     long_messages_that_nobody_reads_keep_to_the_budget,
 }

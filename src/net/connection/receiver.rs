@@ -726,9 +726,13 @@ impl Receiver {
         self.in_a_row += 1;
         let shard = &self.link.shard;
         count(&shard.counters.messages_received, usize::from(completes));
-        if self.receiving.filled() == 0 && !shard.pool.may_wait_holding_slot() {
-            // The next call may be far away, and others wait for slots.
-            self.buffer = None;
+        if self.receiving.filled() == 0 {
+            // The next call may be far away: others wait for slots, and a heap block is not read into
+            // again.
+            let is_kept = |buffer: &Buffer| buffer.is_slot() && shard.pool.may_wait_holding_slot();
+            if !self.buffer.as_ref().is_some_and(is_kept) {
+                self.buffer = None;
+            }
         }
         Message::new(view)
     }
