@@ -148,8 +148,9 @@ pub use driver::{
 #[cfg(target_os = "linux")]
 pub use driver::{Inspection, Support, SystemCall};
 pub use handle::{
-    QueueLimits, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteRedialer,
-    RemoteSender, RingHandle, RingThreads, RunError,
+    QueueLimits, RemoteConnection, RemoteError, RemoteListener, RemoteMessageReader,
+    RemoteMessageWriter, RemoteReceiver, RemoteRedialer, RemoteSender, RingHandle, RingThreads,
+    RunError,
 };
 #[cfg(feature = "metrics")]
 pub use net::MetricsPublisher;

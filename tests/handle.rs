@@ -18,6 +18,9 @@ use ringseal::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+#[path = "handle/streamed.rs"]
+mod streamed;
+
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,4 +1,4 @@
-//! Messages in order, and how long they are together.
+//! Messages and parts of messages in order, and how long they are together.
 
 use core::fmt;
 use core::ops::Add;
@@ -8,14 +8,53 @@ use bytes::Bytes;
 
 use super::limits::QueueLimits;
 
-/// Messages that change threads together.
+/// What changes threads in one go.
+#[derive(Clone)]
+pub(super) struct Fragment {
+    pub(super) bytes: Bytes,
+    pub(super) kind: Kind,
+}
+
+/// What a fragment is of its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// All of it.
+    Whole,
+    /// A part that others follow.
+    Part,
+    /// The last part.
+    Last,
+    /// Nothing: the message of which parts came before is given up.
+    GivenUp,
+}
+
+impl Fragment {
+    pub(super) const GIVEN_UP: Self = Self {
+        bytes: Bytes::new(),
+        kind: Kind::GivenUp,
+    };
+
+    pub(super) const fn whole(bytes: Bytes) -> Self {
+        Self {
+            bytes,
+            kind: Kind::Whole,
+        }
+    }
+
+    /// Whether a message is complete with this.
+    pub(super) const fn completes(&self) -> bool {
+        matches!(self.kind, Kind::Whole | Kind::Last)
+    }
+}
+
+/// Fragments that change threads together.
 #[derive(Default)]
 pub(super) struct Batch {
-    messages: VecDeque<Bytes>,
+    fragments: VecDeque<Fragment>,
     bytes: usize,
 }
 
-/// How much there is of messages.
+/// How much there is. Parts count as messages do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) messages: usize,
@@ -43,30 +82,30 @@ impl Add for Size {
 }
 
 impl Batch {
-    /// Room for messages that an empty one keeps: 4 KiB.
-    const KEPT: usize = 4096 / size_of::<Bytes>();
+    /// Room for fragments that an empty one keeps: 4 KiB.
+    const KEPT: usize = 4096 / size_of::<Fragment>();
 
     pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.fragments.is_empty()
     }
 
     pub(super) fn size(&self) -> Size {
         Size {
-            messages: self.messages.len(),
+            messages: self.fragments.len(),
             bytes: self.bytes,
         }
     }
 
-    pub(super) fn push(&mut self, message: Bytes) {
-        self.bytes += message.len();
-        self.messages.push_back(message);
+    pub(super) fn push(&mut self, fragment: Fragment) {
+        self.bytes += fragment.bytes.len();
+        self.fragments.push_back(fragment);
     }
 
-    pub(super) fn pop(&mut self) -> Option<Bytes> {
-        let message = self.messages.pop_front()?;
-        self.bytes -= message.len();
+    pub(super) fn pop(&mut self) -> Option<Fragment> {
+        let fragment = self.fragments.pop_front()?;
+        self.bytes -= fragment.bytes.len();
         self.shrink();
-        Some(message)
+        Some(fragment)
     }
 
     /// Moves all of `other` to the end of this, which for an empty one is an exchange.
@@ -76,19 +115,19 @@ impl Batch {
             return;
         }
         self.bytes += core::mem::take(&mut other.bytes);
-        self.messages.append(&mut other.messages);
+        self.fragments.append(&mut other.fragments);
         other.shrink();
     }
 
     /// Lets go of the room that one burst has taken: idle connections are many.
     fn shrink(&mut self) {
-        if self.is_empty() && self.messages.capacity() > Self::KEPT {
-            self.messages = VecDeque::new();
+        if self.is_empty() && self.fragments.capacity() > Self::KEPT {
+            self.fragments = VecDeque::new();
         }
     }
 }
 
-/// Without the messages, which are secret.
+/// Without the bytes, which are secret.
 impl fmt::Debug for Batch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.size().fmt(formatter)
@@ -104,11 +143,11 @@ mod tests {
         let (mut first, mut second) = (Batch::default(), Batch::default());
         for _ in 0..10 {
             for _ in 0..5000 {
-                first.push(Bytes::new());
-                second.push(Bytes::from_static(b"x"));
+                first.push(Fragment::GIVEN_UP);
+                second.push(Fragment::whole(Bytes::from_static(b"x")));
             }
             first.append(&mut second);
-            assert!(second.messages.capacity() <= Batch::KEPT);
+            assert!(second.fragments.capacity() <= Batch::KEPT);
             let size = Size {
                 messages: 10_000,
                 bytes: 5000,
@@ -116,7 +155,7 @@ mod tests {
             assert_eq!(first.size(), size);
             while first.pop().is_some() {}
             assert_eq!(first.size(), Size::default());
-            assert!(first.messages.capacity() <= Batch::KEPT);
+            assert!(first.fragments.capacity() <= Batch::KEPT);
         }
     }
 }

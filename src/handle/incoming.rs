@@ -4,16 +4,15 @@ use core::future::poll_fn;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use futures_util::future::select;
 
-use super::batch::{Batch, Size};
+use super::batch::{Batch, Fragment, Kind, Size};
 use super::copier::Copier;
 use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::locked::{Locked, ready_when, wake};
 use crate::driver::{self, catch_panic};
-use crate::net::{Message, Receiver, RecvError};
+use crate::net::{Piece, Receiver, RecvError};
 use crate::protocol::record::layout::End;
 
 /// How many messages are taken over before other tasks of the thread have a turn: a slot may hold
@@ -86,10 +85,10 @@ impl Taken {
         self.end
     }
 
-    pub(super) fn pop(&mut self) -> Option<Bytes> {
-        let message = self.batch.pop()?;
-        self.given += 1;
-        Some(message)
+    pub(super) fn pop(&mut self) -> Option<Fragment> {
+        let fragment = self.batch.pop()?;
+        self.given += u64::from(fragment.completes());
+        Some(fragment)
     }
 }
 
@@ -100,6 +99,8 @@ struct Arriving {
     batch: Batch,
     /// Messages received, in all.
     received: u64,
+    /// Whether parts of the next one were.
+    is_mid_message: bool,
     /// What the peer has said last of leaving, as far as it was handed over.
     leaving: Option<u16>,
 }
@@ -195,18 +196,25 @@ impl Incoming {
         }
     }
 
-    /// Waits for a message, and meanwhile hands over what else the peer says.
+    /// Waits for a message, or for the next part of one, and meanwhile hands over what else the peer
+    /// says.
     async fn receive_first(
         &self,
         receiver: &mut Receiver,
         arriving: &mut Arriving,
-    ) -> Result<Option<Message>, RecvError> {
+    ) -> Result<Option<Piece>, RecvError> {
         // Given up with the future, and with it the place in line.
         let mut claim = None;
         poll_fn(|context| {
-            let message = receiver.poll_recv(context, &mut claim);
+            // Nobody knows yet how the caller will take what is longer than messages may be.
+            let piece = if receiver.takes_longer_in_parts() {
+                receiver.poll_piece(context, &mut claim)
+            } else {
+                let message = receiver.poll_recv(context, &mut claim);
+                message.map_ok(|message| message.map(Piece::whole))
+            };
             self.hear(receiver, arriving);
-            message
+            piece
         })
         .await
     }
@@ -215,7 +223,7 @@ impl Incoming {
     /// added stays with the receiver, where it lies.
     fn gather(
         &self,
-        first: Result<Option<Message>, RecvError>,
+        first: Result<Option<Piece>, RecvError>,
         receiver: &mut Receiver,
         arriving: &mut Arriving,
     ) -> Stop {
@@ -224,15 +232,21 @@ impl Incoming {
         let mut next = first;
         loop {
             match next {
-                Ok(Some(message)) => arriving.push(&message),
+                Ok(Some(piece)) => arriving.push(&piece),
                 Ok(None) => return Stop::Ended(Ok(receiver.end())),
+                Err(RecvError::MessageGivenUp) => arriving.give_message_up(),
                 Err(error) => return Stop::Ended(Err(error.into())),
             }
             let gathered = arriving.batch.size();
             if !(waiting + gathered).has_room(0, self.limits) || gathered.messages >= TURN {
                 return Stop::Full;
             }
-            let following = receiver.recv_buffered();
+            let following = if receiver.takes_longer_in_parts() {
+                receiver.piece_buffered()
+            } else {
+                let message = receiver.recv_buffered();
+                message.map(|message| message.map(Piece::whole))
+            };
             self.hear(receiver, arriving);
             next = match following {
                 Ok(None) => return Stop::Drained,
@@ -319,9 +333,23 @@ impl Incoming {
 }
 
 impl Arriving {
-    fn push(&mut self, message: &Message) {
-        self.batch.push(self.copier.copy(message));
-        self.received += 1;
+    fn push(&mut self, piece: &Piece) {
+        let fragment = Fragment {
+            bytes: self.copier.copy(&piece.bytes),
+            kind: match (self.is_mid_message, piece.is_last) {
+                (false, true) => Kind::Whole,
+                (true, true) => Kind::Last,
+                (_, false) => Kind::Part,
+            },
+        };
+        self.is_mid_message = !piece.is_last;
+        self.received += u64::from(piece.is_last);
+        self.batch.push(fragment);
+    }
+
+    fn give_message_up(&mut self) {
+        self.is_mid_message = false;
+        self.batch.push(Fragment::GIVEN_UP);
     }
 }
 

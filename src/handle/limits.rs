@@ -5,7 +5,8 @@
 /// A queue takes a message while it is empty, or while the message stays within both bounds. A
 /// direction holds at most two queues: one that gathers and one that is being emptied. What a
 /// peer sends is measured when it is there, so there the last message of a queue may begin below the
-/// bound of bytes and end above. What has no room stays sealed, or in the one slot that it was read
+/// bound of bytes and end above. Parts of [streamed](crate::RemoteSender::send_stream) messages count as
+/// messages do. What has no room stays sealed, or in the one slot that it was read
 /// into.
 ///
 /// # Memory
@@ -16,15 +17,15 @@
 ///
 /// | direction | bound | by default |
 /// |---|---|---|
-/// | received | 2 × (8/7 × bytes + 64 × messages + 32 KiB + the longest message) | 1.2 MiB and two messages |
-/// | to be sent | 2 × (bytes + 96 × messages + the longest message) | 1.3 MiB and two messages |
+/// | received | 2 × (8/7 × bytes + 80 × messages + 32 KiB + the longest message) | 1.3 MiB and two messages |
+/// | to be sent | 2 × (bytes + 112 × messages + the longest message) | 1.4 MiB and two messages |
 ///
 /// Bytes to be sent are those of the caller, who may share them. While the ring thread takes over
-/// messages, it holds up to 64 KiB of pointers more. An idle connection keeps at most one block of
+/// messages, it holds up to 80 KiB of pointers more. An idle connection keeps at most one block of
 /// 16 KiB that short messages were copied into, and 4 KiB for each of five queues.
 ///
 /// A receiver that nobody calls has one of its two queues. With peers that send without end, 10 000
-/// of them come to 5.5 GiB by default: lower the bounds where there may be so many.
+/// of them come to 6.2 GiB by default: lower the bounds where there may be so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
     pub(super) bytes: usize,

@@ -8,7 +8,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 
-use super::batch::{Batch, Size};
+use super::batch::{Batch, Fragment, Kind, Size};
 use super::error::RemoteError;
 use super::limits::QueueLimits;
 use super::locked::{Locked, ready_when, wake};
@@ -26,8 +26,8 @@ const ABORT_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Outgoing {
     limits: QueueLimits,
     max_message_size: u64,
-    /// Whether the wire says more than messages.
-    has_notices: bool,
+    /// Whether the wire has messages in parts, and says more than messages.
+    is_native: bool,
     state: Locked<State>,
 }
 
@@ -35,6 +35,8 @@ pub(super) struct Outgoing {
 struct State {
     waiting: Batch,
     notices: Notices,
+    /// Whether the last one taken was a part that others are to follow.
+    is_mid_message: bool,
     /// Messages taken from the caller.
     accepted: u64,
     /// How many of them the caller wants the kernel to have.
@@ -81,11 +83,11 @@ struct Departing {
 }
 
 impl Outgoing {
-    pub(super) fn new(limits: QueueLimits, max_message_size: u64, has_notices: bool) -> Self {
+    pub(super) fn new(limits: QueueLimits, max_message_size: u64, is_native: bool) -> Self {
         Self {
             limits,
             max_message_size,
-            has_notices,
+            is_native,
             state: Locked::default(),
         }
     }
@@ -99,10 +101,15 @@ impl Outgoing {
         self.state.try_with(|state| state.waiting.size())
     }
 
-    /// Tells what is too long to ever be sent.
-    pub(super) fn check_length(&self, length: usize) -> Result<(), RemoteError<SendError>> {
+    /// Tells what is too long to ever be sent, in one piece or behind `sent` bytes of the same message.
+    pub(super) fn check_length(
+        &self,
+        sent: u64,
+        length: usize,
+    ) -> Result<(), RemoteError<SendError>> {
         let limit = self.max_message_size;
-        if length as u64 > limit {
+        if sent.saturating_add(length as u64) > limit {
+            let length = length.saturating_add(usize::try_from(sent).unwrap_or(usize::MAX));
             return Err(SendError::TooLarge { length, limit }.into());
         }
         Ok(())
@@ -124,28 +131,48 @@ impl Outgoing {
         let task = self.state.with(|state| {
             state.check()?;
             Ok::<_, RemoteError<SendError>>(
-                message.take().and_then(|message| state.accept(message)),
+                message
+                    .take()
+                    .and_then(|message| state.accept(Fragment::whole(message))),
             )
         })?;
         wake(task);
         Ok(())
     }
 
-    /// Waits for room and takes the message in one go.
+    /// Waits for room and takes the fragment in one go.
     pub(super) fn poll_send(
         &self,
         context: &Context<'_>,
-        message: &mut Option<Bytes>,
+        fragment: &mut Option<Fragment>,
     ) -> Poll<Result<(), RemoteError<SendError>>> {
-        let length = message.as_ref().map_or(0, Bytes::len);
+        let length = fragment.as_ref().map_or(0, |it| it.bytes.len());
         self.poll_by_caller(context, |state| {
             let room = state.look_for_room(length, self.limits);
             let task = match room {
-                Poll::Ready(Ok(())) => message.take().and_then(|message| state.accept(message)),
+                Poll::Ready(Ok(())) => fragment.take().and_then(|it| state.accept(it)),
                 _ => None,
             };
             (room, task)
         })
+    }
+
+    /// Begins a message in parts, whatever has become of one before, if the wire has that.
+    pub(super) fn begin_message(&self) -> Result<(), RemoteError<SendError>> {
+        if !self.is_native {
+            return Err(SendError::NoParts.into());
+        }
+        let task = self.state.with(|state| {
+            state.check()?;
+            Ok::<_, RemoteError<SendError>>(state.give_message_up())
+        })?;
+        wake(task);
+        Ok(())
+    }
+
+    /// Gives up the message of which parts were taken, if there is one.
+    pub(super) fn give_message_up(&self) {
+        wake(self.state.with(State::give_message_up));
     }
 
     /// Takes a message if there is room; returns whether there was.
@@ -154,7 +181,7 @@ impl Outgoing {
             Ok::<_, RemoteError<SendError>>(match state.look_for_room(message.len(), self.limits) {
                 Poll::Ready(room) => {
                     room?;
-                    (true, state.accept(message.clone()))
+                    (true, state.accept(Fragment::whole(message.clone())))
                 }
                 Poll::Pending => (false, None),
             })
@@ -170,14 +197,14 @@ impl Outgoing {
     ) -> Result<bool, RemoteError<SendError>> {
         let task = self.state.with(|state| {
             state.check()?;
-            if !self.has_notices {
+            if !self.is_native {
                 return Ok(None);
             }
             change(state.notices.behind(state.accepted));
             Ok::<_, RemoteError<SendError>>(state.idle_task.take())
         })?;
         wake(task);
-        Ok(self.has_notices)
+        Ok(self.is_native)
     }
 
     /// Gives the connection up behind the messages taken so far, unless the direction ends already.
@@ -426,11 +453,25 @@ impl State {
         })
     }
 
-    /// Takes a message; returns whom to wake for it.
-    fn accept(&mut self, message: Bytes) -> Option<Waker> {
-        self.waiting.push(message);
-        self.accepted += 1;
+    /// Takes a message, or the next part of one; returns whom to wake for it.
+    fn accept(&mut self, fragment: Fragment) -> Option<Waker> {
+        if fragment.kind == Kind::Whole && self.is_mid_message {
+            // Whoever wrote parts was leaked.
+            self.waiting.push(Fragment::GIVEN_UP);
+        }
+        self.is_mid_message = fragment.kind == Kind::Part;
+        self.accepted += u64::from(fragment.completes());
+        self.waiting.push(fragment);
         self.idle_task.take()
+    }
+
+    /// Gives up the message of which parts were taken, if there is one; returns whom to wake for it.
+    fn give_message_up(&mut self) -> Option<Waker> {
+        // Nobody takes it any more once the direction has ended.
+        if !core::mem::take(&mut self.is_mid_message) || self.ended {
+            return None;
+        }
+        self.accept(Fragment::GIVEN_UP)
     }
 }
 
@@ -441,13 +482,31 @@ impl Departing {
             while let Some(notice) = self.notices.take_due(self.sent) {
                 say(sender, notice);
             }
-            let Some(message) = self.batch.pop() else {
+            let Some(fragment) = self.batch.pop() else {
                 return Ok(());
             };
-            sender.send(&message).await?;
-            self.sent += 1;
+            match fragment.kind {
+                Kind::Whole => sender.send(&fragment.bytes).await?,
+                Kind::Part => append(sender, &fragment.bytes).await?,
+                Kind::Last => {
+                    append(sender, &fragment.bytes).await?;
+                    sender.append_part(&[], true).await?;
+                }
+                Kind::GivenUp => sender.give_message_up(),
+            }
+            self.sent += u64::from(fragment.completes());
         }
     }
+}
+
+/// Appends to a message as many parts as `bytes` take.
+async fn append(sender: &mut Sender, bytes: &[u8]) -> Result<(), SendError> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let length = sender.append_part(rest, false).await?;
+        rest = &rest[length..];
+    }
+    Ok(())
 }
 
 /// Has the wire say what it can: that it can was looked at before.

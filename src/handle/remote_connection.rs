@@ -8,6 +8,8 @@ use tracing::Span;
 
 use super::error::RemoteError;
 use super::limits::QueueLimits;
+use super::remote_message_reader::RemoteMessageReader;
+use super::remote_message_writer::RemoteMessageWriter;
 use super::remote_receiver::RemoteReceiver;
 use super::remote_sender::RemoteSender;
 use super::shared::Shared;
@@ -98,6 +100,15 @@ impl RemoteConnection {
         self.sender.send(message).await
     }
 
+    /// Begins a message of any length; see [`RemoteSender::send_stream`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`RemoteSender::send_stream`].
+    pub fn send_stream(&mut self) -> Result<RemoteMessageWriter<'_>, RemoteError<SendError>> {
+        self.sender.send_stream()
+    }
+
     /// Waits until the kernel has all that was sent; see [`RemoteSender::flush`].
     ///
     /// # Errors
@@ -120,6 +131,17 @@ impl RemoteConnection {
     /// As for [`RemoteReceiver::recv`].
     pub async fn recv(&mut self) -> Result<Option<Bytes>, RemoteError<RecvError>> {
         self.receiver.recv().await
+    }
+
+    /// Receives a message in parts; see [`RemoteReceiver::recv_stream`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`RemoteReceiver::recv_stream`].
+    pub async fn recv_stream(
+        &mut self,
+    ) -> Result<Option<RemoteMessageReader<'_>>, RemoteError<RecvError>> {
+        self.receiver.recv_stream().await
     }
 
     /// Sends what is queued, tells the peer that no more follows, and gives up receiving; see

@@ -6,14 +6,16 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::FusedStream;
 
+use super::batch::{Fragment, Kind};
 use super::error::RemoteError;
 use super::incoming::Taken;
 use super::shared::Shared;
 use crate::net::RecvError;
+use crate::protocol::native::record::AbortReason;
 use crate::protocol::record::layout::End;
 
 /// Receives in any thread and any executor; also a [`Stream`], which ends with the peer's
@@ -25,12 +27,16 @@ use crate::protocol::record::layout::End;
 ///
 /// Nothing is read for a receiver that nobody calls once its queue is full, which is so within the
 /// bounds of [`QueueLimits`](super::QueueLimits) in messages and bytes; the peer is held back. What
-/// this comes to in memory is said there: by default 1.2 MiB and two of the longest messages for each
+/// this comes to in memory is said there: by default 1.3 MiB and two of the longest messages for each
 /// connection, outside of [`RuntimeBuilder::heap_budget`](crate::RuntimeBuilder::heap_budget).
 pub struct RemoteReceiver {
     shared: Arc<Shared>,
     /// What was taken over and not given out yet.
     taken: Taken,
+    /// The parts of the message that is being put together.
+    assembly: BytesMut,
+    /// Whether parts of a message were given out of which others follow.
+    is_mid_message: bool,
     /// Whether the stream has said its last.
     ended: bool,
 }
@@ -40,6 +46,8 @@ impl RemoteReceiver {
         Self {
             shared,
             taken: Taken::default(),
+            assembly: BytesMut::new(),
+            is_mid_message: false,
             ended: false,
         }
     }
@@ -80,6 +88,57 @@ impl RemoteReceiver {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, RemoteError<RecvError>>> {
+        while let Some(Fragment { bytes, kind }) = ready!(self.poll_fragment(context))? {
+            match kind {
+                Kind::Whole => return Poll::Ready(Ok(Some(bytes))),
+                Kind::GivenUp => self.assembly = BytesMut::new(),
+                Kind::Part | Kind::Last => {
+                    self.check_assembly(bytes.len())?;
+                    self.assembly.extend_from_slice(&bytes);
+                }
+            }
+            if kind == Kind::Last {
+                let message = core::mem::take(&mut self.assembly);
+                return Poll::Ready(Ok(Some(message.freeze())));
+            }
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    /// Tells what is too long to be put together, and has the peer told.
+    fn check_assembly(&mut self, added: usize) -> Result<(), RemoteError<RecvError>> {
+        let limit = self.shared.message_limit;
+        if self.assembly.len().saturating_add(added) <= limit {
+            return Ok(());
+        }
+        self.assembly = BytesMut::new();
+        self.taken = Taken::default();
+        self.shared.incoming.give_up();
+        self.shared.outgoing.abort(AbortReason::TOO_LARGE);
+        Err(RecvError::TooLong { limit }.into())
+    }
+
+    /// Waits for the next fragment of what is not given out in parts already.
+    fn poll_fragment(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Fragment>, RemoteError<RecvError>>> {
+        loop {
+            let fragment = ready!(self.poll_next_fragment(context))?;
+            match &fragment {
+                // Whoever took the message in parts has gone.
+                Some(skipped) if self.is_mid_message => {
+                    self.is_mid_message = skipped.kind == Kind::Part;
+                }
+                _ => return Poll::Ready(Ok(fragment)),
+            }
+        }
+    }
+
+    fn poll_next_fragment(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Fragment>, RemoteError<RecvError>>> {
         if self.taken.is_empty() {
             if self.shared.is_inherited() {
                 return Poll::Ready(Err(RemoteError::ThreadEnded));
@@ -87,6 +146,44 @@ impl RemoteReceiver {
             ready!(self.shared.incoming.poll_take(context, &mut self.taken))?;
         }
         Poll::Ready(Ok(self.taken.pop()))
+    }
+
+    /// Waits for a message that is taken in parts; returns its first part, and whether others follow.
+    pub(super) async fn first_part(
+        &mut self,
+    ) -> Result<Option<(Bytes, bool)>, RemoteError<RecvError>> {
+        if !self.assembly.is_empty() {
+            // `recv` was given up in the middle of it.
+            self.is_mid_message = true;
+            let part = core::mem::take(&mut self.assembly);
+            return Ok(Some((part.freeze(), true)));
+        }
+        loop {
+            let Some(fragment) = poll_fn(|context| self.poll_fragment(context)).await? else {
+                return Ok(None);
+            };
+            // Nobody has seen anything of one that is given up.
+            if fragment.kind != Kind::GivenUp {
+                self.is_mid_message = fragment.kind == Kind::Part;
+                return Ok(Some((fragment.bytes, self.is_mid_message)));
+            }
+        }
+    }
+
+    /// Waits for the next part of the message of which parts were given out; returns it, and whether
+    /// others follow.
+    pub(super) async fn next_part(&mut self) -> Result<(Bytes, bool), RemoteError<RecvError>> {
+        match poll_fn(|context| self.poll_next_fragment(context)).await? {
+            Some(fragment) => {
+                self.is_mid_message = fragment.kind == Kind::Part;
+                if fragment.kind == Kind::GivenUp {
+                    return Err(RecvError::MessageGivenUp.into());
+                }
+                Ok((fragment.bytes, self.is_mid_message))
+            }
+            // The peer can't end between the parts of a message.
+            None => Err(RecvError::Closed.into()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::Sink;
 
+use super::batch::Fragment;
 use super::error::RemoteError;
 use super::shared::Shared;
 use crate::net::{SendError, SendProgress};
@@ -58,10 +59,37 @@ impl RemoteSender {
     /// Dropping the future before it is done sends nothing; the sender stays usable.
     pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), RemoteError<SendError>> {
         let message = message.into();
-        self.shared.outgoing.check_length(message.len())?;
+        self.check_part(0, message.len())?;
+        self.queue(Fragment::whole(message)).await
+    }
+
+    /// Waits for room and queues a message, or a part of one.
+    pub(super) async fn queue(&mut self, fragment: Fragment) -> Result<(), RemoteError<SendError>> {
+        let mut fragment = Some(fragment);
+        poll_fn(|context| self.shared.outgoing.poll_send(context, &mut fragment)).await
+    }
+
+    /// Begins a message in parts, whatever has become of one before.
+    pub(super) fn begin_message(&self) -> Result<(), RemoteError<SendError>> {
         self.check_process()?;
-        let mut message = Some(message);
-        poll_fn(|context| self.shared.outgoing.poll_send(context, &mut message)).await
+        self.shared.outgoing.begin_message()
+    }
+
+    /// Gives up the message of which parts were queued, if there is one.
+    pub(super) fn give_message_up(&self) {
+        if !self.shared.is_inherited() {
+            self.shared.outgoing.give_message_up();
+        }
+    }
+
+    /// Tells what is too long to be a message, behind `sent` bytes of it, and of a forked child.
+    pub(super) fn check_part(
+        &self,
+        sent: u64,
+        length: usize,
+    ) -> Result<(), RemoteError<SendError>> {
+        self.shared.outgoing.check_length(sent, length)?;
+        self.check_process()
     }
 
     /// Queues `message` as [`send`](Self::send) does if that takes no waiting; returns whether it did.
@@ -72,8 +100,7 @@ impl RemoteSender {
     ///
     /// As for [`send`](Self::send).
     pub fn try_send(&mut self, message: &Bytes) -> Result<bool, RemoteError<SendError>> {
-        self.shared.outgoing.check_length(message.len())?;
-        self.check_process()?;
+        self.check_part(0, message.len())?;
         self.shared.outgoing.try_send(message)
     }
 
@@ -174,8 +201,7 @@ impl Sink<Bytes> for RemoteSender {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), Self::Error> {
-        self.shared.outgoing.check_length(message.len())?;
-        self.check_process()?;
+        self.check_part(0, message.len())?;
         self.shared.outgoing.push(message)
     }
 

@@ -16,6 +16,8 @@ use crate::protocol::Wire;
 pub(super) struct Shared {
     pub(super) outgoing: Outgoing,
     pub(super) incoming: Incoming,
+    /// Bytes of the longest message that is put together of parts.
+    pub(super) message_limit: usize,
     process: ProcessMark,
 }
 
@@ -29,9 +31,11 @@ impl Shared {
         limits: QueueLimits,
         place: Option<Box<dyn Place>>,
     ) -> Arc<Self> {
+        let message_limit = receiver.message_limit();
         let shared = Arc::new(Self {
             outgoing: Outgoing::new(limits, sender.max_message_size(), wire.is_native()),
             incoming: Incoming::new(limits),
+            message_limit,
             process: ProcessMark::current(),
         });
         let sending = Arc::clone(&shared);

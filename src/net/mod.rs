@@ -37,6 +37,7 @@ pub use connection::message_reader::MessageReader;
 pub use connection::message_sink::MessageSink;
 pub use connection::message_stream::MessageStream;
 pub use connection::message_writer::MessageWriter;
+pub(crate) use connection::receiver::Piece;
 pub use connection::receiver::{Received, Receiver};
 pub use connection::send_progress::SendProgress;
 pub use connection::sender::{Reservation, Sender};

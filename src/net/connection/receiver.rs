@@ -135,6 +135,16 @@ pub(crate) struct Piece {
     pub(crate) is_last: bool,
 }
 
+impl Piece {
+    /// Makes one of all of a message.
+    pub(crate) const fn whole(message: Message) -> Self {
+        Self {
+            bytes: message,
+            is_last: true,
+        }
+    }
+}
+
 /// What [`Receiver::recv_event`] gives.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -181,6 +191,16 @@ impl Receiver {
 
     pub(crate) fn link(&self) -> &Rc<Link> {
         &self.link
+    }
+
+    /// Returns how long a message may get that [`recv`](Self::recv) puts together of parts, in bytes.
+    pub(crate) fn message_limit(&self) -> usize {
+        self.message_limit
+    }
+
+    /// Whether the peer may send longer ones, for those who take them in parts.
+    pub(crate) fn takes_longer_in_parts(&self) -> bool {
+        self.records.message_limit() > self.message_limit as u64
     }
 
     /// Returns the next message, or `None` when the peer has ended its direction.
@@ -251,7 +271,8 @@ impl Receiver {
         poll_fn(|context| self.poll_piece(context, &mut claim)).await
     }
 
-    fn poll_piece(
+    /// Does what [`next_piece`](Self::next_piece) does; `claim` as for [`poll_recv`](Self::poll_recv).
+    pub(crate) fn poll_piece(
         &mut self,
         context: &mut Context<'_>,
         claim: &mut Option<Claim>,
@@ -291,6 +312,24 @@ impl Receiver {
         }
     }
 
+    /// Returns the next part that is here already, `None` when there is to be a read first, or something
+    /// else is to be told.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub(crate) fn piece_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
+        self.check()?;
+        if self.parts == Parts::Assembled {
+            self.parts = Parts::GivenOut;
+        }
+        let result = self.next_piece_buffered();
+        if let Err(error) = &result {
+            self.fail(error);
+        }
+        result
+    }
+
     /// Returns the next part that is here.
     fn next_piece_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
         // Parts that came before somebody asked for them.
@@ -301,10 +340,7 @@ impl Receiver {
         }
         if let Some(message) = self.next_buffered()? {
             self.parts = Parts::Assembled;
-            return Ok(Some(Piece {
-                bytes: message,
-                is_last: true,
-            }));
+            return Ok(Some(Piece::whole(message)));
         }
         if self.parts == Parts::Skipped {
             return Ok(None);

@@ -405,6 +405,14 @@ impl IncomingRecords {
         }
     }
 
+    /// Returns how long a message in parts may be, in bytes; 0 where there are none.
+    pub(crate) fn message_limit(&self) -> u64 {
+        match self {
+            Self::Commonware(_) => 0,
+            Self::Native(native) => native.opener.message_limit(),
+        }
+    }
+
     /// Returns how much was opened.
     pub(crate) fn counts(&self) -> RecordCounts {
         match self {

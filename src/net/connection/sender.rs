@@ -342,7 +342,7 @@ impl Sender {
     }
 
     /// Gives the message up that has begun to leave in parts, if there is one.
-    pub(super) fn give_message_up(&mut self) {
+    pub(crate) fn give_message_up(&mut self) {
         if self.is_streaming {
             self.drop_message();
         }
@@ -361,7 +361,7 @@ impl Sender {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub(super) async fn append_part(
+    pub(crate) async fn append_part(
         &mut self,
         rest: &[u8],
         is_last: bool,
