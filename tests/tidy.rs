@@ -10,7 +10,7 @@ mod source;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use circles::{Paths, circles};
 use references::{DOCUMENTS, comments, references, targets};
@@ -191,6 +191,42 @@ fn the_readme_stays_short() {
 
 /// Files that an attribute declares, which a build for tests takes in the place of another.
 const DECLARED_BY_ATTRIBUTE: [&str; 1] = ["protocol/cipher/avx512/tests/model.rs"];
+
+/// Cargo reads the manifests of all packages, whichever of them it builds.
+#[test]
+fn the_images_have_every_manifest() {
+    let read = |path: &str| fs::read_to_string(repository().join(path)).expect(path);
+    let manifest = read("Cargo.toml");
+    let members = (manifest.lines()).find_map(|line| line.strip_prefix("members = ["));
+    // Between quotation marks.
+    let members: Vec<&str> = members
+        .expect("a workspace")
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .collect();
+    assert!(members.len() > 2, "{members:?}");
+    for file in [
+        "Dockerfile",
+        "benches/docker/peers.Dockerfile",
+        ".dockerignore",
+    ] {
+        let text = read(file);
+        let copied: Vec<&str> = (text.lines())
+            .filter_map(|line| {
+                line.strip_prefix("COPY ")
+                    .or_else(|| line.strip_prefix('!'))
+            })
+            .flat_map(str::split_whitespace)
+            .collect();
+        for member in &members {
+            let manifest = Path::new(member).join("Cargo.toml");
+            let manifest = manifest.strip_prefix(".").unwrap_or(&manifest);
+            let is_there = copied.iter().any(|path| manifest.starts_with(path));
+            assert!(is_there, "{file} leaves {} out", manifest.display());
+        }
+    }
+}
 
 #[test]
 fn no_source_file_is_forgotten() {
