@@ -114,7 +114,7 @@ pub struct Script {
     pub send: Vec<Vec<u8>>,
     /// Batches to send after them, one `send_many` each.
     pub batches: Vec<Vec<Vec<u8>>>,
-    /// One message sent again and again for a time, after the rest.
+    /// One message sent again and again for a time, after the rest, and an empty one behind it.
     pub flood: Option<Flood>,
     /// How many messages to receive before the peer is done, unless it fails before. With
     /// `usize::MAX` until it fails.
@@ -123,6 +123,9 @@ pub struct Script {
     pub echo: bool,
     /// Whether to count what is received, instead of keeping it.
     pub count_only: bool,
+    /// Whether an empty message ends receiving, and is not counted itself. commonware has no end of
+    /// a stream but a cut.
+    pub until_empty: bool,
     /// One-byte round trips to time after the rest.
     pub pings: usize,
     /// Instead of all else, handshakes one after the other, each on a connection of its own that
@@ -153,6 +156,8 @@ pub struct Outcome {
     pub handshake: Option<PeerError>,
     /// What was received and kept.
     pub received: Vec<Vec<u8>>,
+    /// How many messages of a flood were sent.
+    pub flooded: u64,
     /// How many messages and bytes were received.
     pub counted: (u64, u64),
     /// Handshakes that a script of handshakes has finished.
@@ -445,7 +450,10 @@ async fn perform<I: Stream, O: Sink>(
     let sending = send_all(&script, &mut sender);
     let receiving = receive_all(&script, &mut receiver);
     let (sent, mut outcome) = futures_util::join!(sending, receiving);
-    outcome.send = sent.err().map(|error| PeerError::of_record(&error));
+    match sent {
+        Ok(flooded) => outcome.flooded = flooded,
+        Err(error) => outcome.send = Some(PeerError::of_record(&error)),
+    }
     for _ in 0..script.pings {
         let start = Instant::now();
         if sender.send(vec![1]).await.is_err() || receiver.recv().await.is_err() {
@@ -457,18 +465,20 @@ async fn perform<I: Stream, O: Sink>(
     outcome
 }
 
+/// Gives how many messages of a flood there were.
 async fn send_all<O: Sink>(
     script: &Script,
     sender: &mut cups::Sender<ChaCha20Poly1305, O>,
-) -> Result<(), cups::Error> {
+) -> Result<u64, cups::Error> {
     for message in &script.send {
         sender.send(message.clone()).await?;
     }
     for batch in &script.batches {
         sender.send_many(batch.iter().cloned()).await?;
     }
+    let mut flooded = 0;
     let Some(flood) = &script.flood else {
-        return Ok(());
+        return Ok(flooded);
     };
     // Owned once and shared after: a clone of the buffer copies no bytes.
     let message = commonware_runtime::IoBufs::from(flood.message.clone());
@@ -482,9 +492,11 @@ async fn send_all<O: Sink>(
                     .send_many((0..flood.batch).map(|_| message.clone()))
                     .await?;
             }
+            flooded += flood.batch as u64;
         }
     }
-    Ok(())
+    sender.send(Vec::<u8>::new()).await?;
+    Ok(flooded)
 }
 
 async fn receive_all<I: Stream>(
@@ -495,6 +507,7 @@ async fn receive_all<I: Stream>(
     let mut first = None;
     for _ in 0..script.receive {
         match receiver.recv().await {
+            Ok(message) if script.until_empty && message.is_empty() => break,
             Ok(message) => {
                 first.get_or_insert_with(Instant::now);
                 outcome.counted.0 += 1;

@@ -11,8 +11,10 @@ use crate::work::{Flow, Handshakes, Work};
 pub(crate) fn stream(runtime: RuntimeKind, version: u8, work: &Work) -> Flow {
     let listener = Peer::listen(settings(2, 1, runtime, version), sink());
     let address = listener.address();
-    flood(settings(1, 0, runtime, version), address, work);
-    flow_of(listener)
+    let sent = flood(settings(1, 0, runtime, version), address, work);
+    let flow = flow_of(listener);
+    assert_eq!(sent, flow.messages, "what was sent has arrived");
+    flow
 }
 
 /// Is the listener of a stream alone, wherever the kernel runs it.
@@ -38,33 +40,37 @@ pub(crate) fn dial(runtime: RuntimeKind, version: u8, address: SocketAddr, work:
     flood(settings, address, work);
 }
 
-/// Takes in everything and keeps nothing.
+/// Takes in everything and keeps nothing. It leaves first: what it has not read then, nobody sent.
 fn sink() -> Script {
     Script {
         receive: usize::MAX,
         count_only: true,
+        until_empty: true,
+        hang_up: true,
         ..Script::default()
     }
 }
 
-fn flood(dialer: Settings, address: SocketAddr, work: &Work) {
+/// Gives how many messages were sent.
+fn flood(dialer: Settings, address: SocketAddr, work: &Work) -> u64 {
     let script = Script {
         flood: Some(Flood {
             message: vec![0x5a; work.size],
             batch: work.batch,
             duration: work.duration,
         }),
-        hang_up: true,
         ..Script::default()
     };
     let peer = Settings::new(2, b"peers").public_key();
     let sent = Peer::dial(dialer, address, peer, script).outcome();
     assert_eq!((sent.handshake, sent.send), (None, None));
+    sent.flooded
 }
 
 /// What a listener saw.
 fn flow_of(listener: Peer) -> Flow {
     let outcome = listener.outcome();
+    assert_eq!(outcome.receive, None, "the stream was not cut");
     Flow {
         messages: outcome.counted.0,
         bytes: outcome.counted.1,
