@@ -45,10 +45,12 @@ RUN set -eu; \
     cargo build --locked --release --bins
 
 COPY src src
+# The commit, which figures name. There is no git here to ask.
+ARG REVISION=
 # The times of the copied files may lie before those of the build above.
 RUN set -eu; \
     touch src/lib.rs src/bin/common/lib.rs src/bin/*/main.rs; \
-    cargo build --locked --release --bins; \
+    RINGSEAL_COMMIT="$REVISION" cargo build --locked --release --bins; \
     mkdir -p /out/symbols /out/stripped; \
     for program in ringseal ringseal-bench; do \
         cp target/*/release/"$program" /out/symbols/; \

@@ -19,7 +19,9 @@ COPY tests/fuzz/Cargo.toml tests/fuzz/
 COPY tests/models/Cargo.toml tests/models/
 COPY tests/simulation/Cargo.toml tests/simulation/
 COPY tests/suite/Cargo.toml tests/suite/
-RUN cargo build --locked --profile "$PROFILE" --package ringseal-peers \
+# The commit, which figures name. There is no git here to ask.
+ARG REVISION=
+RUN RINGSEAL_COMMIT="$REVISION" cargo build --locked --profile "$PROFILE" --package ringseal-peers \
     && strip -o /ringseal-peers target/*/ringseal-peers
 
 FROM ${DEBIAN_IMAGE}

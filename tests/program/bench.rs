@@ -556,6 +556,7 @@ fn a_short_soak_passes_and_tells_what_it_has_seen() {
     let lines: Vec<Value> = ended.output.iter().map(|line| json(line)).collect();
     assert_eq!(lines[0]["kind"], "start");
     assert_eq!(lines[0]["seed"], 7);
+    assert!(lines[0].get("commit").is_some() && lines[0]["command"].is_string());
     let rests: Vec<_> = lines.iter().filter(|line| line["kind"] == "rest").collect();
     assert!(rests.len() > 1, "{lines:?}");
     for rest in rests {

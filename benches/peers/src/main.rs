@@ -4,8 +4,8 @@
 //! `cargo run --release -p ringseal-peers -- [--seconds S] [--rounds N] [--peers TEXT,...]`
 //!
 //! With `listen` or `dial` it is one end of one stream, for two processes or two hosts. With
-//! `record` it keeps what another program measures, and with `tables` it writes the documents'
-//! tables from what was kept.
+//! `record` it keeps what another program measures, with `tables` it writes the documents' tables
+//! from what was kept, and with `built-from` it tells its commit.
 
 mod case;
 mod chart;
@@ -25,7 +25,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ringseal_cli::envelope::Envelope;
+use ringseal_cli::envelope::{Envelope, checked_out};
 use ringseal_cli::failure::Failure;
 use ringseal_cli::interrupts::Interrupts;
 use ringseal_peers::contender::Contender;
@@ -49,6 +49,7 @@ fn main() -> ExitCode {
     let result = match command.as_deref() {
         Some("record") => record::run(arguments),
         Some("tables") => tables::run(arguments),
+        Some("built-from") => built_from(),
         Some(role) => one_end::run(role, arguments),
         None => match Options::parse(arguments) {
             Ok(options) => run(&options),
@@ -109,9 +110,26 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// This run, with the libraries of the peers beside ours.
+/// Tells the commit that figures of this program would be of, if it is the one that is checked out.
+fn built_from() -> Result<(), Box<dyn Error>> {
+    let envelope = Envelope::here();
+    let commit = results::commit("this program", &envelope)?;
+    if checked_out() != Some((commit.to_owned(), false)) {
+        return Err(
+            format!("{commit} is not what is checked out: build this program again").into(),
+        );
+    }
+    println!("{commit}");
+    Ok(())
+}
+
+/// This run.
 fn envelope() -> Envelope {
-    let mut envelope = Envelope::here();
+    with_peers(Envelope::here())
+}
+
+/// A run, with the libraries of the peers beside ours.
+fn with_peers(mut envelope: Envelope) -> Envelope {
     let libraries = PEER_LIBRARIES.map(|(peer, library)| (peer.to_owned(), library.to_owned()));
     envelope.libraries.extend(libraries);
     envelope

@@ -1,7 +1,7 @@
 //! The command line.
 
 /// What is done instead of a comparison.
-pub(crate) const COMMANDS: [&str; 4] = ["dial", "listen", "record", "tables"];
+pub(crate) const COMMANDS: [&str; 5] = ["built-from", "dial", "listen", "record", "tables"];
 
 /// What to type.
 pub(crate) const USAGE: &str = "\
@@ -11,6 +11,7 @@ usage: ringseal-peers [--seconds S] [--rounds N] [--only TEXT] [--peers TEXT,...
        ringseal-peers dial ADDRESS NAME SIZE SECONDS
        ringseal-peers record FILE -- PROGRAM [ARGUMENT...]
        ringseal-peers tables [--take DIRECTORY | --check] [--root DIRECTORY]
+       ringseal-peers built-from
 
 Streams messages between two threads, on core 0 and core 1, each contender one at a time and with
 its own way to batch; prints the table when all is measured, and nothing when it is interrupted.
@@ -29,7 +30,7 @@ Cargo features of this package add contenders: compio, quinn, tonic.
 they saw and took as a line of JSON each.
 
 `record` runs a program that prints figures, as a JSON object or as a Markdown table, and writes
-them to FILE with what they were measured on.
+them to FILE with what they were measured on: as the figures say themselves, or else by this program.
 
 `tables` writes the tables and charts of README.md and benches/README.md from the figures in
 benches/results. It refuses figures of another commit, of changed sources, or of another processor
@@ -37,7 +38,11 @@ beside each other.
 
   --take DIRECTORY  first keep the figures in DIRECTORY/*.json as those of this processor
   --check           write nothing, and fail if a table says something else than the figures
-  --root DIRECTORY  the repository (the one that this program was built from)";
+  --root DIRECTORY  the repository (the one that this program was built from)
+
+`built-from` prints the commit that this program was built from. It fails where that is not known,
+where it was built from what no commit has, and where something else is checked out by now: figures
+of it would be of nothing that anybody can build.";
 
 /// What was asked for.
 pub(crate) struct Options {

@@ -4,10 +4,11 @@ use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use ringseal_cli::envelope::Envelope;
 use serde_json::{Value, json};
 
 use crate::options::USAGE;
-use crate::{envelope, write_whole};
+use crate::{envelope, with_peers, write_whole};
 
 /// Runs a program and writes its figures.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
@@ -18,23 +19,29 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn
     if separator != "--" {
         return Err(USAGE.into());
     }
-    let mut envelope = envelope();
-    envelope.command = arguments[2..].join(" ");
+    let command = arguments[2..].join(" ");
     let output = Command::new(program)
         .args(rest)
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("cannot run {program}: {error}"))?;
     if !output.status.success() {
-        let command = &envelope.command;
         return Err(format!("{command} failed ({}): nothing is written", output.status).into());
     }
     let text = String::from_utf8(output.stdout)?;
-    let figures = figures(&text)
-        .ok_or_else(|| format!("{} prints no figures: nothing is written", envelope.command))?;
+    let figures =
+        figures(&text).ok_or_else(|| format!("{command} prints no figures: nothing is written"))?;
     if figures["interrupted"] == true {
-        return Err(format!("{} was interrupted: nothing is written", envelope.command).into());
+        return Err(format!("{command} was interrupted: nothing is written").into());
     }
+    // What a program says of its own build and run is better known than what this one can say.
+    let envelope = Envelope::of(&figures).map_or_else(
+        |_| Envelope {
+            command,
+            ..envelope()
+        },
+        with_peers,
+    );
     let text = format!("{:#}\n", envelope.around(figures));
     Ok(write_whole(Path::new(path), &text)?)
 }

@@ -30,7 +30,7 @@ impl Results {
         let first = envelope(STREAMS, first)?;
         for (name, run) in &runs {
             let run = envelope(name, run)?;
-            check(name, &run)?;
+            commit(name, &run)?;
             let differs = [
                 ("commit", run.commit != first.commit),
                 ("processor", run.processor != first.processor),
@@ -126,17 +126,19 @@ fn envelope(name: &str, run: &Value) -> Result<Envelope, String> {
     Envelope::of(run).map_err(|field| format!("{name} has no proper {field}"))
 }
 
-/// Refuses what nobody could measure again.
-fn check(name: &str, envelope: &Envelope) -> Result<(), String> {
-    if envelope.commit.is_none() {
-        return Err(format!(
-            "{name} is of no known commit: build it from a git work tree"
-        ));
-    }
+/// The commit that figures are of. Refuses what nobody could measure again.
+pub(crate) fn commit<'a>(name: &str, envelope: &'a Envelope) -> Result<&'a str, String> {
+    let commit = envelope.commit.as_deref().ok_or_else(|| {
+        format!("{name} is of no known commit: build it by --release from a git work tree")
+    })?;
     match envelope.is_dirty {
-        Some(false) => Ok(()),
-        _ => Err(format!(
-            "{name} was measured with sources that no commit has: commit, and measure again"
+        Some(false) => Ok(commit),
+        Some(true) => Err(format!(
+            "{name} is of sources that no commit has: commit, build and measure again"
+        )),
+        None => Err(format!(
+            "{name} is of {commit} as whoever built it says, and nobody knows whether of what no \
+             commit has: build it from a git work tree"
         )),
     }
 }

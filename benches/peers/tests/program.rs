@@ -147,6 +147,39 @@ fn what_another_program_prints_is_kept_and_what_fails_is_not() {
     );
 }
 
+#[test]
+fn what_a_program_says_of_its_own_build_and_run_is_kept() {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("figures.json");
+    let path = file.to_str().expect("a plain path");
+    let said = envelope(json!({ "rows": [1] }));
+    let output = run(&["record", path, "--", "echo", &said.to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    let kept: Value = serde_json::from_str(&text(&file)).expect("JSON");
+    for field in ["commit", "is_dirty", "processor", "command", "date", "rows"] {
+        assert_eq!(kept[field], said[field], "{field}");
+    }
+    // Those of the peers stand beside.
+    assert_eq!(kept["libraries"]["native aes-256-gcm"], "aws-lc-rs");
+    assert_eq!(kept["libraries"]["snow"], "ring");
+}
+
+/// Figures of a build that is not optimized are of no commit: tests are not built anew at each.
+#[test]
+fn a_build_that_figures_are_not_kept_of_says_so() {
+    let told = run(&["built-from"]);
+    if told.status.success() && !cfg!(debug_assertions) {
+        let commit = String::from_utf8_lossy(&told.stdout);
+        assert_eq!(commit.trim().len(), 40, "{commit}");
+        return;
+    }
+    let said = error(&told);
+    assert!(
+        said.contains("this program is of ") || said.contains("build this program again"),
+        "{said}"
+    );
+}
+
 /// A repository that has documents with markers, and figures that were made up for this test.
 struct Repository(TempDir);
 

@@ -4,33 +4,22 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use ringseal::protocol::cipher::{Aead as _, DefaultAead};
 use ringseal::protocol::native::{Library, Suite};
 use rustix::thread::sched_getaffinity;
 use serde_json::{Value, json};
 
+use crate::git::{BUILT, State, git};
 use crate::log_format::timestamp;
 use crate::machine;
-
-/// Where the sources are that this program was built from.
-const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
-
-/// What may differ from the commit without a program being another one: documents, charts, and the
-/// kept figures themselves.
-const NOT_BUILT: [&str; 3] = [
-    ":(exclude,top)*.md",
-    ":(exclude,top)*.svg",
-    ":(exclude,top)benches/results",
-];
 
 /// The run that figures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// The commit that the program's sources are at, if they are in a repository.
+    /// The commit that the program was built from, if that is known.
     pub commit: Option<String>,
-    /// Whether what is built differs from that commit.
+    /// Whether it was built from something else than that commit has.
     pub is_dirty: Option<bool>,
     /// The processor's name, and what it has for ciphers.
     pub processor: String,
@@ -47,15 +36,11 @@ pub struct Envelope {
 impl Envelope {
     /// Describes this process, on this machine, now.
     pub fn here() -> Self {
-        let commit = git(&["rev-parse", "HEAD"]);
-        let mut status = vec!["status", "--porcelain", "--", ":/"];
-        status.extend(NOT_BUILT);
+        // What the build script has found out.
+        let commit = env!("BUILT_COMMIT");
         Self {
-            is_dirty: commit
-                .as_ref()
-                .and_then(|_| git(&status))
-                .map(|changes| !changes.is_empty()),
-            commit,
+            commit: (!commit.is_empty()).then(|| commit.to_owned()),
+            is_dirty: env!("BUILT_IS_CHANGED").parse().ok(),
             processor: processor(),
             cores: sched_getaffinity(None).map_or(1, |allowed| allowed.count()),
             libraries: libraries(),
@@ -113,15 +98,12 @@ impl Envelope {
     }
 }
 
-/// What git says about the sources, if they are a work tree and git is there.
-fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git")
-        .args(["-C", SOURCES])
-        .args(arguments)
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+/// Returns the commit that the sources are at which this program was built from, and whether what is
+/// built differs from it: now, which is not when it was built.
+pub fn checked_out() -> Option<(String, bool)> {
+    let State { commit, is_changed } =
+        State::of(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").as_ref())?;
+    Some((commit, is_changed))
 }
 
 /// Returns whether two commits build the same programs, as far as git knows in `directory`.
@@ -134,13 +116,8 @@ pub fn is_same_build(directory: &Path, one: &str, other: &str) -> bool {
     if !is_hash(one) || !is_hash(other) {
         return false;
     }
-    let compared = Command::new("git")
-        .arg("-C")
-        .arg(directory)
-        .args(["diff", "--quiet", one, other, "--", ":/"])
-        .args(NOT_BUILT)
-        .output();
-    compared.is_ok_and(|output| output.status.success())
+    let diff = [&["diff", "--quiet", one, other, "--"], &BUILT[..]].concat();
+    git(directory, &diff).is_some()
 }
 
 fn processor() -> String {

@@ -8,6 +8,7 @@ pub mod chart;
 pub mod envelope;
 pub mod events;
 pub mod failure;
+mod git;
 pub mod interrupts;
 pub mod key_file;
 pub mod log;

@@ -5,6 +5,7 @@ use core::fmt::Write;
 use ringseal::Wire;
 use ringseal_cli::args::BackendName;
 use ringseal_cli::chart::{Axis, Chart, Line, Panel};
+use ringseal_cli::envelope::Envelope;
 use ringseal_cli::machine::Machine;
 use serde_json::{Value, json};
 
@@ -158,7 +159,7 @@ impl Report<'_> {
             }
             value
         });
-        json!({
+        let figures = json!({
             "loop": "open",
             "echo": self.args.echo,
             "size_bytes": self.args.size,
@@ -169,7 +170,8 @@ impl Report<'_> {
             "pinned": self.is_pinned,
             "machine": self.machine.json(),
             "rows": rows.collect::<Vec<Value>>(),
-        })
+        });
+        Envelope::here().around(figures)
     }
 
     /// A panel for each wire, a line for each percentile.

@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use ringseal::protocol::cipher::{Aead, DefaultAead};
 use ringseal_cli::chart::{Axis, Chart, Line, Panel};
+use ringseal_cli::envelope::Envelope;
 use ringseal_cli::machine::Machine;
 use serde_json::{Value, json};
 
@@ -152,7 +153,7 @@ impl Report<'_> {
                 "ratio": comparison.ratio.json(),
             })
         });
-        json!({
+        let figures = json!({
             "loop": "closed",
             "size_bytes": self.args.size,
             "seconds": self.args.seconds.as_secs_f64(),
@@ -163,7 +164,8 @@ impl Report<'_> {
             "bare": bare.collect::<Vec<Value>>(),
             "comparisons": comparisons.collect::<Vec<Value>>(),
             "skipped": measured.skipped,
-        })
+        });
+        Envelope::here().around(figures)
     }
 
     pub(crate) fn chart(&self) -> Chart {

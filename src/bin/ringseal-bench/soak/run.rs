@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ringseal_cli::envelope::Envelope;
 use ringseal_cli::failure::Failure;
 use ringseal_cli::interrupts::Interrupts;
 use ringseal_cli::machine::Machine;
@@ -114,7 +115,7 @@ fn told(args: &SoakArgs, seed: u64, found: &Found) -> Failure {
 fn print_start(args: &SoakArgs, seed: u64, machine: &Machine) -> Result<(), Failure> {
     let seconds = args.minutes.as_secs_f64();
     stdio::print(&if args.json {
-        let mut start = machine.json();
+        let mut start = Envelope::here().around(machine.json());
         start["kind"] = "start".into();
         start["seed"] = seed.into();
         start["planned_seconds"] = seconds.into();
