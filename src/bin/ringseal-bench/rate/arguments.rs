@@ -27,8 +27,9 @@ Examples:
   ringseal-bench rate --rates 100,10000 --size 64       does a stream cost latency? see the last column
   ringseal-bench rate --echo --wire native --wire commonware --chart latency.svg")]
 pub(crate) struct RateArgs {
-    /// Messages a second, one row each. Without it 1 000, 2 000, 4 000 and so on until less than
-    /// 95 % of a rate is reached.
+    /// Messages a second, one row each. Without it 1 000, 2 000, 4 000 and so on until a rate is too
+    /// much: less than 95 % of it is reached, or half of its messages take more than 10 ms; then two
+    /// more, towards the most that is kept up with.
     #[arg(long, value_name = "N,N", value_delimiter = ',',
         value_parser = clap::value_parser!(u64).range(1..=MAX_RATE))]
     pub(crate) rates: Vec<u64>,

@@ -70,7 +70,7 @@ pub(crate) struct Run {
     pub(crate) latencies: Latencies,
     /// Messages a second that came.
     pub(crate) reached: f64,
-    /// Whether that was the rate that was meant.
+    /// Whether that was the rate that was meant, and most messages came in time.
     pub(crate) keeps_up: bool,
 }
 

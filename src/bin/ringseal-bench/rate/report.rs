@@ -33,8 +33,13 @@ impl Row {
         Some(all)
     }
 
-    fn reached(&self) -> f64 {
-        Median::of(self.runs.iter().map(|run| run.reached)).map_or(0.0, |reached| reached.median)
+    /// Messages a second that came.
+    fn reached(&self) -> Option<Median> {
+        Median::of(self.runs.iter().map(|run| run.reached))
+    }
+
+    fn median_reached(&self) -> f64 {
+        self.reached().map_or(0.0, |reached| reached.median)
     }
 
     /// Whether the rate was reached in most runs.
@@ -54,6 +59,42 @@ impl Row {
     }
 }
 
+/// Where a wire ends.
+#[derive(Debug)]
+struct Saturation<'a> {
+    wire: Wire,
+    /// The highest rate that was reached in most rounds.
+    keeps_up_with: Option<u64>,
+    /// The lowest above it.
+    too_much: Option<&'a Row>,
+}
+
+impl Saturation<'_> {
+    fn json(&self) -> Value {
+        json!({
+            "wire": self.wire.to_string(),
+            "keeps_up_with": self.keeps_up_with,
+            "saturated_at": self.too_much.map(|row| row.rate),
+            "reached_there": self.too_much.and_then(Row::reached).map(Median::json),
+        })
+    }
+
+    fn text(&self) -> String {
+        let kept = self.keeps_up_with.map_or_else(
+            || "keeps up with none of these".to_owned(),
+            |rate| format!("keeps up with {rate} a second"),
+        );
+        match self.too_much {
+            Some(row) => format!(
+                "{kept}, saturated at {}, of which it reaches {:.0}",
+                row.rate,
+                row.median_reached()
+            ),
+            None => format!("{kept}, the highest of these"),
+        }
+    }
+}
+
 /// All that is told.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
@@ -65,13 +106,26 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
+    /// All rows of a wire, which are sorted by rate.
+    fn rows_of(&self, wire_index: usize) -> impl Iterator<Item = &Row> {
+        (self.rows.iter()).filter(move |row| row.wire_index == wire_index)
+    }
+
     /// The row of the same wire with the lowest rate.
     fn lowest(&self, row: &Row) -> Option<&Row> {
-        let same = self
-            .rows
-            .iter()
-            .filter(|other| other.wire_index == row.wire_index);
-        same.min_by_key(|other| other.rate)
+        self.rows_of(row.wire_index).next()
+    }
+
+    fn saturation(&self, wire_index: usize, wire: Wire) -> Saturation<'_> {
+        // A rate that was missed below it was missed for another reason.
+        let kept = self.rows_of(wire_index).filter(|row| row.keeps_up());
+        let keeps_up_with = kept.last().map(|row| row.rate);
+        Saturation {
+            wire,
+            keeps_up_with,
+            too_much: (self.rows_of(wire_index))
+                .find(|row| keeps_up_with.is_none_or(|kept| row.rate > kept)),
+        }
     }
 
     fn heading(&self) -> String {
@@ -98,29 +152,26 @@ impl Report<'_> {
         let mut text = self.heading();
         text.push_str(
             "\nMicroseconds from when a message was meant to be sent; - where fewer than 10 messages \
-             took longer.",
+             took longer; SATURATED where less than 95 % of the rate was reached, or half of the \
+             messages took more than 10 ms.",
         );
-        let mut wire = None;
-        for row in self.rows {
-            if wire.replace(row.wire_index) != Some(row.wire_index) {
-                // Writing to a string cannot fail.
-                let _ = write!(
-                    text,
-                    "\n\nwire {}\n{:>10}{:>12}",
-                    row.wire, "rate/s", "reached/s"
-                );
-                for (name, _) in PERCENTILES {
-                    let _ = write!(text, "{name:>11}");
-                }
-                text.push_str("   median over that of the lowest rate");
+        for (index, wire) in self.args.wires.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n\nwire {wire}\n{:>10}{:>12}", "rate/s", "reached/s");
+            for (name, _) in PERCENTILES {
+                let _ = write!(text, "{name:>11}");
             }
-            self.write_row(row, &mut text);
+            text.push_str("   median over that of the lowest rate");
+            for row in self.rows_of(index) {
+                self.write_row(row, &mut text);
+            }
+            let _ = write!(text, "\n{}", self.saturation(index, *wire).text());
         }
         text
     }
 
     fn write_row(&self, row: &Row, text: &mut String) {
-        let _ = write!(text, "\n{:>10}{:>12.0}", row.rate, row.reached());
+        let _ = write!(text, "\n{:>10}{:>12.0}", row.rate, row.median_reached());
         let latencies = row.latencies();
         for (_, percent) in PERCENTILES {
             let time = latencies
@@ -133,7 +184,7 @@ impl Report<'_> {
             let _ = write!(text, "   {ratio}");
         }
         if !row.keeps_up() {
-            text.push_str("   SATURATED: less than 95 % of the rate was reached");
+            text.push_str("   SATURATED");
         }
     }
 
@@ -143,7 +194,7 @@ impl Report<'_> {
             let mut value = json!({
                 "wire": row.wire.to_string(),
                 "rate": row.rate,
-                "reached": row.reached(),
+                "reached": row.median_reached(),
                 "saturated": !row.keeps_up(),
                 "rounds": row.runs.len(),
                 "messages": latencies.as_ref().map_or(0, Latencies::count),
@@ -159,17 +210,21 @@ impl Report<'_> {
             }
             value
         });
+        let wires = self.args.wires.iter().enumerate();
+        let saturation = wires.map(|(index, wire)| self.saturation(index, *wire).json());
         let figures = json!({
             "loop": "open",
             "echo": self.args.echo,
             "size_bytes": self.args.size,
             "seconds": self.args.seconds.as_secs_f64(),
+            "rounds": self.args.rounds,
             "warmup_seconds": self.args.warmup.as_secs_f64(),
             "backend": self.backend.to_string(),
             "busy_poll_us": self.args.ring.busy_poll,
             "pinned": self.is_pinned,
             "machine": self.machine.json(),
             "rows": rows.collect::<Vec<Value>>(),
+            "saturation": saturation.collect::<Vec<Value>>(),
         });
         Envelope::here().around(figures)
     }
@@ -177,10 +232,9 @@ impl Report<'_> {
     /// A panel for each wire, a line for each percentile.
     pub(crate) fn chart(&self) -> Chart {
         let panels = self.args.wires.iter().enumerate().map(|(index, wire)| {
-            let rows = || self.rows.iter().filter(move |row| row.wire_index == index);
             let lines = PERCENTILES.map(|(name, percent)| Line {
                 name: name.to_owned(),
-                points: rows()
+                points: (self.rows_of(index))
                     .filter_map(|row| {
                         let time = row.latencies()?.sound_percentile(percent)?;
                         Some((row.rate as f64, time))

@@ -17,14 +17,12 @@ use super::arguments::RateArgs;
 use super::ends::{self, Dialer, Order, Setup};
 use super::latencies::Run;
 use super::report::{Report, Row};
+use super::sweep::Sweep;
 use crate::pinning::Cores;
 use crate::settings::{self, Identities, Settings};
 
-/// The first rate of a sweep, and by what the next one is more.
-const FIRST_RATE: u64 = 1_000;
-const NEXT_RATE: u64 = 2;
-/// No machine sends more.
-const LAST_RATE: u64 = 100_000_000;
+/// How often a rate of a sweep is tried before it is too much: what else the machine does is no limit.
+const TRIES: u32 = 3;
 
 /// Measures as the command line says.
 pub(crate) fn run(args: &RateArgs) -> Result<(), Failure> {
@@ -203,22 +201,22 @@ async fn rows(args: &RateArgs, orders: &mpsc::UnboundedSender<Order>) -> Result<
     Ok(rows)
 }
 
-/// Rates of one wire, up to the first that is not reached. The runs that find it do not count: they
-/// do not take turns.
+/// Rates of one wire, some beyond what it keeps up with. The runs that find it do not count: they do
+/// not take turns.
 async fn sweep(
     row: impl Fn(u64) -> Row,
     orders: &mpsc::UnboundedSender<Order>,
 ) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
-    let mut rate = FIRST_RATE;
-    while rate <= LAST_RATE {
+    let mut sweep = Sweep::new();
+    while let Some(rate) = sweep.next() {
         let row = row(rate);
-        let keeps_up = one(&row, orders).await?.keeps_up;
-        rows.push(row);
-        if !keeps_up {
-            break;
+        let mut keeps_up = false;
+        for _ in 0..TRIES {
+            keeps_up = keeps_up || one(&row, orders).await?.keeps_up;
         }
-        rate *= NEXT_RATE;
+        sweep.tell(keeps_up);
+        rows.push(row);
     }
     Ok(rows)
 }
