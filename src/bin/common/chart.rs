@@ -1,6 +1,6 @@
 //! Charts as plain SVG text: panels below each other, each with lines over one horizontal axis.
 //!
-//! Shared by all commands that draw, so that their pictures look alike.
+//! Shared by all that draw, so that their pictures look alike; `pictures` says what is on them.
 
 use core::fmt::Write;
 use std::{fs, io};
@@ -187,7 +187,7 @@ fn step(most: f64) -> f64 {
 }
 
 /// A number as short as a mark can be.
-fn mark(value: f64) -> String {
+pub(crate) fn mark(value: f64) -> String {
     let (value, unit) = match value.abs() {
         above if above >= 1e9 => (value / 1e9, " G"),
         above if above >= 1e6 => (value / 1e6, " M"),

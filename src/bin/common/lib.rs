@@ -15,6 +15,7 @@ pub mod log;
 pub mod log_format;
 pub mod machine;
 pub mod order;
+pub mod pictures;
 pub mod public_key_argument;
 pub mod report;
 pub mod snapshot;

@@ -4,9 +4,10 @@ use core::fmt::Write;
 
 use ringseal::Wire;
 use ringseal_cli::args::BackendName;
-use ringseal_cli::chart::{Axis, Chart, Line, Panel};
+use ringseal_cli::chart::Chart;
 use ringseal_cli::envelope::Envelope;
 use ringseal_cli::machine::Machine;
+use ringseal_cli::pictures;
 use serde_json::{Value, json};
 
 use super::arguments::RateArgs;
@@ -229,28 +230,7 @@ impl Report<'_> {
         Envelope::here().around(figures)
     }
 
-    /// A panel for each wire, a line for each percentile.
     pub(crate) fn chart(&self) -> Chart {
-        let panels = self.args.wires.iter().enumerate().map(|(index, wire)| {
-            let lines = PERCENTILES.map(|(name, percent)| Line {
-                name: name.to_owned(),
-                points: (self.rows_of(index))
-                    .filter_map(|row| {
-                        let time = row.latencies()?.sound_percentile(percent)?;
-                        Some((row.rate as f64, time))
-                    })
-                    .collect(),
-            });
-            Panel {
-                across: Axis::logarithmic(format!("messages a second, {wire}")),
-                up: Axis::logarithmic("microseconds"),
-                lines: Vec::from(lines),
-            }
-        });
-        Chart {
-            title: "Latency from the intended time of sending".to_owned(),
-            note: self.heading(),
-            panels: panels.collect(),
-        }
+        pictures::latency(&self.json(), self.heading())
     }
 }

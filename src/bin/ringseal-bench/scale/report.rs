@@ -3,18 +3,16 @@
 use core::fmt::Write;
 
 use ringseal::protocol::cipher::{Aead, DefaultAead};
-use ringseal_cli::chart::{Axis, Chart, Line, Panel};
+use ringseal_cli::chart::Chart;
 use ringseal_cli::envelope::Envelope;
 use ringseal_cli::machine::Machine;
+use ringseal_cli::pictures::{self, COUNTED_FROM};
 use serde_json::{Value, json};
 
 use super::arguments::ScaleArgs;
 use super::row::{BareRow, Measured, Row};
 use super::server::{SLOT_SIZE, SLOTS};
 use crate::median::Median;
-
-/// With fewer connections what they cost is lost among what else is allocated.
-const COUNTED_FROM: u32 = 100;
 
 /// All that is told.
 #[derive(Debug)]
@@ -94,7 +92,7 @@ impl Report<'_> {
         };
         let over = self.on_one_thread(row).filter(|_| row.threads > 1);
         let bytes = |bytes: Option<f64>| {
-            let counted = bytes.filter(|_| row.connections >= COUNTED_FROM);
+            let counted = bytes.filter(|_| u64::from(row.connections) >= COUNTED_FROM);
             counted.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes:.0}"))
         };
         let _ = writeln!(
@@ -169,42 +167,6 @@ impl Report<'_> {
     }
 
     pub(crate) fn chart(&self) -> Chart {
-        let mut kinds: Vec<_> = Vec::new();
-        for row in &self.measured.rows {
-            if !kinds.contains(&(row.wire, row.threads)) {
-                kinds.push((row.wire, row.threads));
-            }
-        }
-        let lines = |value: &dyn Fn(&Row) -> Option<f64>| {
-            let lines = kinds.iter().map(|&(wire, threads)| Line {
-                name: format!("{wire}, {threads} threads"),
-                points: (self.measured.rows.iter())
-                    .filter(|row| (row.wire, row.threads) == (wire, threads))
-                    .filter_map(|row| Some((f64::from(row.connections), value(row)?)))
-                    .collect(),
-            });
-            lines.collect::<Vec<Line>>()
-        };
-        let panel = |up: &str, value: &dyn Fn(&Row) -> Option<f64>| Panel {
-            across: Axis::logarithmic("connections"),
-            up: Axis::linear(up),
-            lines: lines(value),
-        };
-        let mut panels = vec![
-            panel("messages a second", &|row| Some(row.rate()?.median)),
-            panel("us of processor a message", &|row| Some(row.cpu()?.median)),
-        ];
-        let memory = |row: &Row| {
-            let bytes = row.idle.server_bytes;
-            bytes.filter(|_| row.connections >= COUNTED_FROM)
-        };
-        if self.measured.rows.iter().any(|row| memory(row).is_some()) {
-            panels.push(panel("bytes of heap, idle connection", &memory));
-        }
-        Chart {
-            title: "A server by number of connections".to_owned(),
-            note: self.heading(),
-            panels,
-        }
+        pictures::scale(&self.json(), self.heading())
     }
 }

@@ -6,13 +6,12 @@
 //!   `progress`: whether it moves;
 //! * `relay`: who cuts connections; `rig`: a driver with its server and its lanes;
 //! * `ledger`: what all of them share; `run`: starts, rests, looks and ends;
-//! * `state`, `picture`: what is printed, compared and drawn.
+//! * `state`: what is printed, compared and drawn.
 
 mod arguments;
 mod checker;
 mod content;
 mod ledger;
-mod picture;
 mod plan;
 mod play;
 mod progress;

@@ -8,6 +8,7 @@ use ringseal_cli::envelope::Envelope;
 use ringseal_cli::failure::Failure;
 use ringseal_cli::interrupts::Interrupts;
 use ringseal_cli::machine::Machine;
+use ringseal_cli::pictures;
 use ringseal_cli::stdio;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Builder;
@@ -15,7 +16,6 @@ use tokio::time::sleep;
 
 use super::arguments::SoakArgs;
 use super::ledger::{Found, Ledger, Phase};
-use super::picture::chart;
 use super::plan::{DriverName, Kind, Side};
 use super::relay::Relay;
 use super::rig::{Held, Rig};
@@ -256,7 +256,8 @@ impl Soak<'_> {
             self.ledger.seed
         );
         if let Some(path) = &self.args.chart {
-            chart(title, machine.text(), &self.states).write(path)?;
+            let states: Vec<Value> = self.states.iter().map(State::json).collect();
+            pictures::soak(&states, title, machine.text()).write(path)?;
         }
         self.print_result()
     }
