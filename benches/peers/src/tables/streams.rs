@@ -155,21 +155,28 @@ pub(super) fn headline(results: &Results) -> Result<Option<String>, String> {
         let by_batch_calls = figures.stream(batched(OURS_BY_BATCH_CALLS), size)?;
         let mut row = vec![
             bytes(size),
-            thousands(ours.median),
-            thousands(by_batch_calls.median),
+            over_its_spread(ours, ""),
+            over_its_spread(by_batch_calls, ""),
         ];
         for (_, way) in HEADLINE {
-            let theirs = figures.stream(way, size)?.median;
-            let over = ratio(ours.median / theirs);
-            row.push(format!("{}: {over}", thousands(theirs)));
+            let theirs = figures.stream(way, size)?;
+            let over = ratio(ours.median / theirs.median);
+            row.push(over_its_spread(theirs, &format!(": {over}")));
         }
         rows.push(row);
     }
     Ok(Some(format!(
-        "{}\n\n{}",
+        "{} Below each median, small, the least and the most.\n\n{}",
         figures.heading,
         markdown(&columns, &rows)
     )))
+}
+
+/// A median with what belongs to it, over the least and the most in small print: a table that is read at
+/// a glance has no room for them beside it.
+fn over_its_spread(row: &Measured, behind: &str) -> String {
+    let [median, least, most] = [row.median, row.least, row.most].map(thousands);
+    format!("{median}{behind}<br><sub>{least} to {most}</sub>")
 }
 
 /// The native wire over each rival, by `send` and by the batch calls.
