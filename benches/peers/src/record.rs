@@ -1,25 +1,43 @@
 //! Keeps the figures that another program prints, with what they were measured on.
 
 use std::error::Error;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use ringseal_cli::envelope::Envelope;
+use ringseal_cli::envelope::{Envelope, known_commit};
 use serde_json::{Value, json};
 
 use crate::options::USAGE;
 use crate::{envelope, with_peers, write_whole};
 
+/// What a soak's figures have of each of its states, as long as a line.
+const STATES: &str = "states";
+
 /// Runs a program and writes its figures.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = arguments.collect();
-    let [path, separator, program, rest @ ..] = arguments.as_slice() else {
+    let (stated, arguments) = match arguments.as_slice() {
+        [option, commit, rest @ ..] if option == "--commit" => (Some(commit), rest),
+        all => (None, all),
+    };
+    let [path, separator, program, rest @ ..] = arguments else {
         return Err(USAGE.into());
     };
     if separator != "--" {
         return Err(USAGE.into());
     }
     let command = arguments[2..].join(" ");
+    // What can fail does so before a program has run for an hour.
+    let ours = Envelope {
+        command: command.clone(),
+        ..stated.map_or_else(|| Ok(envelope()), of_commit)?
+    };
+    let path = Path::new(path);
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)
+            .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
+    }
     let output = Command::new(program)
         .args(rest)
         .stderr(Stdio::inherit())
@@ -34,29 +52,82 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn
     if figures["interrupted"] == true {
         return Err(format!("{command} was interrupted: nothing is written").into());
     }
-    // What a program says of its own build and run is better known than what this one can say.
-    let envelope = Envelope::of(&figures).map_or_else(
-        |_| Envelope {
-            command,
-            ..envelope()
-        },
-        with_peers,
-    );
-    let text = format!("{:#}\n", envelope.around(figures));
-    Ok(write_whole(Path::new(path), &text)?)
+    let envelope = envelope_of(&figures, ours, stated.is_some())?;
+    let text = written(envelope.around(figures));
+    Ok(write_whole(path, &text)?)
 }
 
-/// The figures in what a program prints: a JSON object, the last one if there are several lines of
-/// them, or a Markdown table, or criterion's lines in the format of `cargo bench`.
+/// This run, of a commit that somebody says.
+fn of_commit(stated: &String) -> Result<Envelope, String> {
+    let commit = known_commit(Path::new(env!("CARGO_MANIFEST_DIR")), stated);
+    Ok(Envelope {
+        commit: Some(commit.ok_or_else(|| format!("git knows no commit {stated}"))?),
+        is_dirty: Some(false),
+        ..envelope()
+    })
+}
+
+/// The run that figures come from: as they say themselves, which they know best; or else ours.
+fn envelope_of(figures: &Value, ours: Envelope, is_stated: bool) -> Result<Envelope, String> {
+    if let Ok(theirs) = Envelope::of(figures) {
+        if is_stated {
+            return Err("the figures say their commit themselves: leave out --commit".to_owned());
+        }
+        return Ok(with_peers(theirs));
+    }
+    // What was measured before and elsewhere is not of this machine.
+    match figures["processor"].as_str() {
+        Some(theirs) if !ours.processor.starts_with(theirs) => Err(format!(
+            "the figures are of {theirs} and this is {}: nothing is written",
+            ours.processor
+        )),
+        _ => Ok(ours),
+    }
+}
+
+/// Figures for people and for git: the states of a soak, of which there are hundreds, a line each.
+fn written(mut figures: Value) -> String {
+    let fields = figures.as_object_mut().expect("figures are an object");
+    let states = fields.remove(STATES);
+    let mut text = format!("{figures:#}");
+    if let Some(states) = states.as_ref().and_then(Value::as_array) {
+        let lines: Vec<String> = states.iter().map(|state| format!("    {state}")).collect();
+        text.truncate(text.len() - "\n}".len());
+        text.push_str(&format!(
+            ",\n  \"{STATES}\": [\n{}\n  ]\n}}",
+            lines.join(",\n")
+        ));
+    }
+    text.push('\n');
+    text
+}
+
+/// The figures in what a program prints: a JSON object; the lines of a soak, or the last one of other
+/// JSON lines; a Markdown table; or criterion's lines in the format of `cargo bench`.
 fn figures(text: &str) -> Option<Value> {
     let object = |text: &str| {
         let value: Value = serde_json::from_str(text.trim()).ok()?;
         value.is_object().then_some(value)
     };
     object(text)
+        .or_else(|| soak(text.lines().filter_map(object).collect()))
         .or_else(|| text.lines().rev().find_map(object))
         .or_else(|| table(text))
         .or_else(|| bench_lines(text))
+}
+
+/// What a soak says at its start, with its states and its result.
+fn soak(mut lines: Vec<Value>) -> Option<Value> {
+    let is = |kind: &str, line: &Value| line["kind"] == kind;
+    let result = lines.pop().filter(|last| is("result", last))?;
+    if !lines.first().is_some_and(|first| is("start", first)) {
+        return None;
+    }
+    let mut figures = lines.remove(0);
+    figures["kind"] = "soak".into();
+    figures["result"] = result;
+    figures[STATES] = lines.into();
+    Some(figures)
 }
 
 /// A table of lines such as `test NAME ... bench: 12 ns/iter (+/- 3)`.
@@ -105,6 +176,49 @@ mod tests {
         let object = json!({ "rows": [] });
         assert_eq!(figures("{\n  \"rows\": []\n}\n"), Some(object.clone()));
         assert_eq!(figures("{\"progress\": 1}\n{\"rows\": []}\n"), Some(object));
+    }
+
+    #[test]
+    fn figures_that_say_what_they_are_of_are_believed_and_not_overruled() {
+        let ours = envelope();
+        let theirs = Envelope {
+            commit: Some("0123456".to_owned()),
+            is_dirty: Some(false),
+            processor: "another".to_owned(),
+            ..ours.clone()
+        };
+        let figures = theirs.around(json!({}));
+        assert_eq!(envelope_of(&figures, ours.clone(), false), Ok(theirs));
+        let error = envelope_of(&figures, ours.clone(), true).expect_err("two commits");
+        assert!(error.contains("leave out --commit"), "{error}");
+        // Those that say nothing, or only what is true of this machine too.
+        let word = ours.processor.split(' ').next().expect("a word");
+        for figures in [json!({}), json!({ "processor": word })] {
+            assert_eq!(envelope_of(&figures, ours.clone(), true), Ok(ours.clone()));
+        }
+    }
+
+    #[test]
+    fn a_soak_is_kept_with_all_that_it_said() {
+        let lines = [
+            json!({ "kind": "start", "seed": 1 }),
+            json!({ "kind": "state", "seconds": 1 }),
+            json!({ "kind": "rest", "seconds": 2 }),
+            json!({ "kind": "result", "passed": true }),
+        ];
+        let printed =
+            |lines: &[Value]| -> String { lines.iter().map(|line| format!("{line}\n")).collect() };
+        let expected = json!({
+            "kind": "soak", "seed": 1, "states": lines[1..3], "result": lines[3],
+        });
+        let found = figures(&printed(&lines)).expect("a soak");
+        assert_eq!(found, expected);
+        let text = written(found);
+        assert_eq!(serde_json::from_str::<Value>(&text).ok(), Some(expected));
+        assert_eq!(text.matches("\n    {").count(), 2, "{text}");
+        // One that has not come to its end has no result.
+        let half = figures(&printed(&lines[..3])).expect("an object");
+        assert_eq!(half["result"], Value::Null);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The figures that are kept: one file a processor, with each run's figures under its name.
+//! The figures that are kept: one file a processor, with each run's figures under its name; and a soak
+//! in a file of its own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +12,9 @@ use crate::write_whole;
 
 /// What every set has: without it there is no table at all.
 pub(crate) const STREAMS: &str = "streams";
+/// The file that has a soak. It takes an hour, so it is not of the commit of each set, and stands beside
+/// none of them.
+pub(crate) const SOAK: &str = "soak.json";
 
 /// What was measured of one commit on one processor.
 #[derive(Debug)]
@@ -52,6 +56,12 @@ impl Results {
     /// Reads what a directory has, a file a run.
     pub(crate) fn taken(directory: &Path) -> Result<Self, String> {
         let mut runs = BTreeMap::new();
+        if directory.join(SOAK).exists() {
+            return Err(format!(
+                "{} is kept by itself: write it to benches/results by `record`",
+                directory.join(SOAK).display()
+            ));
+        }
         for path in json_files(directory)? {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             runs.insert(name.into_owned(), json(&path)?);
@@ -74,7 +84,7 @@ impl Results {
         };
         for path in paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if taken_name.as_deref() == Some(&*name) {
+            if name == SOAK || taken_name.as_deref() == Some(&*name) {
                 continue;
             }
             let Value::Object(runs) = json(&path)? else {
@@ -159,7 +169,7 @@ fn json_files(directory: &Path) -> Result<Vec<std::path::PathBuf>, String> {
     Ok(paths)
 }
 
-fn json(path: &Path) -> Result<Value, String> {
+pub(crate) fn json(path: &Path) -> Result<Value, String> {
     let text = fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))

@@ -185,7 +185,7 @@ struct Repository(TempDir);
 
 const MARKERS: &str =
     "before\n\n<!-- figures: NAME -->\n\nold text\n\n<!-- end of figures -->\n\nbehind\n";
-const REGIONS: [&str; 8] = [
+const REGIONS: [&str; 9] = [
     "native",
     "commonware",
     "all",
@@ -193,6 +193,7 @@ const REGIONS: [&str; 8] = [
     "native records",
     "rate",
     "scale",
+    "soak",
     "instructions",
 ];
 
@@ -335,6 +336,208 @@ fn tables_are_written_from_figures_and_any_difference_is_noticed() {
     }
     let check = repository.tables(&["--check"]);
     assert!(check.status.success(), "{check:?}");
+}
+
+fn median(median: f64) -> Value {
+    json!({ "median": median, "least": 0.5 * median, "most": 2.0 * median })
+}
+
+fn rate() -> Value {
+    let row = |wire: &str, rate: u64, saturated: bool| {
+        json!({
+            "wire": wire, "rate": rate, "reached": rate, "saturated": saturated, "rounds": 5,
+            "p50_us": 12.5, "p90_us": 20.0, "p99_us": null, "max_us": 90.0,
+        })
+    };
+    envelope(json!({
+        "size_bytes": 64, "seconds": 0.3, "rounds": 5,
+        "rows": [row("native", 1000, false), row("native", 2000, true), row("commonware", 1000, false)],
+        "saturation": [
+            { "wire": "native", "keeps_up_with": 1000, "saturated_at": 2000, "reached_there": median(1500.0) },
+            { "wire": "commonware", "keeps_up_with": 1000, "saturated_at": null, "reached_there": null },
+        ],
+    }))
+}
+
+fn scale() -> Value {
+    let row = |connections: u64| {
+        json!({
+            "wire": "native", "connections": connections, "threads": 1,
+            "messages_per_second": median(1e6), "cpu_us_per_message": median(0.2),
+            "idle": { "server_heap_bytes_per_connection": 4321.0 },
+        })
+    };
+    envelope(json!({
+        "size_bytes": 64, "seconds": 0.5, "rounds": 5, "rows": [row(1), row(10_000)], "skipped": [],
+    }))
+}
+
+#[test]
+fn charts_of_rates_and_of_connections_go_with_what_is_kept_of_them() {
+    let repository = Repository::new();
+    let charts = ["benches/latency.svg", "benches/scale.svg"];
+    repository.take("rate", &rate());
+    repository.take("scale", &scale());
+    assert!(repository.take_all().status.success());
+    let benches = text(&repository.path("benches/README.md"));
+    for part in [
+        "![latency by rate](latency.svg)",
+        "](scale.svg)",
+        "| native | 1 000 | 1 500 (750.0 to 3 000) | 2 000 |",
+        "4 321",
+    ] {
+        assert!(benches.contains(part), "{part} is not in {benches}");
+    }
+    let latency = text(&repository.path(charts[0]));
+    for part in ["native: saturated at 2000", "commit 0123456", "Made-up CPU"] {
+        assert!(latency.contains(part), "{part} is not in {latency}");
+    }
+    assert!(text(&repository.path(charts[1])).contains("native, 1 thread<"));
+    for chart in charts {
+        let path = repository.path(chart);
+        let before = text(&path);
+        fs::write(&path, "<svg/>").expect("write");
+        let said = error(&repository.tables(&["--check"]));
+        assert!(said.contains(chart), "{said}");
+        fs::write(&path, before).expect("write");
+    }
+    assert!(repository.tables(&["--check"]).status.success());
+
+    // Without its figures a chart is of nobody knows what.
+    for name in ["rate", "scale"] {
+        let taken = repository.path(&format!("benches/taken/{name}.json"));
+        fs::remove_file(taken).expect("it was taken");
+    }
+    assert!(repository.take_all().status.success());
+    for chart in charts {
+        assert!(!repository.path(chart).exists(), "{chart}");
+    }
+    let benches = text(&repository.path("benches/README.md"));
+    assert!(!benches.contains(".svg"), "{benches}");
+    fs::write(repository.path(charts[0]), "<svg/>").expect("write");
+    let said = error(&repository.tables(&["--check"]));
+    assert!(said.contains(charts[0]), "{said}");
+}
+
+/// What a soak prints, with `start` in its first line.
+fn soak_lines(mut start: Value) -> Vec<Value> {
+    start["kind"] = "start".into();
+    start["seed"] = 7.into();
+    start["planned_seconds"] = 3600.0.into();
+    let state = |kind: &str, seconds: f64, resident: u64| {
+        json!({
+            "kind": kind, "seconds": seconds, "resident_bytes": resident << 20,
+            "heap_bytes": 3 << 20, "descriptors": 40, "tasks": 0, "slots": 450,
+            "slots_in_use": if kind == "rest" { 0 } else { 61 }, "messages": 1000, "bytes": 2000,
+        })
+    };
+    let (first, last) = (state("rest", 60.0, 100), state("rest", 3601.0, 110));
+    let result = json!({
+        "kind": "result", "passed": true, "seed": 7, "seconds": 3601.0, "drivers": ["uring", "epoll"],
+        "messages": 123_456_789, "bytes": 2000, "connections": 5000, "key_updates": 12, "rests": 2,
+        "by_kind": { "churn": 4000, "cut": 700, "give-up": 300 },
+        "first_rest": first.clone(), "last_rest": last.clone(),
+    });
+    vec![start, first, state("state", 65.0, 150), last, result]
+}
+
+/// Keeps what a soak has printed.
+fn keep_soak(repository: &Repository, options: &[&str], lines: &[Value]) -> Output {
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    repository.write("benches/printed", &lines.join("\n"));
+    let [kept, printed] = ["benches/results/soak.json", "benches/printed"].map(|name| {
+        repository
+            .path(name)
+            .to_str()
+            .expect("a plain path")
+            .to_owned()
+    });
+    let rest = [&*kept, "--", "cat", &printed];
+    run(&[&["record"][..], options, &rest].concat())
+}
+
+#[test]
+fn a_soak_is_told_and_drawn_and_any_difference_is_noticed() {
+    let repository = Repository::new();
+    let document = repository.path("benches/README.md");
+    assert!(repository.tables(&[]).status.success());
+    let none = text(&document);
+    assert!(
+        none.contains("Nobody has kept the result of a soak yet."),
+        "{none}"
+    );
+    assert!(!repository.path("benches/soak.svg").exists());
+
+    let lines = soak_lines(envelope(json!({ "kernel": "6.18" })));
+    let output = keep_soak(&repository, &[], &lines);
+    assert!(output.status.success(), "{output:?}");
+    let said = error(&repository.tables(&["--check"]));
+    assert!(
+        said.contains("benches/README.md") && said.contains("benches/soak.svg"),
+        "{said}"
+    );
+    assert!(repository.tables(&[]).status.success());
+    let told = text(&document);
+    for part in [
+        "commit 0123456",
+        "Made-up CPU (AVX-512 with IFMA)",
+        "; native aes-256-gcm by aws-lc-rs; commit",
+        "| duration | 60.0 minutes |",
+        "| connections | 5 000: 4 000 churn, 700 cut, 300 give-up |",
+        "| cuts | 700 by a relay, 300 by an end that gave up |",
+        "| messages, each byte checked | 123 456 789 |",
+        "| resident memory | 150.0 MiB at most; 100.0 MiB at the first rest, 110.0 MiB at the last |",
+        "| slots in use | 61 of 450 at most; 0 at the first rest, 0 at the last |",
+        "| descriptors | 40 at most; 40 at the first rest, 40 at the last |",
+        "| mistakes | none |",
+        "![a soak over time](soak.svg)",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    let chart = text(&repository.path("benches/soak.svg"));
+    assert!(chart.contains("Soak of 60.0 minutes, seed 7") && chart.contains("resident, at rest"));
+    assert!(repository.tables(&["--check"]).status.success());
+    let kept = repository.path("benches/results/soak.json");
+    fs::write(&kept, text(&kept).replace("123456789", "123456788")).expect("write");
+    let said = error(&repository.tables(&["--check"]));
+    assert!(said.contains("do not say the same"), "{said}");
+
+    // Of another commit, and still no reason to refuse the figures of a processor.
+    let mut figures = streams();
+    figures["commit"] = json!("fedcba9876");
+    repository.take("streams", &figures);
+    assert!(repository.take_all().status.success());
+    repository.take("soak", &figures);
+    let said = error(&repository.take_all());
+    assert!(said.contains("kept by itself"), "{said}");
+}
+
+#[test]
+fn a_soak_of_which_too_little_is_known_is_not_kept_or_told() {
+    let repository = Repository::new();
+    let none = "nobody would know such a commit";
+    for (options, start, said) in [
+        (&["--commit", none][..], json!({}), "knows no commit"),
+        (
+            &[],
+            json!({ "processor": "of another machine" }),
+            "nothing is written",
+        ),
+    ] {
+        let error = error(&keep_soak(&repository, options, &soak_lines(start)));
+        assert!(error.contains(said), "{error}");
+        assert!(!repository.path("benches/results/soak.json").exists());
+    }
+    let mut failed = soak_lines(envelope(json!({})));
+    failed[4]["passed"] = json!(false);
+    let mut changed = soak_lines(envelope(json!({})));
+    changed[0]["is_dirty"] = json!(true);
+    for (lines, said) in [(failed, "that has passed"), (changed, "no commit has")] {
+        assert!(keep_soak(&repository, &[], &lines).status.success());
+        let error = error(&repository.tables(&[]));
+        assert!(error.contains(said), "{error}");
+        assert!(text(&repository.path("benches/README.md")).contains("old text"));
+    }
 }
 
 type Change = fn(&mut Value);

@@ -106,18 +106,28 @@ pub fn checked_out() -> Option<(String, bool)> {
     Some((commit, is_changed))
 }
 
+/// Returns the whole hash of a commit that is known in `directory`.
+pub fn known_commit(directory: &Path, text: &str) -> Option<String> {
+    let commit = format!("{text}^{{commit}}");
+    let verify = ["rev-parse", "--verify", "--quiet", &commit];
+    is_hash(text).then(|| git(directory, &verify)).flatten()
+}
+
 /// Returns whether two commits build the same programs, as far as git knows in `directory`.
 pub fn is_same_build(directory: &Path, one: &str, other: &str) -> bool {
     if one == other {
         return true;
     }
-    // What comes from a file is no option of git.
-    let is_hash = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_hash(one) || !is_hash(other) {
         return false;
     }
     let diff = [&["diff", "--quiet", one, other, "--"], &BUILT[..]].concat();
     git(directory, &diff).is_some()
+}
+
+/// What comes from a file or a user is no option of git.
+fn is_hash(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn processor() -> String {

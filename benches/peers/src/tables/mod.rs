@@ -3,12 +3,15 @@
 
 mod document;
 mod others;
+mod soak;
 mod streams;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use ringseal_cli::chart::Chart;
 use ringseal_cli::envelope::Envelope;
+use ringseal_cli::pictures;
 use serde_json::Value;
 
 use crate::chart;
@@ -16,12 +19,15 @@ use crate::measured::Measured;
 use crate::options::USAGE;
 use crate::results::{Results, STREAMS};
 use crate::tables::document::Document;
-use crate::write_whole;
+use crate::tables::soak::Soak;
+use crate::{text_of, write_whole};
 
 /// Where figures are kept, within the repository.
 const KEPT: &str = "benches/results";
 /// The chart of the newest figures, within the repository.
 const CHART: &str = "benches/throughput.svg";
+/// The chart of the soak that is kept, within the repository.
+const SOAK_CHART: &str = "benches/soak.svg";
 /// What is counted instead of timed, within the repository.
 const INSTRUCTIONS: &str = "benches/instructions.json";
 
@@ -51,6 +57,58 @@ const DOCUMENTS: [(&str, &[(&str, Table)]); 2] = [
         ],
     ),
 ];
+
+/// A chart of the newest figures of a run, which stands below its tables.
+struct Picture {
+    run: &'static str,
+    /// Beside the document.
+    file: &'static str,
+    shows: &'static str,
+    draw: fn(&Value, String) -> Chart,
+}
+
+const PICTURES: [Picture; 2] = [
+    Picture {
+        run: "rate",
+        file: "latency.svg",
+        shows: "latency by rate",
+        draw: pictures::latency,
+    },
+    Picture {
+        run: "scale",
+        file: "scale.svg",
+        shows: "messages a second, processor time and memory by number of connections",
+        draw: pictures::scale,
+    },
+];
+
+impl Picture {
+    /// The figures that it is drawn from, if there are any.
+    fn newest<'a>(&self, results: &'a [Results]) -> Option<(&'a Value, Envelope)> {
+        let runs = results.iter().filter_map(|results| results.run(self.run));
+        let told = runs.filter_map(|run| Some((run, Envelope::of(run).ok()?)));
+        told.max_by(|left, right| left.1.date.cmp(&right.1.date))
+    }
+
+    fn drawn(&self, results: &[Results]) -> Result<Option<String>, String> {
+        let Some((run, envelope)) = self.newest(results) else {
+            return Ok(None);
+        };
+        let note = format!(
+            "{}; messages of {} bytes, {} runs of {} s in turn; commit {}",
+            envelope.processor,
+            run["size_bytes"],
+            run["rounds"],
+            run["seconds"],
+            short_commit(&envelope)
+        );
+        svg(&(self.draw)(run, note)).map(Some)
+    }
+}
+
+fn svg(chart: &Chart) -> Result<String, String> {
+    chart.to_svg().map_err(text_of)
+}
 
 struct Options {
     take: Option<PathBuf>,
@@ -91,32 +149,42 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn
     let taken = options.take.as_deref().map(Results::taken).transpose()?;
     let is_taken = taken.is_some();
     let results = Results::kept(&kept, taken)?;
-    // All are made before one is written.
+    let soak = Soak::kept(&kept)?;
+    // All are made before one is written. What nothing is kept of must not be there.
     let mut files = Vec::new();
     for (path, regions) in DOCUMENTS {
-        files.push((
-            path,
-            document(&options.root.join(path), regions, &options.root, &results)?,
-        ));
+        let file = options.root.join(path);
+        let text = document(&file, regions, &options.root, &results, soak.as_ref())?;
+        files.push((path.to_owned(), Some(text)));
     }
     if let Some(newest) = results.iter().max_by_key(|results| &results.envelope.date) {
-        files.push((CHART, drawn(newest)?));
+        files.push((CHART.to_owned(), Some(drawn(newest)?)));
     } else {
         println!(
             "{KEPT} has no figures: the tables of speed are dated text, and are left as they are"
         );
     }
+    for picture in PICTURES {
+        let path = format!("benches/{}", picture.file);
+        files.push((path, picture.drawn(&results)?));
+    }
+    let chart = soak.as_ref().map(Soak::chart).transpose()?;
+    files.push((SOAK_CHART.to_owned(), chart));
     let mut differing = Vec::new();
-    for (path, text) in &files {
-        let file = options.root.join(path);
-        if std::fs::read_to_string(&file).is_ok_and(|written| written == *text) {
+    for (path, text) in files {
+        let file = options.root.join(&path);
+        if std::fs::read_to_string(&file).ok() == text {
             continue;
         }
         if options.is_check {
-            differing.push(*path);
-        } else {
-            write_whole(&file, text)?;
+            differing.push(path);
+        } else if let Some(text) = text {
+            write_whole(&file, &text)?;
             println!("{path} is written");
+        } else {
+            std::fs::remove_file(&file)
+                .map_err(|error| format!("cannot remove {}: {error}", file.display()))?;
+            println!("{path} is removed: nothing is kept that it shows");
         }
     }
     if is_taken {
@@ -142,11 +210,17 @@ fn document(
     regions: &[(&str, Table)],
     root: &Path,
     results: &[Results],
+    soak: Option<&Soak>,
 ) -> Result<String, String> {
     let mut document = Document::read(path)?;
     if path.ends_with("benches/README.md") {
         let text = others::instructions(&root.join(INSTRUCTIONS))?;
         document.replace("instructions", &text)?;
+        let text = match soak {
+            Some(soak) => format!("{}\n\n![a soak over time](soak.svg)", soak.table()?),
+            None => soak::NONE.to_owned(),
+        };
+        document.replace("soak", &text)?;
     }
     for (name, table) in regions {
         // Checked also where nothing is to be written.
@@ -163,6 +237,10 @@ fn document(
                 let processor = &results.envelope.processor;
                 parts.push(format!("Not measured at commit {commit} on {processor}."));
             }
+        }
+        let mut pictures = PICTURES.iter().filter(|picture| picture.run == *name);
+        if let Some(picture) = pictures.find(|picture| picture.newest(results).is_some()) {
+            parts.push(format!("![{}]({})", picture.shows, picture.file));
         }
         if *name == HEADLINE {
             parts.extend(unseen(results));
@@ -208,20 +286,23 @@ fn drawn(results: &Results) -> Result<String, String> {
 /// A line that says what a table was measured on and by which command.
 fn heading(run: &Value) -> Result<String, String> {
     let envelope = Envelope::of(run).map_err(|field| format!("no proper {field}"))?;
+    Ok(heading_by(&envelope, &envelope.command))
+}
+
+fn heading_by(envelope: &Envelope, command: &str) -> String {
     let libraries: Vec<String> = envelope
         .libraries
         .iter()
         .map(|(cipher, library)| format!("{cipher} by {library}"))
         .collect();
     let day = envelope.date.get(..10).unwrap_or(&envelope.date);
-    Ok(format!(
-        "On {} cores of {}; {}; commit {}, {day}: `{}`",
+    format!(
+        "On {} cores of {}; {}; commit {}, {day}: `{command}`",
         envelope.cores,
         envelope.processor,
         libraries.join(", "),
-        short_commit(&envelope),
-        envelope.command
-    ))
+        short_commit(envelope),
+    )
 }
 
 fn short_commit(envelope: &Envelope) -> &str {
