@@ -7,7 +7,7 @@ use metrics::{SharedString, Unit};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use ringseal::{
     Admission, Config, Connection, Identity, Listener, METRICS, MetricKind, MetricUnit,
-    MetricsPublisher, Runtime, Statistics, dial,
+    MetricsPublisher, Runtime, Server, ServerBuilder, ServerStatistics, Session, Statistics, dial,
 };
 
 fn config(seed: u8) -> Config {
@@ -167,5 +167,167 @@ fn a_publisher_that_runs_publishes_again_and_again() {
                 .await
                 .expect("two connections are open");
         });
+    });
+}
+
+/// Numbers by their names with labels.
+type Numbers = BTreeMap<String, f64>;
+
+/// What the text of Prometheus has.
+fn in_text(statistics: &ServerStatistics) -> Numbers {
+    let text = statistics.prometheus_text().to_string();
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    let numbers = samples.map(|sample| {
+        let (name, value) = sample.rsplit_once(' ').expect("a value");
+        (name.to_owned(), value.parse().expect("a number"))
+    });
+    numbers.collect()
+}
+
+/// Adds what a recorder has got to what it had before: counts are taken out by each look.
+fn add_recorded(snapshotter: &Snapshotter, numbers: &mut Numbers) {
+    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+        let labels = key.key().labels();
+        let labels: Vec<_> = labels
+            .map(|label| format!("{}=\"{}\"", label.key(), label.value()))
+            .collect();
+        let name = format!("{}{{{}}}", key.key().name(), labels.join(","));
+        let number = numbers.entry(name).or_default();
+        match value {
+            DebugValue::Counter(count) => *number += count as f64,
+            DebugValue::Gauge(level) => *number = level.into_inner(),
+            other @ DebugValue::Histogram(_) => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Panics when it is told to, and ends with the peer.
+async fn panic_on_demand(mut connection: Connection, _session: Session) {
+    while let Ok(Some(message)) = connection.recv().await {
+        assert!(*message != *b"panic", "on purpose");
+    }
+}
+
+async fn wait_for(server: &Server, is_so: impl Fn(&ServerStatistics) -> bool) -> ServerStatistics {
+    let waiting = async {
+        loop {
+            let statistics = server.handle().statistics().await;
+            if is_so(&statistics) {
+                return statistics;
+            }
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let patience = Duration::from_secs(30);
+    ringseal::timeout(patience, waiting).await.expect("in time")
+}
+
+#[test]
+fn a_server_hands_on_the_same_numbers_as_text_and_to_a_recorder() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let admission = Admission::allow_list([config(1).public_key()]);
+        let server = ServerBuilder::new(config(2), admission)
+            .bind("127.0.0.1:0")
+            .threads(2)
+            .start(panic_on_demand)
+            .expect("a server");
+        let runtime = Runtime::builder().build().expect("a runtime");
+        runtime.block_on(async {
+            let (address, key) = (server.local_address(), config(2).public_key());
+            let mut publisher = MetricsPublisher::of_server(&[]);
+            let mut published = Numbers::new();
+            let mut compare = |statistics: &ServerStatistics| {
+                publisher.publish(statistics);
+                add_recorded(&snapshotter, &mut published);
+                let text = in_text(statistics);
+                let missing = published.keys().filter(|name| !text.contains_key(*name));
+                let missing: Vec<_> = missing.cloned().collect();
+                let recorded = published
+                    .iter()
+                    .filter(|(name, _)| text.contains_key(*name));
+                let recorded: Numbers = recorded
+                    .map(|(name, value)| (name.clone(), *value))
+                    .collect();
+                assert_eq!(recorded, text);
+                (published.clone(), missing)
+            };
+            let staying = dial(&address, key, &config(1)).await.expect("dial");
+            let mut panicking = dial(&address, key, &config(1)).await.expect("dial");
+            let statistics = wait_for(&server, |it| it.connections == 2).await;
+            let (first, missing) = compare(&statistics);
+            assert!(missing.is_empty(), "{missing:?}");
+            assert!(first.len() > 100, "of two threads");
+
+            panicking.send(b"panic").await.expect("send");
+            panicking.flush().await.expect("flush");
+            dial(&address, key, &config(3))
+                .await
+                .expect_err("not admitted");
+            let statistics = wait_for(&server, |it| {
+                it.handler_panics == 1 && it.refusals.not_admitted == 1
+            })
+            .await;
+            let (second, missing) = compare(&statistics);
+            assert!(missing.is_empty(), "{missing:?}");
+            let sum = |numbers: &Numbers, name: &str, label: &str| -> f64 {
+                let of_name =
+                    |key: &str| key.starts_with(&format!("{name}{{")) && key.contains(label);
+                let found = numbers.iter().filter(|(key, _)| of_name(key));
+                found.map(|(_, value)| *value).sum()
+            };
+            for (name, label) in [
+                ("ringseal_server_handler_panics_total", ""),
+                ("ringseal_server_refusals_total", "reason=\"not_admitted\""),
+                (
+                    "ringseal_server_handshakes_total",
+                    "outcome=\"not_admitted\"",
+                ),
+            ] {
+                assert_eq!(sum(&first, name, label), 0.0, "{name}");
+                assert_eq!(sum(&second, name, label), 1.0, "{name}");
+            }
+            drop((staying, panicking));
+
+            // Of a runtime that has ended the text has nothing, and no level stays as it was.
+            server
+                .handle()
+                .drain(Duration::from_secs(30))
+                .await
+                .expect("no child");
+            let statistics =
+                wait_for(&server, |it| it.threads.iter().all(|one| one.has_ended)).await;
+            let (last, _) = compare(&statistics);
+            assert_eq!(sum(&last, "ringseal_server_thread_ended", ""), 2.0);
+            assert_eq!(sum(&last, "ringseal_server_connections", ""), 0.0);
+            server.wait().await.expect("no panic");
+        });
+    });
+}
+
+#[test]
+fn the_levels_of_a_runtime_that_has_ended_go_to_nothing() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let server = ServerBuilder::new(config(2), Admission::any())
+            .bind("127.0.0.1:0")
+            .threads(1)
+            .start(panic_on_demand)
+            .expect("a server");
+        let handle = server.handle();
+        let mut publisher = MetricsPublisher::of_server(&[("name", "one")]);
+        let mut numbers = Numbers::new();
+        let statistics = || futures::executor::block_on(handle.statistics());
+        publisher.publish(&statistics());
+        add_recorded(&snapshotter, &mut numbers);
+        let slots = "ringseal_slots{name=\"one\",thread=\"0\"}";
+        assert!(numbers[slots] > 0.0);
+        handle.shut_down();
+        server.join().expect("no panic");
+        publisher.publish(&statistics());
+        add_recorded(&snapshotter, &mut numbers);
+        assert_eq!(numbers[slots], 0.0);
     });
 }

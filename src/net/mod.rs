@@ -22,8 +22,11 @@ mod metrics;
 mod plain;
 mod thread;
 
+pub(crate) use self::metrics::MetricSink;
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsPublisher;
+#[cfg(test)]
+pub(crate) use self::metrics::check_names;
 pub use self::metrics::{METRICS, Metric, MetricKind, MetricUnit, PrometheusText};
 pub use config::Config;
 pub(crate) use connection::About;

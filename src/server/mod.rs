@@ -13,6 +13,7 @@
 //!   [`Refusals`]; a `ClientPlace` is what a client takes up, from accept to the end of its handler.
 //! * `serving` is what each thread does: it runs handlers, each with a [`Session`], and drains.
 //! * A `Reporter` tells of clients that did not become connections.
+//! * `metrics` names all that a server counts; `prometheus` and `publisher` hand it on.
 //! * Nothing of this is touched while messages move: a handler has a plain
 //!   [`Connection`](crate::Connection).
 //!
@@ -31,7 +32,10 @@ mod entrance;
 mod error;
 mod handshake_rate;
 mod limits;
+mod metrics;
 mod prometheus;
+#[cfg(feature = "metrics")]
+mod publisher;
 mod registry;
 mod reporter;
 #[expect(

@@ -1,4 +1,4 @@
-//! The names under which the numbers of [`Statistics`] are known elsewhere.
+//! The names under which numbers are known elsewhere, and those of [`Statistics`].
 
 use crate::net::thread::statistics::Statistics;
 
@@ -24,24 +24,38 @@ pub enum MetricUnit {
 
 /// How a number is read.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Read {
-    Whole(fn(&Statistics) -> u64),
-    Seconds(fn(&Statistics) -> f64),
+enum Read<S> {
+    Whole(fn(&S) -> u64),
+    Seconds(fn(&S) -> f64),
 }
 
-/// One number of [`Statistics`], as monitoring systems see it. Several may share a name, and differ
-/// by their label; these are next to each other in [`METRICS`].
+/// What a number is now.
 #[derive(Clone, Copy, Debug)]
-pub struct Metric {
+pub(crate) enum MetricValue {
+    Whole(u64),
+    Seconds(f64),
+}
+
+/// Whoever hands numbers on. What is to be handed on goes through this whichever way it goes, so that
+/// no way has others.
+pub(crate) trait MetricSink {
+    /// Takes the numbers of `snapshot` that `metrics` names, under `labels` beside their own.
+    fn take<S>(&mut self, labels: &[(&str, &str)], metrics: &'static [Metric<S>], snapshot: &S);
+}
+
+/// One number of a snapshot, by default of [`Statistics`], as monitoring systems see it. Several may
+/// share a name, and differ by their label; these are next to each other in their table.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric<S = Statistics> {
     name: &'static str,
     help: &'static str,
     kind: MetricKind,
     unit: MetricUnit,
     label: Option<(&'static str, &'static str)>,
-    pub(super) read: Read,
+    read: Read<S>,
 }
 
-impl Metric {
+impl<S> Metric<S> {
     /// Returns its name, by the conventions of Prometheus: with the unit, and `_total` for a counter.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -72,7 +86,25 @@ impl Metric {
         self.label
     }
 
-    const fn counter(name: &'static str, help: &'static str, read: fn(&Statistics) -> u64) -> Self {
+    /// Whether it may have fractions.
+    #[cfg(feature = "metrics")]
+    pub(crate) const fn has_fractions(&self) -> bool {
+        matches!(self.read, Read::Seconds(_))
+    }
+
+    /// Returns what it is in `snapshot`.
+    pub(crate) fn value(&self, snapshot: &S) -> MetricValue {
+        match &self.read {
+            Read::Whole(read) => MetricValue::Whole(read(snapshot)),
+            Read::Seconds(read) => MetricValue::Seconds(read(snapshot)),
+        }
+    }
+
+    pub(crate) const fn counter(
+        name: &'static str,
+        help: &'static str,
+        read: fn(&S) -> u64,
+    ) -> Self {
         Self {
             name,
             help,
@@ -83,33 +115,26 @@ impl Metric {
         }
     }
 
-    const fn gauge(name: &'static str, help: &'static str, read: fn(&Statistics) -> u64) -> Self {
-        Self {
-            kind: MetricKind::Gauge,
-            ..Self::counter(name, help, read)
-        }
+    pub(crate) const fn gauge(name: &'static str, help: &'static str, read: fn(&S) -> u64) -> Self {
+        let mut gauge = Self::counter(name, help, read);
+        gauge.kind = MetricKind::Gauge;
+        gauge
     }
 
-    const fn bytes(self) -> Self {
-        Self {
-            unit: MetricUnit::Bytes,
-            ..self
-        }
+    const fn bytes(mut self) -> Self {
+        self.unit = MetricUnit::Bytes;
+        self
     }
 
-    const fn seconds(self, read: fn(&Statistics) -> f64) -> Self {
-        Self {
-            unit: MetricUnit::Seconds,
-            read: Read::Seconds(read),
-            ..self
-        }
+    const fn seconds(mut self, read: fn(&S) -> f64) -> Self {
+        self.unit = MetricUnit::Seconds;
+        self.read = Read::Seconds(read);
+        self
     }
 
-    const fn label_is(self, name: &'static str, value: &'static str) -> Self {
-        Self {
-            label: Some((name, value)),
-            ..self
-        }
+    pub(crate) const fn label_is(mut self, name: &'static str, value: &'static str) -> Self {
+        self.label = Some((name, value));
+        self
     }
 }
 
@@ -150,7 +175,7 @@ const fn time_limit(limit: &'static str, read: fn(&Statistics) -> u64) -> Metric
     Metric::counter("ringseal_time_limits_hit_total", help, read).label_is("limit", limit)
 }
 
-/// All that is known, those of one name next to each other.
+/// All that is known of one runtime, those of one name next to each other.
 pub const METRICS: &[Metric] = &[
     connections("handshaking", |now| now.handshaking as u64),
     connections("open", |now| now.open as u64),
@@ -171,6 +196,11 @@ pub const METRICS: &[Metric] = &[
     accepted("unused", |now| now.accepted.unused),
     accepted("closed", |now| now.accepted.closed),
     accepted("invalid", |now| now.accepted.invalid),
+    Metric::gauge(
+        "ringseal_lingering_connections",
+        "Connections that nobody holds and whose end is still under way.",
+        |now| now.lingering as u64,
+    ),
     Metric::counter(
         "ringseal_refused_clients_total",
         "Clients that were refused before any work was spent on them.",
@@ -185,7 +215,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(
         "ringseal_moved_bytes_total",
         "Bytes of incomplete frames that were moved to where there was room for the rest.",
-        |now| now.moved_bytes,
+        |now: &Statistics| now.moved_bytes,
     )
     .bytes(),
     Metric::counter(
@@ -208,6 +238,11 @@ pub const METRICS: &[Metric] = &[
         "Operations of the driver that have ended.",
         |now| now.completions,
     ),
+    Metric::gauge(
+        "ringseal_operations_in_flight",
+        "Reads, writes and waits of connections that are not complete.",
+        |now| now.in_flight as u64,
+    ),
     Metric::counter(
         "ringseal_key_updates_total",
         "How often keys were replaced, in both directions.",
@@ -221,7 +256,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(
         "ringseal_send_wait_seconds_total",
         "How long messages have waited for room, when the wait is over.",
-        |now| now.send_waits,
+        |now: &Statistics| now.send_waits,
     )
     .seconds(|now| now.send_wait_time.as_secs_f64()),
     time_limit("idle", |now| now.idle_timeouts),
@@ -244,13 +279,13 @@ pub const METRICS: &[Metric] = &[
     Metric::gauge(
         "ringseal_heap_budget_bytes",
         "Bytes of heap blocks that connections share.",
-        |now| now.heap_budget as u64,
+        |now: &Statistics| now.heap_budget as u64,
     )
     .bytes(),
     Metric::gauge(
         "ringseal_heap_in_use_bytes",
         "Bytes of heap blocks that there are.",
-        |now| now.heap_bytes as u64,
+        |now: &Statistics| now.heap_bytes as u64,
     )
     .bytes(),
     Metric::counter(
@@ -270,83 +305,57 @@ pub const METRICS: &[Metric] = &[
     ),
 ];
 
+/// Checks a table as Prometheus wants it.
 #[cfg(test)]
-mod tests {
+pub(crate) fn check_names<S>(metrics: &'static [Metric<S>]) {
     use std::collections::BTreeSet;
 
+    let mut seen = BTreeSet::new();
+    let mut names = Vec::new();
+    for metric in metrics {
+        let name = metric.name();
+        let is_plain = |character: char| character.is_ascii_lowercase() || character == '_';
+        assert!(
+            name.starts_with("ringseal_") && name.chars().all(is_plain),
+            "{name}"
+        );
+        let is_counter = metric.kind() == MetricKind::Counter;
+        assert_eq!(name.ends_with("_total"), is_counter, "{name}");
+        let base = name.trim_end_matches("_total");
+        for (end, unit) in [
+            ("_bytes", MetricUnit::Bytes),
+            ("_seconds", MetricUnit::Seconds),
+        ] {
+            assert_eq!(base.ends_with(end), metric.unit() == unit, "{name}");
+        }
+        assert!(
+            metric.help().ends_with('.') && !metric.help().contains('\n'),
+            "{name}"
+        );
+        assert!(seen.insert((name, metric.label())), "{name} twice");
+        if names.last() != Some(&name) {
+            names.push(name);
+        }
+    }
+    let once: BTreeSet<_> = names.iter().collect();
+    assert_eq!(once.len(), names.len(), "those of one name stand together");
+    for family in metrics.chunk_by(|one, other| one.name() == other.name()) {
+        let first = &family[0];
+        for metric in family {
+            let name = metric.name();
+            assert_eq!(metric.help(), first.help());
+            assert_eq!((metric.kind(), metric.unit()), (first.kind(), first.unit()));
+            assert_eq!(metric.label().is_some(), family.len() > 1, "{name}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
     use super::*;
 
     #[test]
     fn names_and_texts_are_as_prometheus_wants_them() {
-        let mut seen = BTreeSet::new();
-        let mut names = Vec::new();
-        for metric in METRICS {
-            let name = metric.name();
-            let is_plain = |character: char| character.is_ascii_lowercase() || character == '_';
-            assert!(
-                name.starts_with("ringseal_") && name.chars().all(is_plain),
-                "{name}"
-            );
-            assert_eq!(
-                name.ends_with("_total"),
-                metric.kind() == MetricKind::Counter,
-                "{name}"
-            );
-            let base = name.trim_end_matches("_total");
-            assert_eq!(
-                base.ends_with("_bytes"),
-                metric.unit() == MetricUnit::Bytes,
-                "{name}"
-            );
-            assert_eq!(
-                base.ends_with("_seconds"),
-                metric.unit() == MetricUnit::Seconds,
-                "{name}"
-            );
-            assert!(
-                metric.help().ends_with('.') && !metric.help().contains('\n'),
-                "{name}"
-            );
-            assert!(seen.insert((name, metric.label())), "{name} twice");
-            if names.last() != Some(&name) {
-                names.push(name);
-            }
-        }
-        let once: BTreeSet<_> = names.iter().collect();
-        assert_eq!(once.len(), names.len(), "those of one name stand together");
-        for family in METRICS.chunk_by(|one, other| one.name() == other.name()) {
-            let first = family[0];
-            for metric in family {
-                assert_eq!(metric.help(), first.help());
-                assert_eq!((metric.kind(), metric.unit()), (first.kind(), first.unit()));
-                assert_eq!(
-                    metric.label().is_some(),
-                    family.len() > 1,
-                    "{}",
-                    metric.name()
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn the_guide_names_each_of_them() {
-        let guide = include_str!("../../guide/metrics.rs");
-        for metric in METRICS {
-            let name = metric.name();
-            assert!(
-                guide.contains(&format!("`{name}`")),
-                "{name} is not in the guide"
-            );
-        }
-        for word in guide
-            .split('`')
-            .filter(|word| word.starts_with("ringseal_"))
-        {
-            assert!(
-                METRICS.iter().any(|metric| metric.name() == word),
-                "{word} is not there"
-            );
-        }
+        check_names(METRICS);
     }
 }

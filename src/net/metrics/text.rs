@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use super::table::{METRICS, Metric, MetricKind, Read};
+use super::table::{METRICS, Metric, MetricKind, MetricSink, MetricValue};
 use crate::net::thread::statistics::Statistics;
 
 /// Snapshots of [`Statistics`] as Prometheus reads them, each under labels of its own. Shown by
@@ -17,11 +17,18 @@ use crate::net::thread::statistics::Statistics;
 /// text.add(&[("thread", "0")], &runtime.statistics());
 /// assert!(text.to_string().contains("ringseal_connections{thread=\"0\",state=\"open\"} 0\n"));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PrometheusText {
-    snapshots: Vec<(String, Statistics)>,
-    /// Families of others, as text.
-    others: String,
+    families: Vec<Family>,
+}
+
+/// All samples of one name.
+#[derive(Clone, Debug)]
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricKind,
+    samples: String,
 }
 
 impl PrometheusText {
@@ -31,73 +38,81 @@ impl PrometheusText {
     /// Begins without any.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let mut text = Self {
+            families: Vec::new(),
+        };
+        for metric in METRICS {
+            text.family(metric);
+        }
+        text
     }
 
     /// Adds a snapshot under `labels`, which have to differ from those of the others. A character that
     /// the name of a label can't have becomes `_`; values may be anything.
     pub fn add(&mut self, labels: &[(&str, &str)], statistics: &Statistics) {
-        let labels = labels.iter().map(|(name, value)| label(name, value));
-        let labels: Vec<String> = labels.collect();
-        self.snapshots.push((labels.join(","), *statistics));
+        self.take(labels, METRICS, statistics);
     }
 
-    /// Adds what only grows and is none of [`Statistics`], with a sample for each value of a label. No
-    /// other may have the name.
-    pub(crate) fn add_counter(
-        &mut self,
-        name: &str,
-        help: &str,
-        label_name: &str,
-        samples: impl IntoIterator<Item = (impl AsRef<str>, u64)>,
-    ) {
-        let others = &mut self.others;
-        // Writing to a string does not fail.
-        let _ = writeln!(others, "# HELP {name} {help}\n# TYPE {name} counter");
-        for (value, count) in samples {
-            let label = label(label_name, value.as_ref());
-            let _ = writeln!(others, "{name}{{{label}}} {count}");
+    fn family<S>(&mut self, metric: &Metric<S>) -> &mut Family {
+        let mut families = self.families.iter();
+        let place = families.position(|family| family.name == metric.name());
+        let place = place.unwrap_or_else(|| {
+            self.families.push(Family {
+                name: metric.name(),
+                help: metric.help(),
+                kind: metric.kind(),
+                samples: String::new(),
+            });
+            self.families.len() - 1
+        });
+        &mut self.families[place]
+    }
+}
+
+impl Default for PrometheusText {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MetricSink for PrometheusText {
+    fn take<S>(&mut self, labels: &[(&str, &str)], metrics: &'static [Metric<S>], snapshot: &S) {
+        for metric in metrics {
+            let all = labels.iter().copied().chain(metric.label());
+            let all: Vec<String> = all.map(|(name, value)| label(name, value)).collect();
+            self.family(metric)
+                .add(&all.join(","), metric.value(snapshot));
         }
+    }
+}
+
+impl Family {
+    fn add(&mut self, labels: &str, value: MetricValue) {
+        let samples = &mut self.samples;
+        samples.push_str(self.name);
+        // Writing to a string does not fail.
+        if !labels.is_empty() {
+            let _ = write!(samples, "{{{labels}}}");
+        }
+        let _ = match value {
+            MetricValue::Whole(count) => writeln!(samples, " {count}"),
+            MetricValue::Seconds(seconds) => writeln!(samples, " {seconds}"),
+        };
     }
 }
 
 impl fmt::Display for PrometheusText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for family in METRICS.chunk_by(|one, other| one.name() == other.name()) {
-            let [first, ..] = family else { continue };
-            let kind = match first.kind() {
+        for family in &self.families {
+            let Family { name, help, .. } = family;
+            let kind = match family.kind {
                 MetricKind::Counter => "counter",
                 MetricKind::Gauge => "gauge",
             };
-            writeln!(formatter, "# HELP {} {}", first.name(), first.help())?;
-            writeln!(formatter, "# TYPE {} {kind}", first.name())?;
-            for (labels, statistics) in &self.snapshots {
-                for metric in family {
-                    write_sample(formatter, metric, labels, statistics)?;
-                }
-            }
+            writeln!(formatter, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
+            formatter.write_str(&family.samples)?;
         }
-        formatter.write_str(&self.others)
-    }
-}
-
-fn write_sample(
-    formatter: &mut fmt::Formatter<'_>,
-    metric: &Metric,
-    labels: &str,
-    statistics: &Statistics,
-) -> fmt::Result {
-    formatter.write_str(metric.name())?;
-    let own = metric.label().map(|(name, value)| label(name, value));
-    let own = own.as_deref().unwrap_or_default();
-    match (labels, own) {
-        ("", "") => {}
-        (one, "") | ("", one) => write!(formatter, "{{{one}}}")?,
-        (labels, own) => write!(formatter, "{{{labels},{own}}}")?,
-    }
-    match metric.read {
-        Read::Whole(read) => writeln!(formatter, " {}", read(statistics)),
-        Read::Seconds(read) => writeln!(formatter, " {}", read(statistics)),
+        Ok(())
     }
 }
 
