@@ -1,8 +1,11 @@
 //! The house rules that a compiler does not check: which room may name what, which files may go
-//! in a circle, and that every reference to a specification leads somewhere.
+//! in a circle, that every reference to a specification leads somewhere, and that the guide lists what
+//! is logged.
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/log_lines.rs"]
+mod log_lines;
 #[path = "tidy/references.rs"]
 mod references;
 #[path = "tidy/source.rs"]
@@ -13,6 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use circles::{Paths, circles};
+use log_lines::{LogLine, listed, logged};
 use references::{DOCUMENTS, comments, references, targets};
 use source::{collect_words, declared_files, files, repository, sources};
 
@@ -167,6 +171,20 @@ fn the_protocol_does_no_input_or_output_and_reads_no_clock() {
             assert!(!is_named, "{} names {word}", source.name);
         }
     }
+}
+
+#[test]
+fn the_guide_lists_all_lines_that_are_logged() {
+    let sources = sources();
+    // Those of the tool are for whoever runs it, and are told by itself.
+    let of_library = sources.iter().filter(|source| source.root.is_empty());
+    let logged: BTreeSet<LogLine> = of_library.flat_map(logged).collect();
+    assert!(logged.len() > 30, "the lines were not found");
+    let listed = listed();
+    let missing: Vec<_> = logged.difference(&listed).collect();
+    assert!(missing.is_empty(), "not in the guide: {missing:#?}");
+    let gone: Vec<_> = listed.difference(&logged).collect();
+    assert!(gone.is_empty(), "only in the guide: {gone:#?}");
 }
 
 #[test]

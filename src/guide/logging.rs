@@ -14,13 +14,60 @@
 //! task which serves the connection can run in it too, as below; names of keys are in a
 //! [`KeyList`](crate::KeyList).
 //!
-//! | level | what |
-//! |---|---|
-//! | error | a ring that no longer completes operations; a task that panicked |
-//! | warn | no io_uring, so epoll; slots that are not registered; descriptors that ran out while accepting; memory that the kernel still held when a runtime ended, or a runtime dropped where it cannot wait for it; a socket's file that stays behind |
-//! | info | a dead socket's file that was removed on request |
-//! | debug | a connection that is established, or over; one that a time limit or a failed socket ended; optional features that the kernel lacks |
-//! | trace | the shutdown of a socket that had ended already; with the target `ringseal::wire`, each record of the native wire that leaves or has come: its connection, direction, kind and length |
+//! Each line and span, with its fields; `error` and `reason` say the cause. An error or a warning is for
+//! somebody to look at. What one connection or one client comes to is debug, and as frequent as
+//! strangers like:
+//!
+//! | level | target | line | fields |
+//! |---|---|---|---|
+//! | error | `ringseal::driver::catch_panic` | what panicked on this ring's thread is given up; the others go on | |
+//! | error | `ringseal::driver::driver_status` | the driver of this thread has failed | `error` |
+//! | error | `ringseal::driver::task` | a child that was forked in a task has returned into the runtime | |
+//! | error | `ringseal::net::thread::task_group` | a task of a group has panicked; the others go on | |
+//! | error | `ringseal::server::accepting` | a thread of the server cannot accept any more | `error` |
+//! | error | `ringseal::server::accepting` | no thread of the server can accept any more; it drains | |
+//! | error | `ringseal::server::serving` | a thread of the server has ended with all of its connections; the others go on | `thread` |
+//! | error | `ringseal::server::serving` | the driver of a thread of the server has failed | `error` |
+//! | error | `ringseal::server::serving` | the handler of a connection has panicked; the others go on | |
+//! | warn | `ringseal::driver::driver` | no io_uring here; falling back to epoll, without busy polling | `reason` |
+//! | warn | `ringseal::driver::driver` | the arena is not registered; reads take the plain path | `error` |
+//! | warn | `ringseal::driver::tokio_uring` | tokio-uring can't let go of a ring that it can't enter; it is leaked | |
+//! | warn | `ringseal::driver::unix_path` | the socket's file stays behind | `error`, `path` |
+//! | warn | `ringseal::driver::uring::idle` | poll failed while idle | `error` |
+//! | warn | `ringseal::net::establish::socket_listener` | cannot accept; pausing until it works again | `error` |
+//! | warn | `ringseal::net::thread::runtime` | a runtime was dropped inside an executor, or behind the thread-local variables of its thread; its ring is leaked | |
+//! | warn | `ringseal::net::thread::shard` | operations outlive their runtime; their memory is leaked | `in_flight` |
+//! | warn | `ringseal::server::accepting` | a thread of the server cannot accept yet; trying again | `error` |
+//! | info | `ringseal::driver::unix_path` | removing a socket that nobody listens on | `path` |
+//! | info span | `ringseal::connection` | connection | `peer`, `address`, `wire` |
+//! | debug | `ringseal::driver::network` | a client can't be reset | `error` |
+//! | debug | `ringseal::driver::port` | a listening socket can't be shut down | `error` |
+//! | debug | `ringseal::driver::probe` | the kernel lacks one of these; starting with fewer | `flags` |
+//! | debug | `ringseal::driver::resolver` | no further thread for the resolver | `error` |
+//! | debug | `ringseal::driver::socket` | a socket can't be reset | `error` |
+//! | debug | `ringseal::driver::tokio_uring` | the arena stays locked until the ring is gone | `error` |
+//! | debug | `ringseal::driver::uring::queue` | the arena stays locked until the ring is gone | `error` |
+//! | debug | `ringseal::driver::uring::queue` | the kernel goes on signalling completions to a busy thread | |
+//! | debug | `ringseal::memory::mapping` | the kernel ignores this advice for the arena | `advice`, `error` |
+//! | debug | `ringseal::net::connection` | a connection is established | |
+//! | debug | `ringseal::net::connection::link` | a connection is over | |
+//! | debug | `ringseal::net::connection::outbox` | a record could not be sealed | `error` |
+//! | debug | `ringseal::net::connection::outbox` | the sending direction failed | `error` |
+//! | debug | `ringseal::net::establish::listener` | a client's address is not let in | `address` |
+//! | debug | `ringseal::net::establish::listener` | a client's socket is unusable | `error` |
+//! | debug | `ringseal::net::thread::time_limits` | a connection ends | `limit` |
+//! | debug | `ringseal::server::serving` | a client did not become a connection | `error` |
+//! | trace | `ringseal::driver::byte_stream` | shutdown of a stream that had ended | `error` |
+//! | trace | `ringseal::driver::shutdown` | shutdown of a socket that had ended | `error` |
+//! | trace | `ringseal::wire` | established | `connection`, `peer`, `address`, `wire` |
+//! | trace | `ringseal::wire` | received | `connection`, `kind`, `length` |
+//! | trace | `ringseal::wire` | received | `connection`, `kind`, `length`, `event` |
+//! | trace | `ringseal::wire` | sent | `connection`, `kind`, `length` |
+//!
+//! The lines of `ringseal::wire` are of each record of the native wire that leaves or has come.
+//! `ringseal::net`, `ringseal::driver` and the like are modules of the crate, and those of them may
+//! change; a filter by `ringseal`, `ringseal::server`, `ringseal::connection` or `ringseal::wire` stays
+//! good.
 //!
 //! With `tracing-subscriber` they go to standard error like this; its feature `env-filter` reads
 //! the levels from `RUST_LOG`, as in `RUST_LOG=ringseal=debug`. A subscriber that blocks, as one

@@ -262,9 +262,11 @@ fn close(reached: &mut BTreeMap<&str, BTreeSet<&str>>) {
 
 #[cfg(test)]
 fn source(name: &str, module: &[&str], text: &str) -> Source {
+    let tokens: TokenStream = text.parse().expect("Rust");
     Source {
         name: name.to_owned(),
-        tokens: text.parse().expect("Rust"),
+        with_literals: tokens.clone(),
+        tokens,
         root: "",
         module: module.iter().map(|segment| (*segment).to_owned()).collect(),
     }

@@ -45,8 +45,10 @@ pub(crate) fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
 pub(crate) struct Source {
     /// Its path within `src`.
     pub(crate) name: String,
-    /// Its tokens, without comments, string literals and test items.
+    /// Its tokens, without comments, literals and test items.
     pub(crate) tokens: TokenStream,
+    /// The same with literals.
+    pub(crate) with_literals: TokenStream,
     /// Its crate, by where that one's files are.
     pub(crate) root: &'static str,
     /// The module that it is.
@@ -92,7 +94,8 @@ fn walk(
     let tokens: TokenStream = text
         .parse()
         .unwrap_or_else(|error| panic!("{name}: {error}"));
-    let tokens = strip(tokens, with_tests);
+    let with_literals = strip(tokens, with_tests);
+    let tokens = without_literals(with_literals.clone());
     for child in declared_modules(&tokens) {
         let mut path = module.clone();
         path.push(child);
@@ -106,6 +109,7 @@ fn walk(
     found.push(Source {
         name: name.to_owned(),
         tokens,
+        with_literals,
         root,
         module,
     });
@@ -121,13 +125,25 @@ fn declared_modules(tokens: &TokenStream) -> Vec<String> {
         .collect()
 }
 
-/// Drops literals, documentation and, unless they are wanted, test items.
+/// Drops literals.
+fn without_literals(stream: TokenStream) -> TokenStream {
+    let kept = stream.into_iter().filter_map(|token| match token {
+        TokenTree::Literal(_) => None,
+        TokenTree::Group(group) => {
+            let inner = without_literals(group.stream());
+            Some(Group::new(group.delimiter(), inner).into())
+        }
+        other => Some(other),
+    });
+    kept.collect()
+}
+
+/// Drops documentation and, unless they are wanted, test items.
 fn strip(stream: TokenStream, with_tests: bool) -> TokenStream {
     let mut tokens = stream.into_iter().peekable();
     let mut kept = Vec::new();
     while let Some(token) = tokens.next() {
         match token {
-            TokenTree::Literal(_) => {}
             TokenTree::Punct(ref punct) if punct.as_char() == '#' => {
                 // As in `#![…]`.
                 let bang = tokens.next_if(|next| is_punct(next, '!'));
@@ -259,7 +275,8 @@ fn test_items_are_left_out_wherever_they_stand() {
     ";
     let tokens: TokenStream = text.parse().expect("Rust");
     let mut words = Vec::new();
-    collect_words(&strip(tokens, false), &mut words);
+    let tokens = without_literals(strip(tokens, false));
+    collect_words(&tokens, &mut words);
     assert!(
         !words.iter().any(|word| word.eq_ignore_ascii_case("gone")),
         "{words:?}"
