@@ -25,7 +25,7 @@
 //! |---|---|---|
 //! | `ringseal_connections` | `state`: handshaking, open, ending | connections now |
 //! | `ringseal_dialed_handshakes_total` | `outcome`: see [`HandshakeCounts`](crate::HandshakeCounts) | attempts of this end |
-//! | `ringseal_accepted_handshakes_total` | `outcome` | attempts of clients; `overloaded`: serve fewer a thread; `made_way`: a flood, or raise `Config::max_handshakes`; `no_room`: a limit of `ServerLimits`; `unused`: health checks; `not_admitted`: strangers, or a key that is not listed |
+//! | `ringseal_accepted_handshakes_total` | `outcome` | attempts of clients; `overloaded`: serve fewer a thread; `made_way`: a flood, or raise `Config::max_handshakes`; `no_room`: a limit of `ServerLimits`; `unused`: health checks; `dropped`: the listener ended, or its server drained; `not_admitted`: strangers, or a key that is not listed |
 //! | `ringseal_lingering_connections` | | connections that were dropped and whose peers take long to end |
 //! | `ringseal_refused_clients_total` | | strangers came: `Admission::filter` or `Incoming::refuse` turned them away before a handshake |
 //! | `ringseal_messages_total` | `direction`: sent, received | over the records: messages a record |

@@ -7,7 +7,9 @@
 //! the native wire it finds this in [`Receiver::recv_event`](crate::Receiver::recv_event). Handlers go on
 //! until they are done, and may look at [`Session::draining`](crate::Session::draining) to be done soon;
 //! what they have sent, and behind it the end of the stream, arrives. What is left when the time is over
-//! is cut, and counted. [`ServerHandle::shut_down`](crate::ServerHandle::shut_down) waits for nobody.
+//! is cut, and counted. Clients that shake hands meanwhile have a moment to end that; who has not proved
+//! its key then is dropped, and counted in [`HandshakeCounts::dropped`](crate::HandshakeCounts::dropped).
+//! [`ServerHandle::shut_down`](crate::ServerHandle::shut_down) waits for nobody.
 //!
 //! A ring's thread has no reactor for signals. Catch them on another thread, with `tokio::signal` or the
 //! crate `signal-hook`; [`ServerHandle::begin_drain`](crate::ServerHandle::begin_drain) needs no

@@ -69,6 +69,10 @@ pub enum AttemptError {
          (Config::max_handshakes sets the limit)"
     )]
     MadeWay,
+    /// The listener ended before the handshake did: the server drained or was shut down. Only a
+    /// [`Server`](crate::Server) says it.
+    #[error("the server ended before the handshake did")]
+    ListenerEnded,
     /// The client did not finish its first message within [`Config::first_message_timeout`]. Only
     /// a listener says it.
     ///

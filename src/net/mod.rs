@@ -54,6 +54,7 @@ pub use establish::admission::{Admission, Applicant};
 pub(crate) use establish::bind;
 pub use establish::connection_limit::ConnectionLimit;
 pub use establish::dial::{accept_over, dial, dial_over};
+pub(crate) use establish::handshakes::GivenUp;
 pub use establish::incoming::Incoming;
 pub use establish::key_file::{KeyChanges, KeyFile, KeyFileError};
 pub use establish::listener::Listener;

@@ -31,6 +31,7 @@ pub(super) const OF_THREADS: &[Metric<ThreadStatistics>] = &[
     handshakes("made_way", |now| now.handshakes.made_way),
     handshakes("no_room", |now| now.handshakes.no_room),
     handshakes("unused", |now| now.handshakes.unused),
+    handshakes("dropped", |now| now.handshakes.dropped),
     handshakes("closed", |now| now.handshakes.closed),
     handshakes("invalid", |now| now.handshakes.invalid),
     Metric::counter(
@@ -114,6 +115,7 @@ mod tests {
             no_room: 106,
             unused: 107,
             closed: 108,
+            dropped: 113,
             invalid: 109,
             // Of dialers alone.
             unreachable: 0,
@@ -141,12 +143,12 @@ mod tests {
         let values: Vec<&str> = samples
             .filter_map(|sample| Some(sample.rsplit_once(' ')?.1))
             .collect();
-        let expected = (101..=112).chain([1]).chain(201..=207);
+        let expected = (101..=113).chain([1]).chain(201..=207);
         for value in expected {
             let value = value.to_string();
             let count = values.iter().filter(|given| **given == value).count();
             assert_eq!(count, 1, "{value}: {text}");
         }
-        assert_eq!(values.len(), 20, "and nothing of a runtime that has ended");
+        assert_eq!(values.len(), 21, "and nothing of a runtime that has ended");
     }
 }

@@ -97,7 +97,9 @@ impl ServerHandle {
 
     /// Has the server end without losing anything, and waits for that: it stops accepting, asks the
     /// peers to begin nothing new and to end where the wire has that, lets handlers finish, and has what
-    /// they have sent arrive; after `limit` it cuts those that are left, and tells how many. Called again
+    /// they have sent arrive; after `limit` it cuts those that are left, and tells how many. Handshakes
+    /// under way may still end for a moment; those that it drops are counted in
+    /// [`HandshakeCounts::dropped`](crate::HandshakeCounts::dropped). Called again
     /// it makes the time shorter, never longer.
     ///
     /// # Errors

@@ -16,7 +16,9 @@ use super::session::Session;
 use super::shared::{Shared, ThreadState};
 use crate::driver::{DriverError, Latch, timeout};
 use crate::handle::Inbox;
-use crate::net::{AcceptError, Accepted, AttemptError, Connection, Listener, Shard, TaskGroup};
+use crate::net::{
+    AcceptError, Accepted, AttemptError, Connection, GivenUp, Listener, Shard, TaskGroup,
+};
 use crate::protocol::handshake::HandshakeError;
 
 /// How long handshakes may still end once the server drains. Those who have proved their key may believe
@@ -123,8 +125,11 @@ where
         self.registry.announce_leaving(self.shared.leaving_reason);
         let last = timeout(LAST_HANDSHAKES, self.take_all(&mut listener));
         ends_before(last, follower.cut()).await;
-        listener.give_up_unproven();
+        listener.give_up(GivenUp::Unproven);
         ends_before(self.take_all(&mut listener), follower.cut()).await;
+        listener.give_up(GivenUp::Everybody);
+        // Nobody is waited for there, unless the thread can't go on.
+        timeout(LAST_HANDSHAKES, self.drop_all(&mut listener)).await;
         drop(listener);
         Ok(self.drain(follower).await)
     }
@@ -138,13 +143,27 @@ where
         while let Some(outcome) = listener.next().await {
             match outcome {
                 Ok(accepted) => self.take(accepted),
-                Err(error) => {
-                    self.note(&error);
-                    Shard::current().map_or(Ok(()), |shard| shard.driver.check())?;
-                }
+                Err(error) => self.note(&error),
             }
         }
-        Ok(())
+        // When it has failed, the handshakes under way have ended by that.
+        Shard::current().map_or(Ok(()), |shard| shard.driver.check())
+    }
+
+    /// Notes the handshakes that end with the server, until there are no more. One that has just given
+    /// a connection has come too late for that to be served.
+    async fn drop_all(&self, listener: &mut Listener) {
+        while let Some(outcome) = listener.next().await {
+            match outcome {
+                Ok(accepted) => {
+                    let address = accepted.connection.peer_address().clone();
+                    drop(accepted);
+                    let reason = AttemptError::ListenerEnded;
+                    self.note(&AcceptError { address, reason });
+                }
+                Err(error) => self.note(&error),
+            }
+        }
     }
 
     fn state(&self) -> &ThreadState {

@@ -138,6 +138,22 @@ fn a_handshake_is_counted_by_its_outcome() {
 }
 
 /// A listener that never answers, and one that is not there.
+fn handshakes_under_way_when_the_listener_is_dropped_are_counted() {
+    run(async {
+        let listener = Listener::bind(somewhere(), &config(2), Admission::any()).await;
+        let listener = listener.expect("bind");
+        let address = listener.local_address();
+        let silent: Vec<_> = (0..3)
+            .map(|_| RawStream::connect(address.clone()))
+            .collect();
+        until(|it| it.handshaking == 3).await;
+        assert_eq!(now().accepted.dropped, 0);
+        drop(listener);
+        until(|it| it.accepted.dropped == 3 && it.handshaking == 0).await;
+        drop(silent);
+    });
+}
+
 fn an_attempt_that_takes_too_long_is_counted_as_that() {
     let silent = RawListener::bind();
     run(async {
@@ -213,6 +229,7 @@ crate::on_every_setting! {
     a_connection_is_counted_at_the_stage_that_it_is_at,
     a_handshake_is_counted_by_its_outcome,
     an_attempt_that_takes_too_long_is_counted_as_that,
+    handshakes_under_way_when_the_listener_is_dropped_are_counted,
     waits_for_room_are_counted_with_their_time,
     a_time_limit_that_ends_a_connection_is_counted,
 }

@@ -51,6 +51,16 @@ impl Limits {
     }
 }
 
+/// Whose handshakes a listener gives up that ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    #[default]
+    Nobody,
+    /// Those who have not proved their key. The others may believe that they are in.
+    Unproven,
+    Everybody,
+}
+
 type Work<T> = Pin<Box<dyn Future<Output = Result<T, AttemptError>>>>;
 
 /// Handshakes by age.
@@ -144,14 +154,26 @@ impl<T> Handshakes<T> {
         self.ready.insert(key, begun);
     }
 
-    /// Ends those whose client has not proved its key, because the listener ends.
-    pub(crate) fn give_up_unproven(&mut self) {
-        let unproven = (self.running.iter())
-            .filter(|(_, handshake)| handshake.progress.stage() < Stage::Proven)
+    /// Ends those that a listener gives up which ends; returns what is to be told of them.
+    pub(crate) fn give_up(&mut self, given_up: GivenUp) -> Vec<AcceptError> {
+        let is_given_up = |progress: &Progress| match given_up {
+            GivenUp::Nobody => false,
+            GivenUp::Unproven => progress.stage() < Stage::Proven,
+            GivenUp::Everybody => true,
+        };
+        let keys = (self.running.iter())
+            .filter(|(_, handshake)| is_given_up(&handshake.progress))
             .map(|(&key, _)| key);
-        for key in unproven.collect::<Vec<_>>() {
-            self.take_out(key).progress.end_listener();
-        }
+        let keys: Vec<u64> = keys.collect();
+        let end = |key| {
+            let handshake = self.take_out(key);
+            handshake.progress.end_listener();
+            AcceptError {
+                address: handshake.address.clone(),
+                reason: AttemptError::ListenerEnded,
+            }
+        };
+        keys.into_iter().map(end).collect()
     }
 
     /// Ends a handshake whose time is over, or works on the oldest that can go on.

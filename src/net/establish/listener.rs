@@ -18,9 +18,9 @@ use super::accepted::Accepted;
 use super::address::Address;
 use super::admission::{Admission, CurrentAdmission};
 use super::attempt::Listening;
-use super::handshakes::{Handshakes, Limits, Step};
+use super::handshakes::{GivenUp, Handshakes, Limits, Step};
 use super::incoming::Incoming;
-use super::outcome::count_accepted;
+use super::outcome::{count_accepted, count_attempt};
 use super::progress::Progress;
 use super::socket_listener::SocketListener;
 use crate::driver::{
@@ -63,8 +63,8 @@ struct Outcomes {
     ready: RefCell<VecDeque<Outcome>>,
     /// Whether there will be no others.
     is_over: Cell<bool>,
-    /// Whether only those who have proved their key are waited for.
-    are_unproven_given_up: Cell<bool>,
+    /// Who is not waited for any more.
+    given_up: Cell<GivenUp>,
     /// Waits for an outcome.
     accept: WakerCell,
     /// Waits for room.
@@ -258,10 +258,10 @@ impl Listener {
         }
     }
 
-    /// Takes no more clients, and ends the handshakes of those who have not proved their key yet. The
-    /// others may believe that they are in.
-    pub(crate) fn give_up_unproven(&self) {
-        self.outcomes.are_unproven_given_up.set(true);
+    /// Begins no more handshakes, and ends some of those that are under way;
+    /// [`next`](Self::next) tells of each.
+    pub(crate) fn give_up(&self, given_up: GivenUp) {
+        self.outcomes.given_up.set(given_up);
         self.outcomes.task.wake();
     }
 
@@ -364,14 +364,11 @@ impl Background {
             self.rest = None;
         }
         if Pin::new(&mut self.failed).poll(context).is_ready() {
+            self.give_up(GivenUp::Everybody, context);
             self.tell_of_failure();
             return Poll::Ready(());
         }
-        if self.outcomes.are_unproven_given_up.get() {
-            self.are_clients_over = true;
-            self.newcomer = None;
-            self.handshakes.give_up_unproven();
-        }
+        self.give_up(self.outcomes.given_up.get(), context);
         let mut start = Instant::now();
         loop {
             // In this order, since a newcomer may have to be looked at again at a certain time, and
@@ -397,6 +394,36 @@ impl Background {
     /// Whether nobody comes any more and the last handshake is over.
     fn is_over(&self) -> bool {
         self.are_clients_over && self.newcomer.is_none() && self.handshakes.len() == 0
+    }
+
+    /// Ends handshakes before their time, and of clients that wait for theirs, and tells of each.
+    fn give_up(&mut self, given_up: GivenUp, context: &mut TaskContext<'_>) {
+        if given_up == GivenUp::Nobody {
+            return;
+        }
+        let mut waiting = self.newcomer.take().map(|newcomer| newcomer.client);
+        loop {
+            if let Some(client) = waiting.take() {
+                let address = client.address().clone();
+                // Before somebody is told that it has gone.
+                drop(client);
+                let reason = AttemptError::ListenerEnded;
+                self.put(Err(AcceptError { address, reason }));
+            }
+            if self.are_clients_over {
+                break;
+            }
+            match self.clients.as_mut().poll_next(context) {
+                Poll::Ready(Some(client)) => waiting = Some(client),
+                Poll::Ready(None) => self.are_clients_over = true,
+                // Who comes now is given up when the task is woken for it.
+                Poll::Pending if given_up == GivenUp::Unproven => break,
+                Poll::Pending => self.are_clients_over = true,
+            }
+        }
+        for error in self.handshakes.give_up(given_up) {
+            self.put(Err(error));
+        }
     }
 
     /// Tells whoever accepts that the driver has failed, after which nobody can be accepted.
@@ -434,7 +461,7 @@ impl Background {
             return false;
         }
         if self.newcomer.is_none() {
-            if self.are_clients_over {
+            if self.are_clients_over || self.outcomes.given_up.get() != GivenUp::Nobody {
                 return false;
             }
             let next = self.clients.as_mut().poll_next(context);
@@ -509,6 +536,15 @@ impl Background {
             outcome.unwrap_or(Err(AttemptError::AdmissionPanicked))
         };
         self.handshakes.begin(who, progress, Box::pin(guarded));
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Of a listener that was dropped, nobody else tells.
+        for _ in 0..self.handshakes.len() + usize::from(self.newcomer.is_some()) {
+            count_attempt::<()>(&self.shard, Err(&AttemptError::ListenerEnded));
+        }
     }
 }
 

@@ -55,6 +55,7 @@ fn failed(error: &AttemptError) -> Outcome {
         AttemptError::Overloaded | AttemptError::Refused { .. } => {
             |counts: &mut HandshakeCounts| &mut counts.overloaded
         }
+        AttemptError::ListenerEnded => |counts: &mut HandshakeCounts| &mut counts.dropped,
         AttemptError::MadeWay => |counts: &mut HandshakeCounts| &mut counts.made_way,
         AttemptError::NoRoom { .. } => |counts: &mut HandshakeCounts| &mut counts.no_room,
         AttemptError::ClosedUnused => |counts: &mut HandshakeCounts| &mut counts.unused,

@@ -194,6 +194,7 @@ pub const METRICS: &[Metric] = &[
     accepted("made_way", |now| now.accepted.made_way),
     accepted("no_room", |now| now.accepted.no_room),
     accepted("unused", |now| now.accepted.unused),
+    accepted("dropped", |now| now.accepted.dropped),
     accepted("closed", |now| now.accepted.closed),
     accepted("invalid", |now| now.accepted.invalid),
     Metric::gauge(

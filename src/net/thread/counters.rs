@@ -78,6 +78,9 @@ pub struct HandshakeCounts {
     /// By a client that closed its connection without having sent anything, as health checks do. Of
     /// listeners alone.
     pub unused: u64,
+    /// By the end of the listener: those that were under way when it was dropped, or when its server
+    /// drained or was shut down. Of listeners alone.
+    pub dropped: u64,
     /// By an end or a failure of the socket in the middle.
     pub closed: u64,
     /// By what the peer sent, or an admission check that panicked.
@@ -96,6 +99,7 @@ impl HandshakeCounts {
             made_way: self.made_way + other.made_way,
             no_room: self.no_room + other.no_room,
             unused: self.unused + other.unused,
+            dropped: self.dropped + other.dropped,
             closed: self.closed + other.closed,
             invalid: self.invalid + other.invalid,
             unreachable: self.unreachable + other.unreachable,

@@ -6,17 +6,18 @@ use std::net::{Shutdown, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ringseal::protocol::native::record::RefuseReason;
 use ringseal::{
-    Address, Admission, Connection, Received, Receiver, Sender, Server, Session, sleep,
+    Address, Admission, AttemptError, Connection, DialError, Received, Receiver, Sender, Server,
+    ServerStatistics, Session, sleep,
 };
 use tokio::sync::mpsc;
 
 use super::{connect, finish, patient, server, server_with, start, told, try_connect, wait_for};
-use crate::peers::{PATIENCE, pattern, run};
+use crate::peers::{PATIENCE, key, pattern, run};
 use crate::transport::RawStream;
 
 /// What the server tells that it leaves for.
@@ -382,6 +383,117 @@ fn who_believes_to_be_in_is_served_though_its_last_flight_is_late() {
     });
 }
 
+/// A server that holds a connection, has one handshake behind it that waits for its admission, and
+/// several whose clients are silent.
+struct Busy {
+    server: Server,
+    held: Connection,
+    undecided: ringseal::Task<Result<Connection, DialError>>,
+    silent: Vec<RawStream>,
+    /// How many were told of to whoever is told of clients that did not become connections.
+    told: Arc<AtomicUsize>,
+}
+
+impl Busy {
+    const SILENT: usize = 5;
+
+    async fn start() -> Self {
+        let admission = Admission::check_async(|asked| async move {
+            if asked == key(3) {
+                std::future::pending::<()>().await;
+            }
+            true
+        });
+        let told = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&told);
+        let server = server_with(patient(2), admission)
+            .on_accept_error(move |error| {
+                assert!(
+                    matches!(error.reason, AttemptError::ListenerEnded),
+                    "{error}"
+                );
+                counted.fetch_add(1, Ordering::SeqCst);
+            })
+            .start(hold)
+            .expect("a server");
+        let address = server.local_address();
+        let held = connect(&address, 1).await;
+        let silent = (0..Self::SILENT).map(|_| RawStream::connect(address.clone()));
+        let silent = silent.collect();
+        let undecided = ringseal::spawn(async move { try_connect(&address, 3).await });
+        wait_for(&server, |it| {
+            (it.connections, it.handshakes_under_way) == (1, Self::SILENT + 1)
+        })
+        .await;
+        Self {
+            server,
+            held,
+            undecided,
+            silent,
+            told,
+        }
+    }
+
+    /// Whether each handshake that was under way is in its counter, and in no other.
+    fn are_counted(&self, statistics: &ServerStatistics) -> bool {
+        let handshakes = statistics.handshakes;
+        assert_eq!(handshakes.established, 1);
+        let others = [
+            handshakes.not_admitted,
+            handshakes.timed_out,
+            handshakes.made_way,
+            handshakes.no_room,
+            handshakes.unused,
+            handshakes.closed,
+            handshakes.invalid,
+        ];
+        assert_eq!(others, [0; 7]);
+        let count = Self::SILENT + 1;
+        handshakes.dropped == u64::try_from(count).expect("a few")
+            && self.told.load(Ordering::SeqCst) == count
+            && statistics.handshakes_under_way == 0
+    }
+}
+
+fn handshakes_that_a_drain_drops_are_counted() {
+    run(async {
+        let busy = Busy::start().await;
+        let handle = busy.server.handle();
+        handle.begin_drain(PATIENCE);
+        wait_for(&busy.server, |it| busy.are_counted(it)).await;
+        // The connection goes on, and so do the threads.
+        let statistics = handle.statistics().await;
+        assert_eq!(statistics.connections, 1);
+        let runtime = statistics.runtime.expect("they run");
+        assert_eq!(runtime.accepted.dropped, statistics.handshakes.dropped);
+        let text = statistics.prometheus_text().to_string();
+        let dropped = text.lines().filter(|line| {
+            line.starts_with("ringseal_server_handshakes_total{")
+                && line.contains("outcome=\"dropped\"")
+                && !line.ends_with(" 0")
+        });
+        assert_eq!(dropped.count(), 2, "of both threads: {text}");
+        busy.undecided.await.expect_err("it was dropped");
+        handle.shut_down();
+        let drained = busy.server.wait().await.expect("no panic");
+        assert_eq!(drained.cut, 1);
+        drop((busy.held, busy.silent));
+    });
+}
+
+fn handshakes_that_a_server_drops_when_it_is_shut_down_are_counted() {
+    run(async {
+        let busy = Busy::start().await;
+        let handle = busy.server.handle();
+        handle.shut_down();
+        handle.drain(PATIENCE).await.expect("not a child");
+        let statistics = handle.statistics().await;
+        assert!(busy.are_counted(&statistics), "{statistics:#?}");
+        busy.undecided.await.expect_err("it was dropped");
+        drop((busy.held, busy.silent));
+    });
+}
+
 fn an_idle_server_drains_at_once() {
     run(async {
         let server: Server = start(server());
@@ -390,6 +502,8 @@ fn an_idle_server_drains_at_once() {
 }
 
 crate::on_every_driver!(
+    handshakes_that_a_drain_drops_are_counted,
+    handshakes_that_a_server_drops_when_it_is_shut_down_are_counted,
     a_drain_under_load_loses_nothing,
     what_handlers_have_sent_before_they_end_arrives,
     what_clients_send_while_it_drains_arrives_at_handlers,
@@ -405,6 +519,8 @@ crate::on_setting!(
     Commonware,
     Uring,
     Tcp,
+    handshakes_that_a_drain_drops_are_counted,
+    handshakes_that_a_server_drops_when_it_is_shut_down_are_counted,
     who_believes_to_be_in_is_served_though_its_last_flight_is_late,
     what_handlers_have_sent_before_they_end_arrives,
     what_clients_send_while_it_drains_arrives_at_handlers,

@@ -51,6 +51,7 @@ fn sum(counts: HandshakeCounts) -> u64 {
         counts.made_way,
         counts.no_room,
         counts.unused,
+        counts.dropped,
         counts.closed,
         counts.invalid,
     ];

@@ -55,6 +55,7 @@ impl AttemptError {
             Self::AdmissionPanicked
             | Self::ClosedUnused
             | Self::Deadline { .. }
+            | Self::ListenerEnded
             | Self::MadeWay
             | Self::NoFirstMessage
             | Self::NoRoom { .. }
