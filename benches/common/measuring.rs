@@ -16,11 +16,21 @@ pub(crate) struct Measuring {
 impl Measuring {
     /// Reads `--seconds`, which is `seconds` by default, and `--rounds`. To see that the bench runs,
     /// `test_seconds` are enough.
+    #[allow(dead_code, reason = "a bench with more options reads them first")]
     pub(crate) fn from_arguments(seconds: f64, test_seconds: f64) -> Result<Self, Box<dyn Error>> {
+        Self::from(std::env::args().skip(1), seconds, test_seconds)
+    }
+
+    /// Reads the same from `arguments`.
+    pub(crate) fn from(
+        arguments: impl IntoIterator<Item = String>,
+        seconds: f64,
+        test_seconds: f64,
+    ) -> Result<Self, Box<dyn Error>> {
         let (mut seconds, mut rounds) = (seconds, 5);
         // Code that is not optimized says nothing.
         let mut is_test = cfg!(debug_assertions);
-        let mut arguments = std::env::args().skip(1);
+        let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             let mut value = || {
                 let missing = || format!("{argument} takes a value");

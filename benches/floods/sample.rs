@@ -12,9 +12,22 @@ impl Samples {
         self.0.sort_by(f64::total_cmp);
     }
 
+    pub(crate) fn extend(&mut self, samples: &[f64]) {
+        self.0.extend(samples);
+        self.0.sort_by(f64::total_cmp);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Returns the middle one, or nothing that is a number where there are none.
     pub(crate) fn median(&self) -> f64 {
         self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    pub(crate) fn least(&self) -> f64 {
+        self.0.first().copied().unwrap_or(f64::NAN)
     }
 
     pub(crate) fn greatest(&self) -> f64 {
@@ -25,9 +38,12 @@ impl Samples {
 /// The median, with the least and the greatest.
 impl fmt::Display for Samples {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let least = self.0.first().copied().unwrap_or(f64::NAN);
-        let (median, greatest) = (self.median(), self.greatest());
-        let digits = if median < 100.0 { 1 } else { 0 };
+        let (median, least, greatest) = (self.median(), self.least(), self.greatest());
+        let digits = match median {
+            ..10.0 => 2,
+            ..100.0 => 1,
+            _ => 0,
+        };
         write!(
             formatter,
             "{median:.digits$} ({least:.digits$} to {greatest:.digits$})"

@@ -23,11 +23,20 @@ pub(crate) fn key() -> PublicKey {
     Identity::from_seed(&[SERVER; 32]).public_key()
 }
 
+/// Which threads a server has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Threads {
+    /// So many, on any cores.
+    Count(usize),
+    /// One, on this core.
+    OnCore(usize),
+}
+
 /// Starts a server that takes in what the admitted identity sends.
 pub(crate) fn start(
     wire: Wire,
     limits: ServerLimits,
-    threads: Option<usize>,
+    threads: Threads,
 ) -> Result<Server, ServerError> {
     let admitted = Identity::from_seed(&[ADMITTED; 32]).public_key();
     let builder = ServerBuilder::new(config(SERVER, wire), Admission::allow_list([admitted]))
@@ -35,8 +44,8 @@ pub(crate) fn start(
         .runtime(Runtime::builder())
         .limits(limits);
     let builder = match threads {
-        Some(count) => builder.threads(count),
-        None => builder,
+        Threads::Count(count) => builder.threads(count),
+        Threads::OnCore(core) => builder.pin([core]),
     };
     builder.start(|mut connection, _session| async move {
         while let Ok(Some(message)) = connection.recv().await {

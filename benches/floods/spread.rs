@@ -6,42 +6,47 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use ringseal::{Connection, Runtime, Server, ServerLimits, Wire, dial};
 
-use crate::server::{self, ADMITTED, config, key};
+use crate::figures::{Cell, Row};
+use crate::server::{self, ADMITTED, Threads, config, key};
 
 const THREADS: usize = 4;
 const MANY: usize = 400;
 
-pub(crate) fn print() -> Result<(), Box<dyn Error>> {
+pub(crate) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
     let wire = Wire::native();
-    let server = server::start(wire, ServerLimits::new(), Some(THREADS))?;
+    let server = server::start(wire, ServerLimits::new(), Threads::Count(THREADS))?;
     let runtime = Runtime::builder().build()?;
-    println!("| connections from one address, {THREADS} threads | of each thread |");
-    println!("|---|---|");
-    runtime.block_on(async {
+    let rows = runtime.block_on(async {
         let few = connect(&server, wire, 5).await;
-        tell("5 that stay", &server);
+        let mut rows = vec![row("5 connections from one address that stay", &server)];
         let mut many = connect(&server, wire, MANY - 5).await;
-        tell("400", &server);
+        rows.push(row("400", &server));
         // Nine of ten go.
         many.truncate(MANY / 10 - 5);
-        ringseal::sleep(Duration::from_millis(300)).await;
-        tell("40 that are left of those", &server);
+        while server::statistics(&server).connections > MANY / 10 {
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+        rows.push(row("40 that are left of those", &server));
         let more = connect(&server, wire, MANY / 2 - MANY / 10).await;
-        tell("200, after others have come", &server);
+        rows.push(row("200, after others have come", &server));
         drop((few, many, more));
+        rows
     });
     server.handle().shut_down();
     server.join()?;
-    Ok(())
+    Ok(rows)
 }
 
-fn tell(what: &str, server: &Server) {
+fn row(what: &str, server: &Server) -> Row {
     let threads = server::statistics(server).threads;
     let counts: Vec<_> = threads
         .iter()
         .map(|it| it.connections.to_string())
         .collect();
-    println!("| {what} | {} |", counts.join(", "));
+    vec![
+        ("what", Cell::Text(what.to_owned())),
+        ("of_each_thread", Cell::Text(counts.join(", "))),
+    ]
 }
 
 async fn connect(server: &Server, wire: Wire, count: usize) -> Vec<Connection> {
