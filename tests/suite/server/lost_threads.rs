@@ -1,11 +1,16 @@
 //! A thread whose ring the kernel no longer lets it enter ends with its connections; the others go on.
 
-use std::time::Duration;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use ringseal::{Connection, Session};
+use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::process::{Resource, getrlimit};
 
 use super::{answers, connect, connect_many, echo, server, wait_for};
-use crate::peers::{PATIENCE, run};
+use crate::child::{is_case, limit, run_case};
+use crate::peers::{PATIENCE, builder, run, run_with};
 use crate::seccomp::deny_from_now_on;
 
 /// By which connections are served that come one by one.
@@ -75,12 +80,92 @@ fn a_thread_whose_ring_fails_ends_alone() {
     }
 }
 
+/// What this process has logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Takes in all warnings of this process from now on.
+    fn start() -> Self {
+        let log = Self::default();
+        let writer = log.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .init();
+        log
+    }
+
+    fn count(&self, line: &str) -> usize {
+        let bytes = self.0.lock().expect("nobody panics in here");
+        String::from_utf8_lossy(&bytes).matches(line).count()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics in here").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+// HAZARDS S4, F14. The thread that accepts is lost while there are no descriptors, which whoever
+// accepts next needs one of: it waits, the port stays open, and who came meanwhile is served.
+fn accepting_goes_on_elsewhere_once_there_are_descriptors_again() {
+    const TEST: &str = "accepting_goes_on_elsewhere_once_there_are_descriptors_again";
+    const WAITS: &str = "a thread of the server cannot accept yet; trying again";
+    if !is_case(TEST) {
+        return run_case(module_path!(), TEST);
+    }
+    let log = Log::start();
+    // Of slots that are few, since locked memory is short in a child.
+    let small = || builder().slots(4);
+    run_with(small(), async {
+        let server = server().runtime(small()).start(fail_or_echo);
+        let server = server.expect("a server");
+        let address = server.local_address();
+        let (mut lost, mut kept) = (connect(&address, 1).await, connect(&address, 1).await);
+        let early = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        // A descriptor's number has to be below the limit, so one that is closed makes no room either.
+        let allowed = getrlimit(Resource::Nofile).current.unwrap_or(1024);
+        limit(Resource::Nofile, 3);
+        assert_eq!(order(&mut kept, b"go on").await, 1);
+        assert_eq!(order(&mut lost, b"fail").await, 0);
+        wait_for(&server, |it| it.threads[0].has_ended).await;
+        // A driver that needs no ring to accept notices by this one that it can't.
+        let target = address.socket_address().expect("over TCP");
+        rustix::net::connect(&early, &target).expect("the port is open");
+        let start = Instant::now();
+        while log.count(WAITS) == 0 {
+            assert!(start.elapsed() < PATIENCE, "nobody says that it waits");
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+        // It serves whom it has meanwhile.
+        assert!(answers(&mut kept).await);
+        limit(Resource::Nofile, allowed);
+        wait_for(&server, |it| it.threads[1].handshakes_under_way == 1).await;
+        let mut later = connect(&address, 1).await;
+        assert_eq!(order(&mut later, b"go on").await, 1);
+        assert!(answers(&mut later).await);
+        assert_eq!(log.count(WAITS), 1, "told once for all attempts");
+        drop((early, lost, kept, later));
+        let drained = server.handle().drain(PATIENCE).await.expect("not a child");
+        assert_eq!((drained.cut, drained.lost_threads), (0, 1));
+        server.wait().await.expect("no panic");
+    });
+}
+
 crate::on_setting!(
     uring_tcp,
     Native,
     Uring,
     Tcp,
     a_thread_whose_ring_fails_ends_alone,
+    accepting_goes_on_elsewhere_once_there_are_descriptors_again,
 );
 
 crate::on_setting!(
@@ -89,4 +174,5 @@ crate::on_setting!(
     TokioUring,
     Tcp,
     a_thread_whose_ring_fails_ends_alone,
+    accepting_goes_on_elsewhere_once_there_are_descriptors_again,
 );
