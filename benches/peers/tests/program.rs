@@ -185,7 +185,7 @@ struct Repository(TempDir);
 
 const MARKERS: &str =
     "before\n\n<!-- figures: NAME -->\n\nold text\n\n<!-- end of figures -->\n\nbehind\n";
-const REGIONS: [&str; 9] = [
+const REGIONS: [&str; 10] = [
     "native",
     "commonware",
     "all",
@@ -194,6 +194,7 @@ const REGIONS: [&str; 9] = [
     "rate",
     "scale",
     "soak",
+    "floods",
     "instructions",
 ];
 
@@ -537,6 +538,45 @@ fn a_soak_of_which_too_little_is_known_is_not_kept_or_told() {
         let error = error(&repository.tables(&[]));
         assert!(error.contains(said), "{error}");
         assert!(text(&repository.path("benches/README.md")).contains("old text"));
+    }
+}
+
+#[test]
+fn floods_are_two_tables_that_say_which_core_ran_what() {
+    let repository = Repository::new();
+    let spread = json!({ "median": 950.0, "least": 900.0, "most": 1000.0 });
+    let floods = json!({
+        "placement": "Everybody has a core.",
+        "rows": [{
+            "what": "garbage first byte", "wire": "native", "asked_a_second": 1000,
+            "came_a_second": spread, "messages_a_second": spread, "ratio": spread,
+            "dial_median_ms": 1.5, "dial_worst_ms": 3.0, "dials": 40, "dials_failed": 0,
+            "strangers_percent_of_a_core": null,
+        }],
+        "prices": [{
+            "what": "garbage first byte", "wire": "native", "refused_a_second": spread,
+            "server_us_each": spread, "stranger_us_each": spread,
+        }],
+    });
+    repository.take("floods", &envelope(floods.clone()));
+    let output = repository.take_all();
+    assert!(output.status.success(), "{output:?}");
+    let benches = text(&repository.path("benches/README.md"));
+    let spread = "950.0 (900.0 to 1 000)";
+    for said in [
+        "Everybody has a core.\n",
+        "| what | wire | asked a second | came a second | messages a second | ratio |",
+        &format!("| garbage first byte | native | 1 000 | {spread} | {spread} | {spread} | 1.50 |"),
+        &format!("| garbage first byte | native | {spread} | {spread} | {spread} |"),
+    ] {
+        assert!(benches.contains(said), "{said}: {benches}");
+    }
+    for missing in ["placement", "prices"] {
+        let mut less = floods.clone();
+        less[missing] = Value::Null;
+        repository.take("floods", &envelope(less));
+        let said = error(&repository.take_all());
+        assert!(said.contains("floods"), "{said}");
     }
 }
 

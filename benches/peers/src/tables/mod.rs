@@ -2,6 +2,7 @@
 //! the same.
 
 mod document;
+mod floods;
 mod others;
 mod soak;
 mod streams;
@@ -54,6 +55,7 @@ const DOCUMENTS: [(&str, &[(&str, Table)]); 2] = [
             }),
             ("rate", |results| others::rows(results, "rate")),
             ("scale", |results| others::rows(results, "scale")),
+            ("floods", floods::floods),
         ],
     ),
 ];

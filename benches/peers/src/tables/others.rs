@@ -78,13 +78,13 @@ pub(super) fn rows(results: &Results, name: &str) -> Result<Option<String>, Stri
     Ok(Some(parts.join("\n\n")))
 }
 
-fn skipped(run: &Value) -> impl Iterator<Item = String> {
+pub(super) fn skipped(run: &Value) -> impl Iterator<Item = String> {
     let texts = run[SKIPPED].as_array().into_iter().flatten();
     texts.map(|text| format!("!! SKIPPED: {}", cell(text)))
 }
 
 /// Texts by the names of their columns.
-type Cells = BTreeMap<String, String>;
+pub(super) type Cells = BTreeMap<String, String>;
 
 fn table(rows: &[Cells]) -> String {
     let names: BTreeSet<&String> = rows.iter().flat_map(Cells::keys).collect();
@@ -108,7 +108,7 @@ fn table(rows: &[Cells]) -> String {
 }
 
 /// The cells of a list of objects that is not empty.
-fn cells_of_all(value: &Value) -> Option<Vec<Cells>> {
+pub(super) fn cells_of_all(value: &Value) -> Option<Vec<Cells>> {
     let list = value.as_array().filter(|list| !list.is_empty())?;
     list.iter()
         .map(|row| {
