@@ -12,7 +12,7 @@ use ringseal::{
     Admission, Connection, Listener, Receiver, RecvError, RingThreads, Sender, Statistics, dial,
 };
 
-use super::peers::{builder, config, key, pair, patiently, pattern, run};
+use super::peers::{builder, config, key, pair, patiently, pattern, relay, run};
 use super::setting::{on_native, spawn, transport};
 use super::transport::{Transport, somewhere};
 
@@ -473,6 +473,98 @@ fn a_peer_that_reads_nothing_does_not_hold_an_ended_connection() {
 }
 
 /// Tells a test that runs alone in its process how many descriptors that has.
+/// Receives through a relay that passes no more than `passed` bytes of what comes behind the first
+/// message. Returns how that ends, and whether it was in the middle of a message.
+async fn receive_cut(length: usize, passed: usize) -> (Result<bool, RecvError>, bool) {
+    let mut listener = Listener::bind(somewhere(), &config(2), Admission::any())
+        .await
+        .expect("bind");
+    let (has_first, was_received) = mpsc::channel::<()>();
+    let mut left = None;
+    let address = relay(listener.local_address(), move |_, bytes| {
+        if was_received.try_recv().is_ok() {
+            left = Some(passed);
+        }
+        let Some(left) = &mut left else {
+            return bytes.len();
+        };
+        let passes = bytes.len().min(*left);
+        *left -= passes;
+        passes
+    });
+    let ours = config(1);
+    let (dialed, accepted) = futures_util::join!(dial(address, key(2), &ours), listener.accept());
+    let mut dialer = dialed.expect("dial");
+    let (_sender, mut receiver) = accepted.expect("accept").split();
+    dialer.send(b"first").await.expect("send");
+    let first = receiver.recv().await.expect("recv").expect("a message");
+    assert_eq!(&*first, b"first");
+    drop(first);
+    assert!(!receiver.is_mid_message());
+    has_first.send(()).expect("the relay waits");
+    let second = pattern(length, 1);
+    let (_, end) = futures_util::join!(
+        async {
+            dialer.send(&second).await?;
+            dialer.flush().await
+        },
+        receiver.recv()
+    );
+    let end = end.map(|message| message.is_some());
+    (end, receiver.is_mid_message())
+}
+
+// HAZARDS F4: whoever counts what is lost knows of the message that has come in part.
+fn a_receiver_tells_whether_a_message_was_cut_off() {
+    run(async {
+        for length in [9_000, 200_000] {
+            let (end, is_mid_message) = receive_cut(length, length / 2).await;
+            assert!(end.is_err(), "{end:?}");
+            assert!(is_mid_message, "{length} bytes");
+        }
+        let (end, is_mid_message) = receive_cut(9_000, 0).await;
+        assert_eq!(end.is_err(), on_native(), "{end:?}");
+        assert!(!is_mid_message, "nothing of it has come");
+    });
+}
+
+// HAZARDS F4, before anything has ended.
+fn a_receiver_tells_that_the_rest_of_a_message_is_to_come() {
+    run(async {
+        let mut listener = Listener::bind(somewhere(), &config(2), Admission::any())
+            .await
+            .expect("bind");
+        let (hold, held) = mpsc::channel::<()>();
+        let mut passed = 0;
+        let address = relay(listener.local_address(), move |_, bytes| {
+            passed += bytes.len();
+            // The handshake and the first half of the message pass.
+            if passed > LENGTH / 2 {
+                let _ = held.recv();
+            }
+            bytes.len()
+        });
+        let ours = config(1);
+        let (dialed, accepted) =
+            futures_util::join!(dial(address, key(2), &ours), listener.accept());
+        let mut dialer = dialed.expect("dial");
+        let (_sender, mut receiver) = accepted.expect("accept").split();
+        assert!(!receiver.is_mid_message());
+        dialer.send(&pattern(LENGTH, 1)).await.expect("send");
+        while !receiver.is_mid_message() {
+            {
+                let mut receiving = pin!(receiver.recv());
+                assert!(futures_util::poll!(receiving.as_mut()).is_pending());
+            }
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+        drop(hold);
+        let message = receiver.recv().await.expect("recv").expect("a message");
+        assert!(*message == *pattern(LENGTH, 1));
+        assert!(!receiver.is_mid_message());
+    });
+}
+
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("procfs").count()
 }
@@ -567,6 +659,8 @@ crate::on_every_setting! {
     a_peer_that_stays_silent_does_not_hold_an_ended_connection,
     a_peer_that_reads_nothing_does_not_hold_an_ended_connection,
     ended_connections_hold_no_descriptors_though_their_halves_live,
+    a_receiver_tells_that_the_rest_of_a_message_is_to_come,
+    a_receiver_tells_whether_a_message_was_cut_off,
 }
 
 // A receiver that takes less than the peer knows is of this wire alone.

@@ -14,6 +14,7 @@ use crate::memory::{Account, Buffer, Claim, Class, Request, View};
 use crate::net::error::RecvError;
 use crate::net::thread::shard::count;
 use crate::protocol::native::record::{AbortReason, OpenError};
+use crate::protocol::record;
 use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{End, Incoming};
 
@@ -74,6 +75,8 @@ pub struct Receiver {
     idle_work: usize,
     /// Messages that were given since others had a turn because of it, or something was waited for.
     in_a_row: u32,
+    /// Whether a message was not complete when receiving failed.
+    was_mid_message: bool,
     /// Records that the thread's counters have.
     counted: RecordCounts,
 }
@@ -185,6 +188,7 @@ impl Receiver {
             is_leaving_news: false,
             idle_work: 0,
             in_a_row: 0,
+            was_mid_message: false,
             counted: RecordCounts::default(),
         }
     }
@@ -409,6 +413,17 @@ impl Receiver {
         self.end
     }
 
+    /// Whether the start of a message has come, and not the rest of it; once receiving has failed,
+    /// whether that was so then. What is lost with this receiver is told by it: the messages that
+    /// came whole were given out. A piece of what the wire says beside messages looks the same.
+    pub fn is_mid_message(&self) -> bool {
+        if self.receiving.has_failed() {
+            return self.was_mid_message;
+        }
+        let is_mid_record = self.receiving.is_mid_record() && !self.receiving.may_open();
+        is_mid_record || self.has_parts()
+    }
+
     /// Does what [`recv`](Self::recv) does. `claim` keeps its place in line for memory, and is to be
     /// dropped when nobody polls on.
     #[inline]
@@ -561,6 +576,14 @@ impl Receiver {
     /// Notes that nothing more is received.
     #[cold]
     fn fail(&mut self, error: &RecvError) {
+        // A record that is not acceptable is not one of which the rest is missing.
+        let is_record_cut = match error {
+            RecvError::Record(error) => matches!(error, record::OpenError::Truncated),
+            RecvError::NativeRecord(error) => matches!(error, OpenError::Truncated),
+            _ => !self.receiving.may_open(),
+        };
+        self.was_mid_message =
+            self.has_parts() || (is_record_cut && self.receiving.is_mid_record());
         self.receiving.fail();
         self.buffer = None;
         self.packed = None;
@@ -972,7 +995,7 @@ impl Receiver {
         match (read, &mut self.buffer) {
             (Read::Readable, _) => {
                 self.buffer = None;
-                self.link.tracker.begin_read(self.is_mid_message());
+                self.link.tracker.begin_read(self.is_waiting_for_rest());
                 self.receiving.waits();
                 self.link.start_readable();
                 return Poll::Ready(Ok(()));
@@ -995,7 +1018,7 @@ impl Receiver {
         self.check_link()?;
         if let Some(buffer) = self.buffer.take() {
             let range = filled..buffer.len();
-            self.link.tracker.begin_read(self.is_mid_message());
+            self.link.tracker.begin_read(self.is_waiting_for_rest());
             self.receiving.reads();
             self.link.start_read(buffer, range);
         }
@@ -1003,8 +1026,13 @@ impl Receiver {
     }
 
     /// Whether a part of a message has come: the rest must not be waited for without limit.
-    fn is_mid_message(&self) -> bool {
-        self.receiving.is_mid_record() || self.assembly.is_some() || self.parts.is_mid_message()
+    fn is_waiting_for_rest(&self) -> bool {
+        self.receiving.is_mid_record() || self.has_parts()
+    }
+
+    /// Whether parts of a message have come that is not complete.
+    fn has_parts(&self) -> bool {
+        self.part.is_some() || self.assembly.is_some() || self.parts.is_mid_message()
     }
 
     fn shape(&self) -> Option<Shape> {
