@@ -9,6 +9,7 @@ mod doctor;
 mod draining;
 mod fallback;
 mod harness;
+mod incomplete;
 mod keys;
 mod names;
 mod native;

@@ -24,6 +24,10 @@ use crate::stdio::{self, Input};
 struct Progress {
     /// Lines sent.
     sent: Cell<u64>,
+    /// Messages received.
+    received: Cell<u64>,
+    /// Whether another one came in part.
+    has_message_in_part: Cell<bool>,
     /// Whether standard input has ended and everything is sent.
     is_sent: watch::Sender<bool>,
     /// Why the peer wants to end, if it has said so.
@@ -54,8 +58,30 @@ async fn converse(
     limit: Option<Duration>,
 ) -> Result<(), Failure> {
     let progress = Progress::default();
-    let mut sending = pin!(send_lines(sender, input, &progress));
-    let mut printing = pin!(print_messages(receiver, lines, limit, &progress));
+    let result = both(sender, receiver, input, lines, limit, &progress).await;
+    if !progress.has_message_in_part.get() {
+        return result;
+    }
+    // It is an error of receiving, and so of both.
+    result.map_err(|failure| {
+        let whole = progress.received.get();
+        failure.and(&format!(
+            "{whole} messages came whole, and one only in part"
+        ))
+    })
+}
+
+/// Sends and prints until both directions have ended.
+async fn both(
+    sender: Sender,
+    receiver: Receiver,
+    input: Input,
+    lines: &Lines,
+    limit: Option<Duration>,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let mut sending = pin!(send_lines(sender, input, progress));
+    let mut printing = pin!(print_messages(receiver, lines, limit, progress));
     tokio::select! {
         biased;
         result = &mut sending => {
@@ -133,6 +159,17 @@ async fn print_messages(
     limit: Option<Duration>,
     progress: &Progress,
 ) -> Result<(), Failure> {
+    let result = print_from(&mut receiver, lines, limit, progress).await;
+    progress.has_message_in_part.set(receiver.is_mid_message());
+    result
+}
+
+async fn print_from(
+    receiver: &mut Receiver,
+    lines: &Lines,
+    limit: Option<Duration>,
+    progress: &Progress,
+) -> Result<(), Failure> {
     loop {
         let received = tokio::select! {
             biased;
@@ -158,6 +195,7 @@ async fn print_messages(
             Some(_) => continue,
             None => return Ok(()),
         };
+        progress.received.set(progress.received.get() + 1);
         let line = lines.line(&message);
         // No slot is held while standard output is waited for.
         drop(message);

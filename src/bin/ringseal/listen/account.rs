@@ -5,7 +5,7 @@ use core::convert::Infallible;
 use core::future::pending;
 use std::sync::Arc;
 
-use ringseal::Session;
+use ringseal::{Message, Receiver, RecvError, Session};
 
 use super::losses::Losses;
 use crate::report::{Figures, Tally};
@@ -22,6 +22,8 @@ pub(super) struct Account {
     /// Messages of whose echoes it is not known that the kernel has them.
     unechoed: Cell<u64>,
     has_lost_lines: Cell<bool>,
+    /// Whether the receiver is gone while a message had come in part.
+    has_message_in_part: Cell<bool>,
     /// Whether the connection is closed, and only lines of it are left to be printed.
     is_closed: Cell<bool>,
     is_handled: Cell<bool>,
@@ -36,6 +38,7 @@ impl Account {
             before_draining: Cell::default(),
             unechoed: Cell::default(),
             has_lost_lines: Cell::default(),
+            has_message_in_part: Cell::default(),
             is_closed: Cell::default(),
             is_handled: Cell::default(),
         }
@@ -49,9 +52,19 @@ impl Account {
         pending().await
     }
 
-    /// Notes a message that has come.
-    pub(super) fn received(&self, length: usize) {
-        self.tally.borrow_mut().add(length);
+    /// Has what comes counted.
+    pub(super) fn counting(&self, receiver: Receiver) -> CountingReceiver<'_> {
+        CountingReceiver {
+            account: self,
+            receiver,
+        }
+    }
+
+    /// Says what is missing if the last message has come in part.
+    pub(super) fn text_of_part(&self) -> Option<String> {
+        let whole = self.tally.borrow().messages();
+        let is_missing = self.has_message_in_part.get();
+        is_missing.then(|| format!("{whole} messages came whole, and one only in part"))
     }
 
     pub(super) fn figures(&self) -> Figures {
@@ -92,16 +105,46 @@ impl Account {
     }
 }
 
+/// A receiver whose account knows what has come.
+#[derive(Debug)]
+pub(super) struct CountingReceiver<'a> {
+    account: &'a Account,
+    receiver: Receiver,
+}
+
+impl CountingReceiver<'_> {
+    /// Returns the next message.
+    pub(super) async fn recv(&mut self) -> Result<Option<Message>, RecvError> {
+        let message = self.receiver.recv().await?;
+        if let Some(message) = &message {
+            self.account.tally.borrow_mut().add(message.len());
+        }
+        Ok(message)
+    }
+}
+
+impl Drop for CountingReceiver<'_> {
+    fn drop(&mut self) {
+        let is_missing = self.receiver.is_mid_message();
+        self.account.has_message_in_part.set(is_missing);
+    }
+}
+
 impl Drop for Account {
     fn drop(&mut self) {
+        let messages = self.tally.borrow().messages();
+        let has_message_in_part = self.has_message_in_part.get();
+        if has_message_in_part {
+            self.losses.message_in_part(messages);
+        }
         if self.is_handled.get() || !self.session.is_draining() {
             return;
         }
         let unechoed = self.unechoed.get();
         self.losses.echoes(unechoed);
-        let messages = self.tally.borrow().messages();
         let before = self.before_draining.get();
         let is_moving = before.is_some_and(|before| before != messages);
+        let is_moving = is_moving || has_message_in_part;
         let is_losing = self.has_lost_lines.get() || unechoed > 0 || is_moving;
         self.losses
             .connection_cut(is_losing && !self.is_closed.get());

@@ -24,7 +24,11 @@ pub(super) async fn serve(
         never = account.watch() => match never {},
     };
     account.handled();
-    if let Err(Failure::Failed(text)) = result {
+    if let Err(Failure::Failed(mut text)) = result {
+        if let Some(missing) = account.text_of_part() {
+            text.push_str("; ");
+            text.push_str(&missing);
+        }
         log::line_about_peer(&format!(
             "the connection with {peer} at {address} failed: {text}"
         ));

@@ -24,7 +24,8 @@ pub(super) async fn echo(
     account: &Account,
     _shared: &Shared,
 ) -> Result<(), Failure> {
-    let (mut sender, mut receiver) = connection.split();
+    let (mut sender, receiver) = connection.split();
+    let mut receiver = account.counting(receiver);
     let mut draining = pin!(session.draining());
     let mut unflushed = 0;
     loop {
@@ -43,7 +44,6 @@ pub(super) async fn echo(
         let Some(message) = message else {
             return Ok(sender.close().await?);
         };
-        account.received(message.len());
         account.owes_echo();
         unflushed += message.len();
         send_back(&mut sender, message).await?;
@@ -57,8 +57,7 @@ pub(super) async fn echo(
     sender.close().await?;
     account.flushed();
     // A peer that was told of the end ends too. What it says until then comes too late.
-    while let Some(message) = receiver.recv().await? {
-        account.received(message.len());
+    while receiver.recv().await?.is_some() {
         account.came_too_late();
     }
     Ok(())

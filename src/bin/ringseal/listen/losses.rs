@@ -13,6 +13,12 @@ pub(super) struct Losses {
     threads: AtomicU64,
     /// Typed lines that did not reach a peer, counted for each.
     typed_lines: AtomicU64,
+    /// Bytes that were typed and are no line that was given to the peers.
+    typed_bytes: AtomicU64,
+    /// Messages of which only a part came.
+    messages_in_part: AtomicU64,
+    /// Messages that came whole before those.
+    messages_before: AtomicU64,
     /// Messages that came after the end of their echoes, or whose echoes got stuck.
     echoes: AtomicU64,
     /// Whether standard input could not be read to its end.
@@ -43,6 +49,16 @@ impl Losses {
 
     pub(super) fn typed_lines(&self, count: u64) {
         add(&self.typed_lines, count);
+    }
+
+    pub(super) fn typed_bytes(&self, count: u64) {
+        add(&self.typed_bytes, count);
+    }
+
+    /// Notes a message of which only a part came, after `whole` others of the same connection.
+    pub(super) fn message_in_part(&self, whole: u64) {
+        add(&self.messages_in_part, 1);
+        add(&self.messages_before, whole);
     }
 
     pub(super) fn echoes(&self, count: u64) {
@@ -81,6 +97,23 @@ impl Losses {
         match count(&self.typed_lines) {
             0 => {}
             count => parts.push(format!("{count} typed lines were not sent")),
+        }
+        match count(&self.typed_bytes) {
+            0 => {}
+            count => parts.push(format!(
+                "{count} bytes of standard input were read and not sent, as their line had no end or \
+                 came too late"
+            )),
+        }
+        let whole = count(&self.messages_before);
+        match count(&self.messages_in_part) {
+            0 => {}
+            1 => parts.push(format!(
+                "1 message came only in part, after {whole} whole ones of its connection"
+            )),
+            count => parts.push(format!(
+                "{count} messages came only in part, after {whole} whole ones of their connections"
+            )),
         }
         match count(&self.echoes) {
             0 => {}

@@ -2,10 +2,10 @@
 
 use core::pin::pin;
 
-use ringseal::{Connection, Receiver, Sender, Session};
+use ringseal::{Connection, Sender, Session};
 use tokio::sync::mpsc;
 
-use super::account::Account;
+use super::account::{Account, CountingReceiver};
 use super::printer::Printer;
 use super::shared::Shared;
 use super::typed_lines::{Line, Member};
@@ -26,7 +26,7 @@ pub(super) async fn print(
     let printer = Printer::new(account, shared);
     let result = async {
         let mut sending = pin!(send_typed(sender, queue, &member, &session));
-        let mut receiving = pin!(receive(receiver, account, &printer));
+        let mut receiving = pin!(receive(account.counting(receiver), &printer));
         tokio::select! {
             biased;
             () = member.has_fallen_behind() => {
@@ -60,11 +60,7 @@ pub(super) async fn print(
 
 /// Takes messages until the peer ends. While there is no room to print one, a few more are taken, to
 /// find the end: a peer that has gone needs no open connection for its last lines to wait.
-async fn receive(
-    mut receiver: Receiver,
-    account: &Account,
-    printer: &Printer<'_>,
-) -> Result<(), Failure> {
+async fn receive(mut receiver: CountingReceiver<'_>, printer: &Printer<'_>) -> Result<(), Failure> {
     loop {
         let has_room = printer.has_room();
         let _counted = (!has_room).then(|| printer.stuck()).transpose()?;
@@ -80,7 +76,6 @@ async fn receive(
             printer.print_what_has_room();
             return Ok(());
         };
-        account.received(message.len());
         let line = printer.line(&message);
         // No slot is held while standard output is waited for.
         drop(message);

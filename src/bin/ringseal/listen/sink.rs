@@ -21,11 +21,10 @@ pub(super) async fn sink(
         peer: connection.peer(),
         lines: &shared.lines,
     };
-    let (sender, mut receiver) = connection.split();
+    let (sender, receiver) = connection.split();
+    let mut receiver = account.counting(receiver);
     let mut receiving = pin!(async {
-        while let Some(message) = receiver.recv().await? {
-            account.received(message.len());
-        }
+        while receiver.recv().await?.is_some() {}
         Ok::<(), Failure>(())
     });
     tokio::select! {

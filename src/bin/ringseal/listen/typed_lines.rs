@@ -84,6 +84,7 @@ pub(super) async fn distribute(
             }
             result = lines.read(&mut input) => result,
         };
+        let has_failed = result.is_err();
         if let Err(Failure::Failed(text)) = result {
             failure::warn(&text);
             lines.losses.input_failed();
@@ -91,6 +92,9 @@ pub(super) async fn distribute(
         input.close();
         while let Some(Ok(line)) = input.recv().await {
             lines.give(line);
+        }
+        if !has_failed && lines.least_waiting().is_some() {
+            lines.losses.typed_bytes(input.unfinished());
         }
     }
     lines.is_input_over.store(true, Ordering::Relaxed);
