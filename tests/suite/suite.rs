@@ -19,6 +19,7 @@ mod heap;
 mod held_messages;
 mod incoming;
 mod keep_alive;
+mod left_alone;
 mod limits;
 mod listener;
 mod native;

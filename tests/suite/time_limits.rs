@@ -1,8 +1,12 @@
 //! Peers that are quiet, or do not go on with what was begun.
 
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use ringseal::{
     Admission, Config, Connection, Listener, Received, RecvError, SendError, Sender, TimeLimit,
     dial,
@@ -215,6 +219,38 @@ fn a_quiet_connection_without_limits_stays() {
     });
 }
 
+async fn count_sleeps(length: Duration, sleeps: &Cell<usize>) -> Infallible {
+    loop {
+        ringseal::sleep(length).await;
+        sleeps.set(sleeps.get() + 1);
+    }
+}
+
+// HAZARDS F19, in time that passes. How late a limit is can't be asserted on a busy machine, but a turn
+// of a thread that ends a short sleep ends a tick too, which is shorter; and a limit takes so many ticks.
+fn a_short_limit_beside_long_ones_is_kept() {
+    const LIMIT: Duration = Duration::from_millis(20);
+    // An eighth of the limit each: one that sees it begin, eight, and one that was late. Timers are set
+    // one after the other, so one of the two may miss a turn.
+    const MOST_SLEEPS: usize = 2 * (1 + 8 + 1);
+    run(async {
+        for limited in [config(2).idle_timeout(LIMIT), config(2).max_lifetime(LIMIT)] {
+            // The tick that suits this one has begun.
+            let _long = pair_with(&config(1), &config(2).idle_timeout(LONG * 30)).await;
+            let (_dialer, mut listener) = pair_with(&config(1), &limited).await;
+            let sleeps = Cell::new(0);
+            let counting = pin!(count_sleeps(LIMIT / 4, &sleeps));
+            let end = match select(pin!(listener.recv()), counting).await {
+                Either::Left((end, _)) => end,
+                Either::Right((never, _)) => match never {},
+            };
+            let error = end.expect_err("a limit");
+            assert!(matches!(error, RecvError::TimedOut { .. }), "{error:?}");
+            assert!(sleeps.get() <= MOST_SLEEPS, "{} sleeps", sleeps.get());
+        }
+    });
+}
+
 /// Sends until the other end takes nothing more.
 async fn send_on(mut sender: Sender) {
     while sender.send(b"x").await.is_ok() && sender.flush().await.is_ok() {
@@ -265,6 +301,7 @@ fn a_connection_that_ends_before_its_lifetime_is_over_ends_in_order() {
 crate::on_every_setting! {
     a_connection_lasts_no_longer_than_it_may_and_asks_the_peer_to_end_before,
     a_connection_that_ends_before_its_lifetime_is_over_ends_in_order,
+    a_short_limit_beside_long_ones_is_kept,
     a_silent_peer_is_idle_and_both_halves_say_so,
     a_peer_that_goes_on_sending_is_not_idle,
     not_receiving_is_not_the_peers_silence,
