@@ -33,6 +33,7 @@ mod options;
 #[cfg(feature = "internals")]
 pub(crate) mod raw;
 mod sealer;
+mod under_way;
 
 #[cfg(test)]
 mod tests;

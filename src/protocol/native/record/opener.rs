@@ -7,6 +7,7 @@
 
 use super::control::Decoded;
 use super::header::{HEADER_LEN, Header, Kind, OVERHEAD, length_of};
+use super::under_way::UnderWay;
 use super::{Direction, Event, MAX_PACKED_LEN, NOTHING, OpenError, PADDED_PREFIX_LEN};
 use crate::protocol::cipher::TAG_LEN;
 use crate::protocol::native::Settings;
@@ -23,7 +24,7 @@ pub struct Opener {
     message_limit: u64,
     phase: Phase,
     /// Bytes of the message whose parts have begun to come.
-    under_way: Option<u64>,
+    under_way: UnderWay,
     /// What is not taken yet of the last Packed record.
     unread: Walk,
 }
@@ -64,7 +65,7 @@ impl Opener {
             } else {
                 Phase::Open
             },
-            under_way: None,
+            under_way: UnderWay::default(),
             unread: Walk::default(),
         }
     }
@@ -225,7 +226,7 @@ impl Opener {
         consumed: usize,
     ) -> Result<Step<Event>, OpenError> {
         self.grow(plaintext.len())?;
-        Ok(if self.under_way.take().is_some() {
+        Ok(if self.under_way.end() {
             Step::Part {
                 plaintext,
                 last: true,
@@ -244,7 +245,7 @@ impl Opener {
         if plaintext.is_empty() {
             return Err(OpenError::EmptyPart);
         }
-        self.under_way = Some(self.grow(plaintext.len())?);
+        self.under_way = UnderWay::after(self.grow(plaintext.len())?);
         Ok(Step::Part {
             plaintext,
             last: false,
@@ -255,7 +256,7 @@ impl Opener {
     /// Returns how long the message is with `added` more bytes.
     #[inline]
     fn grow(&self, added: usize) -> Result<u64, OpenError> {
-        let length = self.under_way.unwrap_or(0).saturating_add(added as u64);
+        let length = self.under_way.bytes().saturating_add(added as u64);
         self.check_message(length)?;
         Ok(length)
     }
@@ -321,7 +322,7 @@ impl Opener {
             Event::Updated if self.keys.is_behind_first() => return Err(OpenError::UpdateFirst),
             Event::Updated => self.keys.update(),
             Event::Ended if self.is_mid_message() => return Err(OpenError::EndWithinMessage),
-            Event::Dropped if self.under_way.take().is_none() => {
+            Event::Dropped if !self.under_way.end() => {
                 return Err(OpenError::DropOutsideMessage);
             }
             _ => {}

@@ -11,6 +11,7 @@
 use super::bodies::Bodies;
 use super::control::{Answer, Encoded, MAX_FRAME_LEN};
 use super::header::{HEADER_LEN, Kind, OVERHEAD};
+use super::under_way::UnderWay;
 use super::{
     Direction, Frame, MAX_PACKED_LEN, NOTHING, PADDED_PREFIX_LEN, SealError, SealOptions, direction,
 };
@@ -33,7 +34,7 @@ pub struct Sealer {
     message_limit: u64,
     phase: Phase,
     /// Bytes of the message whose parts have begun to leave.
-    under_way: Option<u64>,
+    under_way: UnderWay,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Sealer {
             packing_limit: options.packing_limit.min(SealOptions::MAX_PACKING_LIMIT),
             message_limit: theirs.message_limit(),
             phase: Phase::Open,
-            under_way: None,
+            under_way: UnderWay::default(),
         }
     }
 
@@ -122,13 +123,17 @@ impl Sealer {
         if length > limit || (part.is_empty() && !last) {
             return Err(SealError::PartLength { length, limit });
         }
-        let sent = self.under_way.unwrap_or(0).saturating_add(length as u64);
+        let sent = self.under_way.bytes().saturating_add(length as u64);
         self.check_message(sent)?;
         self.check_record(draft, self.bodies.body_len(length))?;
         let kind = if last { Kind::Message } else { Kind::Part };
         self.close(draft)?;
         self.seal_content(draft, kind, part)?;
-        self.under_way = (!last).then_some(sent);
+        self.under_way = if last {
+            UnderWay::default()
+        } else {
+            UnderWay::after(sent)
+        };
         Ok(())
     }
 
@@ -152,7 +157,7 @@ impl Sealer {
         }
         self.frame(draft, &frame.encode())?;
         if frame == Frame::Drop {
-            self.under_way = None;
+            self.under_way.end();
         }
         if frame.is_last() {
             self.phase = Phase::Ended;
