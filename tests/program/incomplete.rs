@@ -81,9 +81,10 @@ fn one_line_and_a_half(pair: &Pair, settings: &[&str], more: &[&str]) -> (Progra
     (listener, dialer)
 }
 
-// HAZARDS F4: the rest of a message of a peer that was killed never comes.
+// HAZARDS F4: the rest of a message of a peer that was killed never comes. No peer can say how the
+// listener ends.
 #[test]
-fn a_message_that_a_killed_dialer_has_sent_in_part_is_counted() {
+fn a_message_that_a_killed_dialer_has_sent_in_part_is_told() {
     for settings in SETTINGS {
         for mode in ["print", "echo", "sink"] {
             let pair = Pair::new();
@@ -93,10 +94,7 @@ fn a_message_that_a_killed_dialer_has_sent_in_part_is_counted() {
             let told = "1 messages came whole, and one only in part";
             assert!(line.contains(told), "{settings:?} {mode}: {line}");
             let ended = stop(listener);
-            assert_eq!(ended.status.code(), Some(1), "{:?}", ended.errors);
-            let text = ended.errors.join("\n");
-            let counted = "1 message came only in part, after 1 whole ones";
-            assert!(text.contains(counted), "{settings:?} {mode}: {text}");
+            assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
         }
     }
 }

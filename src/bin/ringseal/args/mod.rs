@@ -128,8 +128,8 @@ Exit codes:
   0    it was told to stop, and nothing was lost by that; or nobody reads standard output any
        more, and then standard error says what was lost
   1    it failed, or something was lost when it stopped: connections cut off with something on
-       its way, lines not printed, lines typed and not sent, messages not sent back; or before
-       that some peer went in the middle of a message
+       its way, lines not printed, lines typed and not sent, messages not sent back, messages of
+       which only a part came
   2    the command line is wrong
   130  a second signal ended it, SIGINT; 143: SIGTERM")]
     Listen(ListenArgs),

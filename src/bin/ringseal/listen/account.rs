@@ -132,12 +132,16 @@ impl Drop for CountingReceiver<'_> {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        // What a peer breaks off before is told of it, and says nothing of how this program ends.
+        if !self.session.is_draining() {
+            return;
+        }
         let messages = self.tally.borrow().messages();
         let has_message_in_part = self.has_message_in_part.get();
         if has_message_in_part {
             self.losses.message_in_part(messages);
         }
-        if self.is_handled.get() || !self.session.is_draining() {
+        if self.is_handled.get() {
             return;
         }
         let unechoed = self.unechoed.get();
