@@ -235,6 +235,27 @@ fn an_idle_connection_keeps_no_heap_block() {
     });
 }
 
+// HAZARDS F6: nor does the dialer that has read the acceptance into one, and receives nothing.
+fn a_connection_that_was_never_used_keeps_no_heap_block() {
+    run_with(builder().slots(8).slot_size(16_384), async {
+        let (mut hoarding, mut hoarder) = pair().await;
+        let mut kept = Vec::new();
+        while statistics().free_slots > 0 && kept.len() < 64 {
+            hoarding.send(&pattern(9_000, 1)).await.expect("send");
+            hoarding.flush().await.expect("flush");
+            kept.push(hoarder.recv().await.expect("recv").expect("a message"));
+        }
+        let blocks = statistics().large_blocks;
+        let unused = pair().await;
+        assert!(statistics().large_blocks > blocks, "no slot was short");
+        drop((kept, hoarding, hoarder));
+        while statistics().heap_bytes > 0 {
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+        drop(unused);
+    });
+}
+
 // HAZARDS F6: what is kept of long messages is within the budget, and the rest waits for it.
 fn long_messages_that_are_kept_are_backpressure_that_a_drop_ends() {
     const CONNECTIONS: usize = 8;
@@ -324,6 +345,7 @@ crate::on_every_setting! {
     the_start_of_a_long_message_takes_no_memory_for_the_rest,
     long_messages_pass_with_any_budget,
     an_idle_connection_keeps_no_heap_block,
+    a_connection_that_was_never_used_keeps_no_heap_block,
     long_messages_that_are_kept_are_backpressure_that_a_drop_ends,
     long_messages_that_nobody_reads_keep_to_the_budget,
 }

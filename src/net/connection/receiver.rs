@@ -547,6 +547,7 @@ impl Receiver {
                 ready!(self.poll_fill(context, claim))?;
             }
         }
+        self.let_go_of_empty_buffer();
         Poll::Ready(Ok(()))
     }
 
@@ -785,15 +786,22 @@ impl Receiver {
         self.in_a_row += 1;
         let shard = &self.link.shard;
         count(&shard.counters.messages_received, usize::from(completes));
-        if self.receiving.filled() == 0 {
-            // The next call may be far away: others wait for slots, and a heap block is not read into
-            // again.
-            let is_kept = |buffer: &Buffer| buffer.is_slot() && shard.pool.may_wait_holding_slot();
-            if !self.buffer.as_ref().is_some_and(is_kept) {
-                self.buffer = None;
-            }
-        }
+        self.let_go_of_empty_buffer();
         Message::new(view)
+    }
+
+    /// Keeps no memory with nothing in it: the next call may be far away, others wait for slots, and a
+    /// heap block is not read into again.
+    #[inline]
+    fn let_go_of_empty_buffer(&mut self) {
+        if self.receiving.filled() > 0 {
+            return;
+        }
+        let pool = &self.link.shard.pool;
+        let is_kept = |buffer: &Buffer| buffer.is_slot() && pool.may_wait_holding_slot();
+        if !self.buffer.as_ref().is_some_and(is_kept) {
+            self.buffer = None;
+        }
     }
 
     /// Returns the length of the part that comes next, if it can be opened into its place.
