@@ -105,10 +105,10 @@ where
 
 /// Ends a child that was forked in `future` and returns from it: tokio's loop would go on with the
 /// parent's reactor there.
-async fn in_own_process<F: Future>(future: F) -> F::Output {
+fn in_own_process<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let process = ProcessMark::current();
     let mut future = Box::pin(future);
-    poll_fn(|context| {
+    poll_fn(move |context| {
         let poll = future.as_mut().poll(context);
         if process.is_inherited() {
             tracing::error!("a child that was forked in a task has returned into the runtime");
@@ -116,7 +116,6 @@ async fn in_own_process<F: Future>(future: F) -> F::Output {
         }
         poll
     })
-    .await
 }
 
 /// Whether this thread is inside the native driver.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, lazy, select};
 
 use super::control::Follower;
 use super::registry::{Member, Registry};
@@ -198,26 +198,37 @@ where
         let span = connection.span().clone();
         let session = Session::new(Rc::clone(&self.draining), self.thread);
         let (shared, thread) = (Arc::clone(&self.shared), self.thread);
-        let spawned = self.handlers.spawn(async move {
-            // Given back behind the connection.
-            let _kept = (entry, place);
-            if let Some(member) = outdated
-                && !is_still_admitted(&shared, &member).await
-            {
-                control.cut();
-                return;
-            }
-            let handling = async move { handler(connection, session).await };
-            if AssertUnwindSafe(handling).catch_unwind().await.is_err() {
+        let aborting = control.clone();
+        // Put together without async blocks, which have room for twice what they wait for: there may be
+        // thousands of these.
+        let handling = lazy(move |_| handler(connection, session)).flatten();
+        let handling = AssertUnwindSafe(handling).catch_unwind();
+        let handling = handling.map(move |outcome| {
+            if outcome.is_err() {
                 shared.threads[thread].handler_panics.add();
                 tracing::error!(
                     parent: &span,
                     "the handler of a connection has panicked; the others go on"
                 );
                 // What was not dropped by that is given up as well.
-                control.abort();
+                aborting.abort();
             }
+            // Given back behind the connection.
+            drop((entry, place));
         });
+        let spawned = match outdated {
+            None => self.handlers.spawn(handling),
+            Some(member) => {
+                let shared = Arc::clone(&self.shared);
+                self.handlers.spawn(async move {
+                    if is_still_admitted(&shared, &member).await {
+                        handling.await;
+                    } else {
+                        control.cut();
+                    }
+                })
+            }
+        };
         // Closed only where this thread ends.
         debug_assert!(
             spawned.is_ok(),

@@ -93,13 +93,14 @@ impl TaskGroup {
         let shared = Rc::clone(&self.shared);
         let key = shared.running.borrow_mut().insert(handle);
         let place = Place { shared, key };
-        drop(driver::spawn(async move {
-            // Leaves the group when the future is gone, however that came about.
-            let place = place;
-            if let Ok(Err(_)) = future.await {
+        // Without an async block, which has room for twice what it waits for.
+        drop(driver::spawn(future.map(move |outcome| {
+            if let Ok(Err(_)) = outcome {
                 place.note_panic();
             }
-        }));
+            // Leaves the group when the future is gone, however that came about.
+            drop(place);
+        })));
         Ok(())
     }
 
