@@ -83,7 +83,7 @@ async fn a_message_longer_than_both_queues_goes_both_ways_at_once() {
         assert_eq!(receive_long(&mut dialer).await, LENGTH);
         assert!(dialer.recv_stream().await.expect("an end").is_none());
         serving.await.expect("served");
-        threads.shutdown().await;
+        threads.shutdown().await.expect("no panic");
     })
     .await;
 }
@@ -107,7 +107,7 @@ async fn whole_messages_and_those_in_parts_follow_each_other() {
         assert_eq!(receive_long(&mut listener).await, 0);
         assert_eq!(receive(&mut listener).await, &b""[..]);
         assert_eq!(receive_long(&mut listener).await, 4);
-        threads.shutdown().await;
+        threads.shutdown().await.expect("no panic");
     })
     .await;
 }
@@ -150,7 +150,7 @@ async fn a_message_that_is_given_up_is_nobodys_and_the_next_one_comes() {
         drop(message);
         send_long(&mut dialer, 10).await;
         assert_eq!(receive(&mut listener).await, piece(0, 10));
-        threads.shutdown().await;
+        threads.shutdown().await.expect("no panic");
     })
     .await;
 }
@@ -176,7 +176,7 @@ async fn the_rest_of_a_message_that_nobody_takes_is_skipped() {
             };
             futures_util::join!(sending, receiving);
         }
-        threads.shutdown().await;
+        threads.shutdown().await.expect("no panic");
     })
     .await;
 }
@@ -217,7 +217,7 @@ async fn what_is_too_long_is_an_error_on_either_side() {
         assert!(matches!(error, RemoteError::Call(SendError::NoParts)));
         dialer.send(piece(0, 4)).await.expect("usable");
         assert_eq!(receive_long(&mut listener).await, 4);
-        threads.shutdown().await;
+        threads.shutdown().await.expect("no panic");
     })
     .await;
 }

@@ -40,6 +40,7 @@ pub const MODELS: &[Model] = models![
     uring::models::a_task_that_is_being_woken_ends_with_its_executor,
     tokio_uring::models::a_foreign_waker_is_called,
     handle::models::what_is_sent_leaves_in_order_and_the_end_behind_it,
+    handle::models::a_message_that_is_given_up_is_told_of_before_the_next,
     handle::models::a_flush_is_told_when_everything_has_left,
     handle::models::a_task_ends_when_both_halves_are_dropped,
     handle::models::what_a_dropped_sender_has_sent_leaves,

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use loom::future::block_on;
 use loom::thread;
 
+use super::batch::{Fragment, Kind};
 use super::distribution::{Distribution, Seat};
 use super::error::RemoteError;
 use super::incoming::{Incoming, Taken};
@@ -25,8 +26,17 @@ fn narrow() -> QueueLimits {
 }
 
 async fn send(outgoing: &Outgoing, message: &'static [u8]) -> Result<(), RemoteError<SendError>> {
-    let mut message = Some(Bytes::from_static(message));
-    poll_fn(|context| outgoing.poll_send(context, &mut message)).await
+    send_fragment(outgoing, Kind::Whole, message).await
+}
+
+async fn send_fragment(
+    outgoing: &Outgoing,
+    kind: Kind,
+    bytes: &'static [u8],
+) -> Result<(), RemoteError<SendError>> {
+    let bytes = Bytes::from_static(bytes);
+    let mut fragment = Some(Fragment { bytes, kind });
+    poll_fn(|context| outgoing.poll_send(context, &mut fragment)).await
 }
 
 async fn close(outgoing: &Outgoing) -> Result<(), RemoteError<SendError>> {
@@ -66,6 +76,24 @@ pub(crate) fn what_is_sent_leaves_in_order_and_the_end_behind_it() {
     other.join().expect("no panic");
     let sent = wire.sent();
     assert_eq!(sent[2..], [Sent::End, Sent::Drop]);
+}
+
+/// A message that is given up between two of its parts is told of as that, before the next one, and at
+/// once.
+pub(crate) fn a_message_that_is_given_up_is_told_of_before_the_next() {
+    let (outgoing, wire) = (outgoing(), Wire::default());
+    let other = emptied_by_another(&outgoing, Sender::new(&wire));
+    block_on(async {
+        outgoing.begin_message().expect("a wire with parts");
+        let part = send_fragment(&outgoing, Kind::Part, MESSAGES[0]).await;
+        part.expect("it takes parts");
+        outgoing.give_message_up();
+        close(&outgoing).await.expect("it ends in order");
+    });
+    other.join().expect("no panic");
+    let part = Sent::Part(Bytes::from_static(MESSAGES[0]));
+    let expected = [part, Sent::GivenUp, Sent::End, Sent::Drop];
+    assert_eq!(wire.sent(), expected);
 }
 
 /// A flush returns when the kernel has all that was sent before it, and not earlier.
@@ -137,7 +165,7 @@ async fn receive_all(incoming: &Incoming) -> Vec<Bytes> {
         result.expect("it ends in order");
         let before = received.len();
         while let Some(message) = taken.pop() {
-            received.push(message);
+            received.push(message.bytes);
         }
         if received.len() == before {
             return received;

@@ -20,6 +20,10 @@ pub(crate) struct Wire(Arc<Mutex<Vec<Sent>>>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     Message(Bytes),
+    /// A part of a message.
+    Part(Bytes),
+    /// The message of which parts came is given up.
+    GivenUp,
     KeyUpdate,
     Leaving(u16),
     Flush,
@@ -50,6 +54,8 @@ pub(crate) enum SendError {
     Closed,
     #[error("too large: {length} of {limit}")]
     TooLarge { length: usize, limit: u64 },
+    #[error("no parts")]
+    NoParts,
     #[error("the socket failed")]
     Transport,
 }
@@ -92,6 +98,15 @@ impl Sender {
         Ok(())
     }
 
+    pub(crate) async fn append_part(&mut self, rest: &[u8], _: bool) -> Result<usize, SendError> {
+        self.wire.add(Sent::Part(Bytes::copy_from_slice(rest)));
+        Ok(rest.len())
+    }
+
+    pub(crate) fn give_message_up(&mut self) {
+        self.wire.add(Sent::GivenUp);
+    }
+
     pub(crate) async fn flush(&mut self) -> Result<(), SendError> {
         self.wire.add(Sent::Flush);
         Ok(())
@@ -125,9 +140,11 @@ impl Drop for Sender {
 pub(crate) enum RecvError {
     #[error("closed")]
     Closed,
+    #[error("given up")]
+    MessageGivenUp,
 }
 
-/// A message that was received.
+/// The bytes of a message.
 #[derive(Debug)]
 pub(crate) struct Message(Bytes);
 
@@ -136,6 +153,21 @@ impl Deref for Message {
 
     fn deref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// A message that was received.
+pub(crate) struct Piece {
+    pub(crate) bytes: Message,
+    pub(crate) is_last: bool,
+}
+
+impl Piece {
+    pub(crate) fn whole(bytes: Message) -> Self {
+        Self {
+            bytes,
+            is_last: true,
+        }
     }
 }
 
@@ -179,6 +211,24 @@ impl Receiver {
             Arrivals::Together(messages) => Ok(messages.pop_front().map(Message)),
             Arrivals::OneByOne(_) | Arrivals::Nothing => Ok(None),
         }
+    }
+
+    /// None is as long.
+    pub(crate) fn takes_longer_in_parts(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<Option<Piece>, RecvError>> {
+        let message = self.poll_recv(context, claim);
+        message.map_ok(|message| message.map(Piece::whole))
+    }
+
+    pub(crate) fn piece_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
+        Ok(self.recv_buffered()?.map(Piece::whole))
     }
 
     pub(crate) fn leaving(&self) -> Option<u16> {

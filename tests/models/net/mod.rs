@@ -14,6 +14,6 @@ pub(crate) use clients::{
     SocketListener, Source, Statistics, of_attempt,
 };
 pub(crate) use connection_limit::ConnectionLimit;
-pub(crate) use halves::{Arrivals, Message, Receiver, RecvError, SendError, Sender, Sent, Wire};
+pub(crate) use halves::{Arrivals, Piece, Receiver, RecvError, SendError, Sender, Sent, Wire};
 pub(crate) use place::Place;
 pub(crate) use send_progress::SendProgress;
