@@ -36,8 +36,12 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "the task is not woken for a message" {
         "handle/outgoing.rs":
-            "self.accepted += 1;\n        self.idle_task.take()"
-            => "self.accepted += 1;\n        if MUTATED { None } else { self.idle_task.take() }",
+            "self.waiting.push(fragment);\n        self.idle_task.take()"
+            => "self.waiting.push(fragment);\n        if MUTATED { None } else { self.idle_task.take() }",
+    }
+    "the peer is not told that a message is given up" {
+        "handle/outgoing.rs":
+            "self.accept(Fragment::GIVEN_UP)" => "if MUTATED { None } else { self.accept(Fragment::GIVEN_UP) }",
     }
     "a caller is not woken when its messages are taken over" {
         "handle/outgoing.rs":
