@@ -9,8 +9,7 @@
 //! * **Memory safety**: `unsafe` stands in a few files, which a test lists; memory that the kernel may
 //!   still write is never freed or used again.
 //! * **Secrets** are wiped when the connection is dropped; a test searches the memory of the process for
-//!   them. What a library leaves in a register is beyond reach: up to 16 bytes of a secret may stay where
-//!   the register is saved next.
+//!   them, also in optimized code. What a library leaves in a register is beyond reach.
 //! * **Versions**: a change of what is public in this crate that breaks users is a new minor version while
 //!   the major one is 0. Both wires are specified with vectors, in `tests/vectors`, and ends of different
 //!   versions of this crate understand each other unless [`releases`](super::releases) says otherwise.

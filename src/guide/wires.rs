@@ -29,7 +29,8 @@
 //! [`Sender::send_stream`] sends a message while it is written, in parts, and [`Receiver::recv_stream`]
 //! takes one as its parts come: a file, say, in the memory of a few slots at each end. Only one message
 //! of a direction is on its way at a time. How long such a message may get, the receiver says with
-//! [`Config::max_streamed_size`].
+//! [`Config::max_streamed_size`]. From other threads, [`RemoteSender::send_stream`] and
+//! [`RemoteReceiver::recv_stream`] do the same through queues.
 //!
 //! # What the native wire does not give
 //!
@@ -80,6 +81,8 @@
 //! [`Config::max_streamed_size`]: crate::Config::max_streamed_size
 //! [`Config::padding`]: crate::Config::padding
 //! [`Receiver::recv_stream`]: crate::Receiver::recv_stream
+//! [`RemoteReceiver::recv_stream`]: crate::RemoteReceiver::recv_stream
+//! [`RemoteSender::send_stream`]: crate::RemoteSender::send_stream
 //! [`Sender::reserve`]: crate::Sender::reserve
 //! [`Sender::send_stream`]: crate::Sender::send_stream
 //! [`Wire::COMMONWARE`]: crate::Wire::COMMONWARE
