@@ -245,8 +245,12 @@ fn a_connection_that_was_never_used_keeps_no_heap_block() {
             hoarding.flush().await.expect("flush");
             kept.push(hoarder.recv().await.expect("recv").expect("a message"));
         }
-        assert_eq!(statistics().free_slots, 0, "no slot is short");
+        let blocks = statistics().large_blocks;
         let unused = pair().await;
+        // The commonware wire has no acceptance, and in memory slots do not get short by this.
+        if on_native() && transport() != Transport::Memory {
+            assert!(statistics().large_blocks > blocks, "no slot was short");
+        }
         drop((kept, hoarding, hoarder));
         while statistics().heap_bytes > 0 {
             ringseal::sleep(Duration::from_millis(1)).await;
