@@ -22,7 +22,7 @@ pub(super) enum Kind {
     Whole,
     /// A part that others follow.
     Part,
-    /// The last part.
+    /// The last part. On the way to a sender it has no bytes.
     Last,
     /// Nothing: the message of which parts came before is given up.
     GivenUp,

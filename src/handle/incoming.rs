@@ -206,13 +206,7 @@ impl Incoming {
         // Given up with the future, and with it the place in line.
         let mut claim = None;
         poll_fn(|context| {
-            // Nobody knows yet how the caller will take what is longer than messages may be.
-            let piece = if receiver.takes_longer_in_parts() {
-                receiver.poll_piece(context, &mut claim)
-            } else {
-                let message = receiver.poll_recv(context, &mut claim);
-                message.map_ok(|message| message.map(Piece::whole))
-            };
+            let piece = receiver.poll_ahead(context, &mut claim);
             self.hear(receiver, arriving);
             piece
         })
@@ -241,12 +235,7 @@ impl Incoming {
             if !(waiting + gathered).has_room(0, self.limits) || gathered.messages >= TURN {
                 return Stop::Full;
             }
-            let following = if receiver.takes_longer_in_parts() {
-                receiver.piece_buffered()
-            } else {
-                let message = receiver.recv_buffered();
-                message.map(|message| message.map(Piece::whole))
-            };
+            let following = receiver.ahead_buffered();
             self.hear(receiver, arriving);
             next = match following {
                 Ok(None) => return Stop::Drained,

@@ -488,10 +488,8 @@ impl Departing {
             match fragment.kind {
                 Kind::Whole => sender.send(&fragment.bytes).await?,
                 Kind::Part => append(sender, &fragment.bytes).await?,
-                Kind::Last => {
-                    append(sender, &fragment.bytes).await?;
-                    sender.append_part(&[], true).await?;
-                }
+                // What it ends with came as a part.
+                Kind::Last => drop(sender.append_part(&[], true).await?),
                 Kind::GivenUp => sender.give_message_up(),
             }
             self.sent += u64::from(fragment.completes());

@@ -202,18 +202,24 @@ fn long_messages_pass_with_any_budget() {
     }
 }
 
+/// Makes slots short by messages that are kept, until what is returned is dropped.
+async fn hoard_slots() -> impl Sized {
+    let (mut hoarding, mut hoarder) = pair().await;
+    let mut kept = Vec::new();
+    while statistics().free_slots > 0 && kept.len() < 64 {
+        hoarding.send(&pattern(9_000, 1)).await.expect("send");
+        hoarding.flush().await.expect("flush");
+        kept.push(hoarder.recv().await.expect("recv").expect("a message"));
+    }
+    (kept, hoarding, hoarder)
+}
+
 // HAZARDS F6: a heap block that stood for a slot goes back with the last message in it, though nobody
 // receives on.
 fn an_idle_connection_keeps_no_heap_block() {
     run_with(builder().slots(8).slot_size(16_384), async {
-        let (mut hoarding, mut hoarder) = pair().await;
         let (mut dialer, mut idle) = pair().await;
-        let mut kept = Vec::new();
-        while statistics().free_slots > 0 && kept.len() < 64 {
-            hoarding.send(&pattern(9_000, 1)).await.expect("send");
-            hoarding.flush().await.expect("flush");
-            kept.push(hoarder.recv().await.expect("recv").expect("a message"));
-        }
+        let hoard = hoard_slots().await;
         // Records of their own, that one read brings.
         for salt in 0..2 {
             dialer.send(&pattern(100, salt)).await.expect("send");
@@ -222,7 +228,7 @@ fn an_idle_connection_keeps_no_heap_block() {
         let first = idle.recv().await.expect("recv").expect("a message");
         assert!(statistics().heap_bytes > 0, "no slot was short");
         // When slots are no longer short, nothing else has the block go.
-        drop((kept, hoarding, hoarder));
+        drop(hoard);
         while statistics().free_slots < 4 {
             ringseal::sleep(Duration::from_millis(1)).await;
         }
@@ -238,20 +244,14 @@ fn an_idle_connection_keeps_no_heap_block() {
 // HAZARDS F6: nor does the dialer that has read the acceptance into one, and receives nothing.
 fn a_connection_that_was_never_used_keeps_no_heap_block() {
     run_with(builder().slots(8).slot_size(16_384), async {
-        let (mut hoarding, mut hoarder) = pair().await;
-        let mut kept = Vec::new();
-        while statistics().free_slots > 0 && kept.len() < 64 {
-            hoarding.send(&pattern(9_000, 1)).await.expect("send");
-            hoarding.flush().await.expect("flush");
-            kept.push(hoarder.recv().await.expect("recv").expect("a message"));
-        }
+        let hoard = hoard_slots().await;
         let blocks = statistics().large_blocks;
         let unused = pair().await;
         // The commonware wire has no acceptance, and in memory slots do not get short by this.
         if on_native() && transport() != Transport::Memory {
             assert!(statistics().large_blocks > blocks, "no slot was short");
         }
-        drop((kept, hoarding, hoarder));
+        drop(hoard);
         while statistics().heap_bytes > 0 {
             ringseal::sleep(Duration::from_millis(1)).await;
         }

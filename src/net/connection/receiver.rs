@@ -140,7 +140,7 @@ pub(crate) struct Piece {
 
 impl Piece {
     /// Makes one of all of a message.
-    pub(crate) const fn whole(message: Message) -> Self {
+    const fn whole(message: Message) -> Self {
         Self {
             bytes: message,
             is_last: true,
@@ -203,7 +203,7 @@ impl Receiver {
     }
 
     /// Whether the peer may send longer ones, for those who take them in parts.
-    pub(crate) fn takes_longer_in_parts(&self) -> bool {
+    fn takes_longer_in_parts(&self) -> bool {
         self.records.message_limit() > self.message_limit as u64
     }
 
@@ -275,8 +275,32 @@ impl Receiver {
         poll_fn(|context| self.poll_piece(context, &mut claim)).await
     }
 
-    /// Does what [`next_piece`](Self::next_piece) does; `claim` as for [`poll_recv`](Self::poll_recv).
-    pub(crate) fn poll_piece(
+    /// Waits for what comes next, for who does not know how it will be taken: a message, or parts of one
+    /// where the peer may send longer ones than are put together. `claim` as for
+    /// [`poll_recv`](Self::poll_recv).
+    pub(crate) fn poll_ahead(
+        &mut self,
+        context: &mut Context<'_>,
+        claim: &mut Option<Claim>,
+    ) -> Poll<Result<Option<Piece>, RecvError>> {
+        if self.takes_longer_in_parts() {
+            return self.poll_piece(context, claim);
+        }
+        let message = self.poll_recv(context, claim);
+        message.map_ok(|message| message.map(Piece::whole))
+    }
+
+    /// Returns what [`poll_ahead`](Self::poll_ahead) does if it is here already; `None` when there is to
+    /// be a read first, or something else is to be told.
+    pub(crate) fn ahead_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
+        if self.takes_longer_in_parts() {
+            return self.piece_buffered();
+        }
+        let message = self.recv_buffered();
+        message.map(|message| message.map(Piece::whole))
+    }
+
+    fn poll_piece(
         &mut self,
         context: &mut Context<'_>,
         claim: &mut Option<Claim>,
@@ -316,13 +340,7 @@ impl Receiver {
         }
     }
 
-    /// Returns the next part that is here already, `None` when there is to be a read first, or something
-    /// else is to be told.
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv`](Self::recv).
-    pub(crate) fn piece_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
+    fn piece_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
         self.check()?;
         if self.parts == Parts::Assembled {
             self.parts = Parts::GivenOut;

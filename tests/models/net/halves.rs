@@ -163,7 +163,7 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    pub(crate) fn whole(bytes: Message) -> Self {
+    fn whole(bytes: Message) -> Self {
         Self {
             bytes,
             is_last: true,
@@ -193,7 +193,7 @@ impl Receiver {
         Self(arrivals)
     }
 
-    pub(crate) fn poll_recv(
+    fn poll_recv(
         &mut self,
         _: &mut Context<'_>,
         _: &mut Option<Claim>,
@@ -206,19 +206,14 @@ impl Receiver {
         }
     }
 
-    pub(crate) fn recv_buffered(&mut self) -> Result<Option<Message>, RecvError> {
+    fn recv_buffered(&mut self) -> Result<Option<Message>, RecvError> {
         match &mut self.0 {
             Arrivals::Together(messages) => Ok(messages.pop_front().map(Message)),
             Arrivals::OneByOne(_) | Arrivals::Nothing => Ok(None),
         }
     }
 
-    /// None is as long.
-    pub(crate) fn takes_longer_in_parts(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn poll_piece(
+    pub(crate) fn poll_ahead(
         &mut self,
         context: &mut Context<'_>,
         claim: &mut Option<Claim>,
@@ -227,7 +222,7 @@ impl Receiver {
         message.map_ok(|message| message.map(Piece::whole))
     }
 
-    pub(crate) fn piece_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
+    pub(crate) fn ahead_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
         Ok(self.recv_buffered()?.map(Piece::whole))
     }
 
