@@ -86,7 +86,7 @@ impl Driver {
         refuse_inside_tokio()?;
         let status = Rc::new(DriverStatus::new());
         let mut ring = TokioUring::start(settings.entries, &status)?;
-        let engine = Engine::TokioUring(Rc::clone(ring.waiting()));
+        let engine = Engine::TokioUring(Rc::clone(ring.oneshots()));
         let state = DriverState::new(Backend::TokioUring, status, engine);
         register_with(|| ring.register(pool), settings.registration, pool, &state)?;
         Ok(Self::new(Inner::TokioUring(ring), state.into()))

@@ -5,7 +5,7 @@ use core::task::Waker;
 use std::rc::Rc;
 
 #[cfg(target_os = "linux")]
-use super::tokio_uring::Waiting;
+use super::tokio_uring::Oneshots;
 #[cfg(target_os = "linux")]
 use super::uring::Queue;
 use super::{Backend, DriverError, DriverStatus, latch};
@@ -30,9 +30,9 @@ pub(super) enum Engine {
     /// The native driver's queues.
     #[cfg(target_os = "linux")]
     Uring(Rc<Queue>),
-    /// tokio-uring, and those who wait for it.
+    /// tokio-uring.
     #[cfg(target_os = "linux")]
-    TokioUring(Rc<Waiting>),
+    TokioUring(Rc<Oneshots>),
     /// Nobody: sockets are read and written when they are ready.
     None,
 }

@@ -31,8 +31,9 @@ enum Inner {
     /// The key is gone once the completion was collected.
     Uring(Rc<Queue>, Option<usize>),
     TokioUring(Oneshot),
-    /// There was no driver to do it, and its completion is gone once it was collected.
-    Refused(Option<Completion>),
+    /// There was no driver to do it, and its completion is gone once it was collected. In a box, as
+    /// idle connections have room for what is rare otherwise.
+    Refused(Box<Option<Completion>>),
 }
 
 impl Operation {
@@ -128,13 +129,14 @@ impl Operation {
             Engine::Uring(queue) => queue
                 .submit(entry, resources, placement)
                 .map(|key| Inner::Uring(Rc::clone(queue), Some(key))),
-            Engine::TokioUring(waiting) => {
-                Oneshot::submit(entry, resources, waiting).map(Inner::TokioUring)
+            Engine::TokioUring(oneshots) => {
+                Oneshot::submit(entry, resources, oneshots).map(Inner::TokioUring)
             }
             Engine::None => Err(resources),
         };
-        let inner = submitted
-            .unwrap_or_else(|resources| Inner::Refused(Some(resources.refuse(state.status()))));
+        let inner = submitted.unwrap_or_else(|resources| {
+            Inner::Refused(Box::new(Some(resources.refuse(state.status()))))
+        });
         Self { inner }
     }
 }

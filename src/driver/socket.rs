@@ -32,7 +32,14 @@ enum Kind {
     #[cfg(target_os = "linux")]
     Ring(RingSocket),
     /// The memory stays here until the stream is ready.
-    Stream(StreamSocket),
+    Stream(Box<StreamSocket>),
+}
+
+impl Kind {
+    fn of_stream(stream: ByteStream, state: &Rc<DriverState>) -> Self {
+        // In a box, as it is twice as large as the other.
+        Self::Stream(Box::new(StreamSocket::new(stream, Rc::clone(state))))
+    }
 }
 
 /// Calls a method that both kinds have.
@@ -58,10 +65,7 @@ impl Socket {
             Backend::Uring | Backend::TokioUring => {
                 Kind::Ring(RingSocket::new(descriptor, Rc::clone(state))?)
             }
-            _ => Kind::Stream(StreamSocket::new(
-                ByteStream::of_socket(descriptor)?,
-                Rc::clone(state),
-            )),
+            _ => Kind::of_stream(ByteStream::of_socket(descriptor)?, state),
         };
         Ok(Self {
             kind,
@@ -73,7 +77,7 @@ impl Socket {
     pub(crate) fn over(stream: impl Duplex + 'static, state: &Rc<DriverState>) -> Self {
         let stream = ByteStream::Other(Box::pin(stream));
         Self {
-            kind: Kind::Stream(StreamSocket::new(stream, Rc::clone(state))),
+            kind: Kind::of_stream(stream, state),
             state: Rc::clone(state),
         }
     }

@@ -19,8 +19,8 @@ use super::{DriverStatus, StartError, epoll, probe, requirement};
 use crate::memory::Pool;
 use registration::Registered;
 
-pub(super) use oneshot::Oneshot;
-pub(super) use waiting::Waiting;
+pub(super) use oneshot::{Oneshot, Oneshots};
+use waiting::Waiting;
 
 /// How long a ring that was given up may still count as locked memory.
 const LET_GO: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ const LET_GO: Duration = Duration::from_millis(50);
 pub(super) struct TokioUring {
     /// `None` only while this is dropped.
     runtime: Option<tokio_uring::Runtime>,
-    waiting: Rc<Waiting>,
+    oneshots: Rc<Oneshots>,
     registered: Option<Registered>,
 }
 
@@ -59,7 +59,7 @@ impl TokioUring {
         });
         Ok(Self {
             runtime: Some(runtime),
-            waiting,
+            oneshots: Rc::new(Oneshots::new(waiting)),
             registered: None,
         })
     }
@@ -68,8 +68,8 @@ impl TokioUring {
         self.runtime.as_ref().expect("a runtime until the drop")
     }
 
-    pub(super) fn waiting(&self) -> &Rc<Waiting> {
-        &self.waiting
+    pub(super) fn oneshots(&self) -> &Rc<Oneshots> {
+        &self.oneshots
     }
 
     pub(super) fn register(&mut self, pool: &Pool) -> io::Result<()> {
@@ -83,7 +83,7 @@ impl TokioUring {
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         self.runtime().block_on(poll_fn(|context| {
-            self.waiting.note_root(context.waker());
+            self.oneshots.waiting().note_root(context.waker());
             future.as_mut().poll(context)
         }))
     }
@@ -94,7 +94,7 @@ impl Drop for TokioUring {
         let Some(runtime) = self.runtime.take() else {
             return;
         };
-        let status = self.waiting.status();
+        let status = self.oneshots.waiting().status();
         if status.check().is_err() || watchdog::refusal().is_some() {
             // It would panic, or wait without end.
             tracing::warn!("tokio-uring can't let go of a ring that it can't enter; it is leaked");

@@ -1,5 +1,6 @@
-//! One operation in tokio-uring's hands.
+//! Operations in tokio-uring's hands.
 
+use core::cell::RefCell;
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
@@ -8,6 +9,7 @@ use std::panic::catch_unwind;
 use std::rc::Rc;
 
 use io_uring::{cqueue, squeue};
+use slab::Slab;
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::waiting::{Place, Waiting};
@@ -15,14 +17,54 @@ use super::watchdog;
 use crate::driver::operation_resources::OperationResources;
 use crate::driver::{Completion, DriverError};
 
+/// A thread's operations. They lie here, so that whoever has room for one needs little.
+pub(crate) struct Oneshots {
+    waiting: Rc<Waiting>,
+    /// `None` in the place of one that is in use.
+    submitted: RefCell<Slab<Option<Submitted>>>,
+}
+
+impl Oneshots {
+    pub(super) fn new(waiting: Rc<Waiting>) -> Self {
+        Self {
+            waiting,
+            submitted: RefCell::default(),
+        }
+    }
+
+    pub(super) fn waiting(&self) -> &Rc<Waiting> {
+        &self.waiting
+    }
+}
+
+impl core::fmt::Debug for Oneshots {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_struct("Oneshots").finish_non_exhaustive()
+    }
+}
+
 /// A submitted operation. Dropping it cancels nothing, and its memory stays the kernel's for good.
+#[derive(Debug)]
 pub(crate) struct Oneshot {
-    /// `None` when tokio-uring has failed to take it.
-    inner: Option<InFlightOneshot<OperationResources, Finish>>,
+    thread: Rc<Oneshots>,
+    key: usize,
+}
+
+/// What an operation consists of.
+struct Submitted {
+    flight: Flight,
     /// Who waits for the completion.
     place: Place,
-    /// What a look at the operation has brought.
-    completion: Option<Completion>,
+}
+
+enum Flight {
+    Under(InFlightOneshot<OperationResources, Finish>),
+    /// tokio-uring has failed to take it.
+    Refused,
+    /// A look at the operation has brought it.
+    Completed(Completion),
+    /// Its completion was collected.
+    Over,
 }
 
 struct Finish;
@@ -49,41 +91,99 @@ impl Oneshot {
     pub(crate) fn submit(
         entry: squeue::Entry,
         resources: OperationResources,
-        waiting: &Rc<Waiting>,
+        thread: &Rc<Oneshots>,
     ) -> Result<Self, OperationResources> {
+        let waiting = &thread.waiting;
         if waiting.status().check().is_err() {
             return Err(resources);
         }
         // It panics where a full queue can't be handed over, and drops what was resources, which leaks
         // its memory.
         let submit = || UnsubmittedOneshot::new(resources, Finish, entry).submit();
-        let inner = catch_unwind(AssertUnwindSafe(submit)).ok();
-        if inner.is_none() {
-            waiting.fail(watchdog::refusal().unwrap_or(DriverError::Stalled));
-        }
+        let flight = match catch_unwind(AssertUnwindSafe(submit)) {
+            Ok(flight) => Flight::Under(flight),
+            Err(_) => {
+                waiting.fail(watchdog::refusal().unwrap_or(DriverError::Stalled));
+                Flight::Refused
+            }
+        };
+        let place = Place::new(waiting);
+        let submitted = Some(Submitted { flight, place });
         Ok(Self {
-            inner,
-            place: Place::new(waiting),
-            completion: None,
+            thread: Rc::clone(thread),
+            key: thread.submitted.borrow_mut().insert(submitted),
         })
     }
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Completion> {
-        if let Some(completion) = self.completion.take() {
+        self.with(|submitted| submitted.poll(context))
+            .unwrap_or(Poll::Pending)
+    }
+
+    /// Whether the kernel has answered. There is no way to ask but to poll, so it is polled on
+    /// behalf of whoever waits.
+    pub(crate) fn is_completed(&mut self) -> bool {
+        self.with(Submitted::is_completed).unwrap_or(false)
+    }
+
+    /// Gives `use_it` the operation, which is in use meanwhile: that may run foreign code, which may come
+    /// back here for others.
+    fn with<R>(&mut self, use_it: impl FnOnce(&mut Submitted) -> R) -> Option<R> {
+        let mut taken = Taken {
+            submitted: self.replace(None),
+            oneshot: self,
+        };
+        taken.submitted.as_mut().map(use_it)
+    }
+
+    /// Puts `submitted` in the operation's place; returns what was there.
+    fn replace(&self, submitted: Option<Submitted>) -> Option<Submitted> {
+        let mut all = self.thread.submitted.borrow_mut();
+        core::mem::replace(all.get_mut(self.key)?, submitted)
+    }
+}
+
+/// An operation in use. It goes back when this is dropped.
+struct Taken<'a> {
+    oneshot: &'a Oneshot,
+    submitted: Option<Submitted>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        drop(self.oneshot.replace(self.submitted.take()));
+    }
+}
+
+impl Drop for Oneshot {
+    fn drop(&mut self) {
+        let submitted = self.thread.submitted.borrow_mut().try_remove(self.key);
+        // It has nothing borrowed any more.
+        drop(submitted);
+    }
+}
+
+impl Submitted {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Completion> {
+        if matches!(self.flight, Flight::Completed(_))
+            && let Flight::Completed(completion) =
+                core::mem::replace(&mut self.flight, Flight::Over)
+        {
             return Poll::Ready(completion);
         }
         self.place.keep(context.waker());
         if self.place.waiting().is_harmless(context.waker()) {
-            return self.poll_inner(context);
+            return self.poll_flight(context);
         }
         let deputy = self.place.deputy();
-        self.poll_inner(&mut Context::from_waker(&deputy))
+        self.poll_flight(&mut Context::from_waker(&deputy))
     }
 
-    fn poll_inner(&mut self, context: &mut Context<'_>) -> Poll<Completion> {
-        if let Some(inner) = &mut self.inner
-            && let Poll::Ready(completion) = Pin::new(inner).poll(context)
+    fn poll_flight(&mut self, context: &mut Context<'_>) -> Poll<Completion> {
+        if let Flight::Under(flight) = &mut self.flight
+            && let Poll::Ready(completion) = Pin::new(flight).poll(context)
         {
+            self.flight = Flight::Over;
             return Poll::Ready(completion);
         }
         match self.place.waiting().status().check() {
@@ -92,17 +192,13 @@ impl Oneshot {
         }
     }
 
-    /// Whether the kernel has answered. There is no way to ask but to poll, so it is polled on
-    /// behalf of whoever waits.
-    pub(crate) fn is_completed(&mut self) -> bool {
-        if self.completion.is_none() {
+    fn is_completed(&mut self) -> bool {
+        if !matches!(self.flight, Flight::Completed(_)) {
             let deputy = self.place.deputy();
-            let poll = self.poll_inner(&mut Context::from_waker(&deputy));
-            self.completion = match poll {
-                Poll::Ready(completion) => Some(completion),
-                Poll::Pending => None,
-            };
+            if let Poll::Ready(completion) = self.poll_flight(&mut Context::from_waker(&deputy)) {
+                self.flight = Flight::Completed(completion);
+            }
         }
-        self.completion.is_some()
+        matches!(self.flight, Flight::Completed(_))
     }
 }
