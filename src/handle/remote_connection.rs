@@ -26,7 +26,7 @@ use crate::protocol::native::ExportError;
 pub struct RemoteConnection {
     sender: RemoteSender,
     receiver: RemoteReceiver,
-    about: About,
+    about: Arc<About>,
     credentials: Option<PeerCredentials>,
 }
 

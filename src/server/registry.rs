@@ -4,12 +4,13 @@ use core::cell::RefCell;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, stream};
 use slab::Slab;
 
 use crate::driver::timeout;
-use crate::net::{Admission, Applicant, Connection, ConnectionControl};
+use crate::net::{About, Admission, Connection, ConnectionControl};
 
 /// Peers about whom an admission is asked at a time.
 const ASKED_AT_A_TIME: usize = 64;
@@ -22,28 +23,24 @@ thread_local! {
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) control: ConnectionControl,
-    applicant: Applicant,
+    about: Arc<About>,
 }
 
 impl Member {
     pub(super) fn new(connection: &Connection) -> Self {
         Self {
             control: connection.control(),
-            applicant: Applicant {
-                key: connection.peer(),
-                address: connection.peer_address().clone(),
-                wire: connection.wire(),
-            },
+            about: Arc::clone(connection.about()),
         }
     }
 
     /// Whether `admission` lets the peer in. Who does not say so within `limit`, or panics, says no.
     pub(super) async fn is_admitted(&self, admission: &Admission, limit: Duration) -> bool {
         let credentials = self.control.peer_credentials();
-        if !admission.admits_source(&self.applicant.address, credentials) {
+        if !admission.admits_source(&self.about.address, credentials) {
             return false;
         }
-        let asked = AssertUnwindSafe(admission.admits(self.applicant.clone())).catch_unwind();
+        let asked = AssertUnwindSafe(admission.admits(self.about.applicant())).catch_unwind();
         matches!(timeout(limit, asked).await, Some(Ok(true)))
     }
 }

@@ -195,7 +195,7 @@ where
         let outdated = is_outdated.then(|| Box::new(member.clone()));
         let entry = self.registry.enter(member);
         let handler = Rc::clone(&self.handler);
-        let span = connection.span().clone();
+        let about = Arc::clone(connection.about());
         let session = Session::new(Rc::clone(&self.draining), self.thread);
         let (shared, thread) = (Arc::clone(&self.shared), self.thread);
         let aborting = control.clone();
@@ -207,7 +207,7 @@ where
             if outcome.is_err() {
                 shared.threads[thread].handler_panics.add();
                 tracing::error!(
-                    parent: &span,
+                    parent: &about.span,
                     "the handler of a connection has panicked; the others go on"
                 );
                 // What was not dropped by that is given up as well.

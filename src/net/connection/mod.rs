@@ -44,12 +44,14 @@ pub(crate) mod sending;
 
 use core::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tracing::Span;
 
 use crate::driver;
 use crate::net::error::{RecvError, SendError};
 use crate::net::establish::address::Address;
+use crate::net::establish::admission::Applicant;
 use crate::net::establish::unix_socket::PeerCredentials;
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
@@ -84,12 +86,18 @@ use sender::Sender;
 ///
 /// [`Statistics::lingering`]: crate::Statistics::lingering
 pub struct Connection {
+    /// In a box, as futures have room for what they are given more than once.
+    halves: Box<Halves>,
+    about: Arc<About>,
+}
+
+struct Halves {
     sender: Sender,
     receiver: Receiver,
-    about: About,
 }
 
 /// What is known of a connection beside its halves.
+#[derive(Debug)]
 pub(crate) struct About {
     pub(crate) peer: PublicKey,
     pub(crate) address: Address,
@@ -100,6 +108,15 @@ pub(crate) struct About {
 }
 
 impl About {
+    /// Returns the peer as an admission is asked about it.
+    pub(crate) fn applicant(&self) -> Applicant {
+        Applicant {
+            key: self.peer,
+            address: self.address.clone(),
+            wire: self.wire,
+        }
+    }
+
     /// Does what [`Connection::channel_binding`] does.
     pub(crate) fn channel_binding(
         &self,
@@ -133,16 +150,19 @@ impl Connection {
         }
         let outbox = Rc::new(Outbox::new(Rc::clone(&link), outgoing));
         drop(driver::spawn(Rc::clone(&outbox).write()));
-        Self {
+        let halves = Halves {
             sender: Sender::new(outbox),
             receiver: Receiver::new(incoming, link, message_limit),
-            about,
+        };
+        Self {
+            halves: Box::new(halves),
+            about: Arc::new(about),
         }
     }
 
     /// Waits until the listener has accepted.
     pub(crate) async fn accepted(&mut self) -> Result<(), RecvError> {
-        self.receiver.accepted().await
+        self.halves.receiver.accepted().await
     }
 
     /// Returns the wire that the peers speak.
@@ -189,7 +209,7 @@ impl Connection {
         if !matches!(self.about.address, Address::Unix(_) | Address::Unnamed) {
             return None;
         }
-        let (process, user, group) = self.receiver.link().socket()?.peer_credentials()?;
+        let (process, user, group) = self.halves.receiver.link().socket()?.peer_credentials()?;
         Some(PeerCredentials {
             process,
             user,
@@ -197,20 +217,26 @@ impl Connection {
         })
     }
 
+    /// Returns what is known of it, for who outlives it.
+    pub(crate) fn about(&self) -> &Arc<About> {
+        &self.about
+    }
+
     /// Returns what acts on the connection whoever holds it.
     pub(crate) fn control(&self) -> ConnectionControl {
-        let link = Rc::downgrade(self.receiver.link());
+        let link = Rc::downgrade(self.halves.receiver.link());
         ConnectionControl::new(link, self.about.wire.is_native())
     }
 
     /// Separates the directions. They live on in different tasks of this thread.
     pub fn split(self) -> (Sender, Receiver) {
-        (self.sender, self.receiver)
+        (self.halves.sender, self.halves.receiver)
     }
 
     /// Separates the directions, and gives what else is known: for whom the halves leave behind.
-    pub(crate) fn into_parts(self) -> (Sender, Receiver, About) {
-        (self.sender, self.receiver, self.about)
+    pub(crate) fn into_parts(self) -> (Sender, Receiver, Arc<About>) {
+        let (sender, receiver) = (self.halves.sender, self.halves.receiver);
+        (sender, receiver, self.about)
     }
 
     /// Sends a message; see [`Sender::send`].
@@ -219,7 +245,7 @@ impl Connection {
     ///
     /// As for [`Sender::send`].
     pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.sender.send(message).await
+        self.halves.sender.send(message).await
     }
 
     /// Waits until the kernel has all that was sent; see [`Sender::flush`].
@@ -228,13 +254,13 @@ impl Connection {
     ///
     /// As for [`Sender::flush`].
     pub async fn flush(&mut self) -> Result<(), SendError> {
-        self.sender.flush().await
+        self.halves.sender.flush().await
     }
 
     /// Returns how many messages were sent, and how many of them have left for sure; see
     /// [`Sender::progress`].
     pub fn progress(&self) -> SendProgress {
-        self.sender.progress()
+        self.halves.sender.progress()
     }
 
     /// Receives a message; see [`Receiver::recv`].
@@ -243,7 +269,7 @@ impl Connection {
     ///
     /// As for [`Receiver::recv`].
     pub async fn recv(&mut self) -> Result<Option<Message>, RecvError> {
-        self.receiver.recv().await
+        self.halves.receiver.recv().await
     }
 
     /// Sends what is sealed, tells the peer that no more follows, and gives up receiving; see
