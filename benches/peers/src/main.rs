@@ -45,6 +45,10 @@ const PEER_LIBRARIES: [(&str, &str); 2] =
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|first| first == "--help").is_some() {
+        println!("{}", options::USAGE);
+        return ExitCode::SUCCESS;
+    }
     let command = arguments.next_if(|first| options::COMMANDS.contains(&first.as_str()));
     let result = match command.as_deref() {
         Some("record") => record::run(arguments),

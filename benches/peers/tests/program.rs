@@ -43,6 +43,15 @@ fn the_documents_say_what_the_kept_figures_say() {
 }
 
 #[test]
+fn help_is_what_was_asked_for() {
+    let output = run(&["--help"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("usage: ringseal-peers"), "{said}");
+    assert!(error(&run(&["--nonsense"])).contains("usage: ringseal-peers"));
+}
+
+#[test]
 fn a_comparison_gives_a_table_and_a_file_that_says_what_was_measured() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("figures.json");
