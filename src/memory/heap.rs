@@ -13,9 +13,10 @@
 //! * Receiving leaves a quarter of the budget to sending, and the other way round, so that holding
 //!   what was received never stops the sends that it is held for.
 //! * Whoever waits asks for all that its record needs, and never has to wait again for the same
-//!   record. If all that is charged belongs to beginnings of records that wait, the first in line
-//!   gets what it needs, over the budget: so one record is always under way. Its peer sends the
-//!   rest, or is cut off by [`Config::progress_timeout`](crate::Config::progress_timeout).
+//!   record. If all that is charged belongs to beginnings of records that wait, or of messages whose
+//!   next record does, the first in line gets what it needs, over the budget: so one record is always
+//!   under way. Its peer sends the rest, or is cut off by
+//!   [`Config::progress_timeout`](crate::Config::progress_timeout).
 //! * What holds memory may itself wait for somebody in line, by way of its holder or of its peer: a
 //!   message waits for a send, that for a peer to read, and that peer for memory to read into. No
 //!   budget that is shared can rule that out. So when nothing has come or gone for a while, the first
@@ -128,6 +129,8 @@ pub(crate) struct Request {
     pub(crate) bytes: usize,
     /// Bytes of the block whose contents move to the new one, which then goes.
     pub(crate) replaces: usize,
+    /// Bytes of the block with the beginning of the message that this is for, which stays.
+    pub(crate) begun: usize,
     /// Whether a slot would do.
     pub(crate) fits_slot: bool,
     /// The slot that would do if its other holders went.
@@ -140,6 +143,7 @@ impl Request {
         Self {
             bytes,
             replaces: 0,
+            begun: 0,
             fits_slot,
             shared_slot: None,
         }
@@ -182,9 +186,9 @@ impl Balance {
         drop(waiter);
     }
 
-    /// Returns how much of what is charged now `request` would give back.
-    fn replaced(&self, request: Request) -> usize {
-        Self::charged(self.in_use.get()).min(request.replaces)
+    /// Returns how much of what is charged now belongs to the beginning of what `request` is for.
+    fn begun(&self, request: Request) -> usize {
+        Self::charged(self.in_use.get()).min(request.replaces + request.begun)
     }
 }
 
@@ -213,13 +217,13 @@ impl Share {
             .all(|(_, waiter)| matches!(waiter.turn, Turn::Passed))
     }
 
-    /// Whether all that is charged belongs to beginnings of records that wait, `request` with them.
+    /// Whether all that is charged belongs to beginnings of what waits, `request` with them.
     fn is_stuck(&self, ticket: Option<u64>, account: &Balance, request: Request) -> bool {
         let others: usize = (self.line.iter())
             .filter(|(other, _)| Some(**other) != ticket)
-            .map(|(_, waiter)| waiter.account.replaced(waiter.request))
+            .map(|(_, waiter)| waiter.account.begun(waiter.request))
             .sum();
-        self.charged == others + account.replaced(request)
+        self.charged == others + account.begun(request)
     }
 }
 
@@ -972,6 +976,27 @@ mod tests {
             assert_eq!(second.calls(), 1);
             assert!(second.ask_for(BUDGET));
         }
+    }
+
+    // HAZARDS F13.
+    #[test]
+    fn what_a_message_that_has_begun_needs_next_waits_for_nobody_but_others_of_its_kind() {
+        let heap = Heap::new(0);
+        let [mut first, mut second] = askers(&heap, Class::Receive);
+        let next = Request {
+            begun: BUDGET,
+            ..Request::new(2 * Account::ALLOWANCE, true)
+        };
+        assert!(first.ask_for(BUDGET));
+        assert!(first.ask(next), "all that is charged is its own beginning");
+        assert!(!first.ask(next), "and now there is more");
+        first.blocks.pop();
+        assert!(first.ask(next));
+        first.blocks.pop();
+        assert!(!second.ask_for(BUDGET));
+        assert!(!first.ask(next), "the other is before it");
+        assert_eq!(second.calls(), 1);
+        assert!(second.ask_for(BUDGET), "all who hold something wait");
     }
 
     #[test]

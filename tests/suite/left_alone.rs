@@ -493,9 +493,7 @@ fn handles_that_are_left_alone_stop_no_other() {
     if transport() == Transport::Memory {
         return;
     }
-    // What their tasks have of a message that has no room in their queues is within it.
-    let builder = scarce().heap_budget(4 << 20);
-    let threads = RingThreads::start(builder, 1).expect("a ring");
+    let threads = RingThreads::start(scarce(), 1).expect("a ring");
     let handle = threads.handle();
     let (done, is_done) = mpsc::channel();
     let leaving = spawn(move || {

@@ -888,9 +888,7 @@ impl Receiver {
         claim: &mut Option<Claim>,
         added: usize,
     ) -> Poll<Result<(), RecvError>> {
-        let (length, replaces) = self.assembly.as_ref().map_or((0, 0), |assembly| {
-            (assembly.length, assembly.block.heap_bytes_if_sole())
-        });
+        let length = (self.assembly.as_ref()).map_or(0, |assembly| assembly.length);
         // Never more than can come; and whoever has to wait, waits once for all of that.
         let limit = self.message_limit;
         if length + added > limit {
@@ -899,7 +897,8 @@ impl Receiver {
         let grown = (length + added).saturating_mul(GROWTH);
         let request = Request {
             bytes: grown.max(Account::BLOCK).min(limit).max(length + added),
-            replaces,
+            replaces: self.begun(),
+            begun: 0,
             fits_slot: false,
             shared_slot: None,
         };
@@ -1111,6 +1110,12 @@ impl Receiver {
         }
     }
 
+    /// Returns the bytes of the heap block with the parts that have come of a message.
+    fn begun(&self) -> usize {
+        let assembly = self.assembly.as_ref();
+        assembly.map_or(0, |assembly| assembly.block.heap_bytes_if_sole())
+    }
+
     /// Takes memory to read into: a slot, or a heap block.
     fn poll_memory(
         &self,
@@ -1128,6 +1133,7 @@ impl Receiver {
         let request = Request {
             bytes: wanted.bytes,
             replaces: buffer.map_or(0, Buffer::heap_bytes_if_sole),
+            begun: self.begun(),
             fits_slot: wanted.fits_slot,
             shared_slot: buffer.and_then(Buffer::slot),
         };
