@@ -33,12 +33,13 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Files that may hold `unsafe`.
-const UNSAFE: [&str; 11] = [
+const UNSAFE: [&str; 12] = [
     "bin/ringseal-bench/counting_allocator.rs",
     "bin/ringseal-bench/heap.rs",
     "memory/buffer.rs",
     "memory/mapping.rs",
     "memory/process_mark.rs",
+    "memory/raw_block.rs",
     "protocol/cipher/avx512/mod.rs",
     "driver/uring/enter.rs",
     "driver/uring/queue.rs",

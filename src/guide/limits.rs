@@ -36,7 +36,9 @@
 //! which a part has come then waits in a heap block of its own length, so that ends whose slots
 //! are short never wait for each other. Full pools are backpressure: tasks wait, in order. A
 //! message longer than a slot takes a heap block for itself; so does what is sent while peers that
-//! do not read hold every slot for sending, a block of one record or 16 KiB at a time.
+//! do not read hold every slot for sending, a block of one record or 16 KiB at a time. A thread keeps
+//! the memory of the last long block of each direction, of 64 KiB to 4 MiB, for the next that is as
+//! long, unless none comes for a second or two; what was in it stays there until then, as in slots.
 //!
 //! Who is let in may stand in a file that is read again while the listener runs: see
 //! [`KeyFile`](crate::KeyFile).

@@ -6,12 +6,12 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut, Range};
 use core::ptr::NonNull;
-use std::alloc::{self, Layout};
 use std::io;
 use std::rc::Rc;
 
 use super::heap::Grant;
 use super::pool::Pool;
+use super::raw_block::RawBlock;
 
 /// A counted hold on one block of memory: a slot of the pool, or a heap block.
 enum Block {
@@ -21,55 +21,46 @@ enum Block {
     Heap(Rc<HeapBlock>),
 }
 
-/// Zeroed heap memory, addressed by pointer so that moving the owner invalidates nothing.
+/// A heap block and what it counts for.
 struct HeapBlock {
-    base: NonNull<u8>,
-    layout: Layout,
-    /// What the block counts for.
+    /// `None` only while this is dropped.
+    memory: Option<RawBlock>,
     grant: Grant,
 }
 
 impl HeapBlock {
-    fn new(grant: Grant) -> io::Result<Self> {
-        let length = grant.bytes();
-        let layout = Layout::array::<u8>(length.max(1))
-            .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        // SAFETY: the layout is not of size zero.
-        let base = unsafe { alloc::alloc_zeroed(layout) };
-        let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
+    fn new(mut grant: Grant) -> io::Result<Self> {
+        let memory = match grant.take_spare() {
+            Some(spare) => spare,
+            None => RawBlock::zeroed(grant.bytes())?,
+        };
         Ok(Self {
-            base,
-            layout,
+            memory: Some(memory),
             grant,
         })
     }
 
+    fn memory(&self) -> &RawBlock {
+        self.memory.as_ref().expect("there until the drop")
+    }
+
     /// Gives back all behind the first `length` bytes, if the allocator does. The block may move.
     fn shrink(&mut self, length: usize) {
-        let length = length.max(1);
-        let Some(excess) = self.layout.size().checked_sub(length) else {
-            return;
-        };
-        let Ok(layout) = Layout::array::<u8>(length) else {
-            return;
-        };
-        // SAFETY: `base` came from this allocator with this layout, which has the same alignment;
-        // `length` is not zero and no longer than before. Nothing else holds the block: its one `Rc`
-        // is borrowed exclusively.
-        let base = unsafe { alloc::realloc(self.base.as_ptr(), self.layout, length) };
-        let Some(base) = NonNull::new(base) else {
-            return;
-        };
-        self.base = base;
-        self.layout = layout;
+        // Nothing else holds the block: its one `Rc` is borrowed exclusively.
+        let excess = self
+            .memory
+            .as_mut()
+            .map_or(0, |memory| memory.shrink(length));
         drop(self.grant.split(excess));
     }
 }
 
 impl Drop for HeapBlock {
     fn drop(&mut self) {
-        // SAFETY: `base` came from this allocator with this layout, and every holder is gone.
-        unsafe { alloc::dealloc(self.base.as_ptr(), self.layout) };
+        // Every holder is gone.
+        if let Some(memory) = self.memory.take() {
+            self.grant.keep_spare(memory);
+        }
     }
 }
 
@@ -77,14 +68,14 @@ impl Block {
     fn base(&self) -> NonNull<u8> {
         match self {
             Self::Slot { pool, index } => pool.slot_base(*index),
-            Self::Heap(block) => block.base,
+            Self::Heap(block) => block.memory().base(),
         }
     }
 
     fn capacity(&self) -> usize {
         match self {
             Self::Slot { pool, .. } => pool.slot_size(),
-            Self::Heap(block) => block.layout.size(),
+            Self::Heap(block) => block.memory().len(),
         }
     }
 
@@ -142,7 +133,7 @@ impl Buffer {
         Self::whole(Block::Slot { pool, index })
     }
 
-    /// Allocates a zeroed block outside the pool.
+    /// Makes a block outside the pool, with zeros in it or what was in another before.
     ///
     /// # Errors
     ///
@@ -185,7 +176,7 @@ impl Buffer {
     /// Returns the bytes of the heap block that go with this, if it is one and has no other holder.
     pub(crate) fn heap_bytes_if_sole(&self) -> usize {
         match &self.block {
-            Block::Heap(block) if Rc::strong_count(block) == 1 => block.layout.size(),
+            Block::Heap(block) if Rc::strong_count(block) == 1 => block.memory().len(),
             Block::Slot { .. } | Block::Heap(_) => 0,
         }
     }
@@ -257,7 +248,7 @@ impl Buffer {
             && let Some(block) = Rc::get_mut(block)
         {
             block.shrink(length);
-            self.base = block.base;
+            self.base = block.memory().base();
         }
         self.length = length;
         self
@@ -278,7 +269,7 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the range lies in a block that `self.block` keeps alive, all of it was zeroed
+        // SAFETY: the range lies in a block that `self.block` keeps alive, all of it was initialized
         // when it was made, and by the type's invariant nobody else writes it.
         unsafe { core::slice::from_raw_parts(self.base.as_ptr(), self.length) }
     }

@@ -31,15 +31,21 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::ops::RangeInclusive;
 use core::task::{Context, Poll, Waker};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::class::Class;
+use super::raw_block::RawBlock;
 
 /// How many records of the longest that was asked for may be over twice the budget: enough for any
 /// budget to let one through in both directions.
 const RELIEF_RECORDS: usize = 4;
+
+/// How long memory is that is kept for the next block of its class, in bytes, and given out as it is:
+/// to ask for it anew, and to zero it, takes longer than to fill it.
+const SPARE: RangeInclusive<usize> = 64 << 10..=4 << 20;
 
 /// Both classes: sends are served first, since they drain by themselves.
 const CLASSES: [Class; 2] = [Class::Send, Class::Receive];
@@ -90,6 +96,10 @@ struct Share {
     moves: u64,
     /// Those who wait, in the order of arrival.
     line: BTreeMap<u64, Waiter>,
+    /// Memory of the long block that went last.
+    spare: Option<RawBlock>,
+    /// Whether such memory was used since somebody looked.
+    uses_spare: bool,
 }
 
 struct Waiter {
@@ -382,6 +392,25 @@ impl Heap {
         }
     }
 
+    /// Whether memory is kept for the next block. The attendant is woken when that begins.
+    pub(crate) fn has_spares(&self) -> bool {
+        let mut state = self.inner.state.borrow_mut();
+        CLASSES
+            .iter()
+            .any(|class| state.share(*class).spare.is_some())
+    }
+
+    /// Lets go of the memory that was kept and not used since this was called last.
+    pub(crate) fn drop_unused_spares(&self) {
+        let mut state = self.inner.state.borrow_mut();
+        for class in CLASSES {
+            let share = state.share(class);
+            if !core::mem::take(&mut share.uses_spare) {
+                share.spare = None;
+            }
+        }
+    }
+
     /// Returns how often memory has come and gone.
     pub(crate) fn moves(&self) -> Moves {
         let mut state = self.inner.state.borrow_mut();
@@ -569,8 +598,33 @@ impl Grant {
     }
 
     /// Returns how many bytes the block may have.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Takes the memory that was kept for the next such block, if that is as long.
+    pub(super) fn take_spare(&mut self) -> Option<RawBlock> {
+        let balance = &self.balance;
+        let mut state = balance.heap.inner.state.borrow_mut();
+        let share = state.share(balance.class);
+        let spare = share.spare.take_if(|spare| spare.len() == self.bytes);
+        share.uses_spare |= spare.is_some();
+        spare
+    }
+
+    /// Keeps the memory of this block for the next one, if it is long.
+    pub(super) fn keep_spare(&self, memory: RawBlock) {
+        let balance = &self.balance;
+        let inner = &balance.heap.inner;
+        if !SPARE.contains(&memory.len()) || memory.len() > inner.budget {
+            return;
+        }
+        let mut state = inner.state.borrow_mut();
+        let previous = state.share(balance.class).spare.replace(memory);
+        drop(state);
+        if previous.is_none() {
+            balance.heap.wake_attendant();
+        }
     }
 
     /// Takes `bytes` out of it, which then count for themselves.
@@ -1037,6 +1091,35 @@ mod tests {
         assert_eq!(asker.calls(), 1);
         drop(block);
         assert_eq!(heap.counters().in_use, 0);
+    }
+
+    #[test]
+    fn the_memory_of_a_long_block_is_that_of_the_next_of_its_length_and_class() {
+        let length = *SPARE.start();
+        let is_fresh = |heap: &Heap, class, bytes| {
+            let grant = Grant::new(&Account::new(heap.clone(), class).balance, bytes);
+            let mut block = Buffer::heap(grant).expect("memory");
+            let is_fresh = block.iter().all(|byte| *byte == 0);
+            block.fill(7);
+            is_fresh
+        };
+        let heap = Heap::new(BUDGET);
+        assert!(is_fresh(&heap, Class::Receive, length));
+        assert!(is_fresh(&heap, Class::Receive, length - 1), "too short");
+        assert!(is_fresh(&heap, Class::Send, length), "of another class");
+        assert!(!is_fresh(&heap, Class::Receive, length));
+        assert!(!is_fresh(&heap, Class::Send, length));
+        heap.drop_unused_spares();
+        assert!(heap.has_spares(), "both were used");
+        assert!(!is_fresh(&heap, Class::Send, length));
+        heap.drop_unused_spares();
+        heap.drop_unused_spares();
+        assert!(!heap.has_spares());
+        assert!(is_fresh(&heap, Class::Send, length));
+        assert!(is_fresh(&heap, Class::Send, length + 1), "too long");
+        let small = Heap::new(length - 1);
+        assert!(is_fresh(&small, Class::Send, length));
+        assert!(is_fresh(&small, Class::Send, length), "beyond the budget");
     }
 
     thread_local! {

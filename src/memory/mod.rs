@@ -33,6 +33,7 @@ mod heap;
 mod mapping;
 mod pool;
 mod process_mark;
+mod raw_block;
 
 pub(crate) use buffer::{Buffer, InFlight, Lent, View};
 pub(crate) use class::Class;

@@ -187,7 +187,6 @@ fn messages_beyond_a_slot_show_as_heap_blocks() {
     let _alone = alone();
     let figures = measure(&["--size", "100000", "--slot-size", "8192"]);
     assert!(count(&figures["listener"], "large_blocks") > 0, "{figures}");
-    assert!(number(&figures, "heap_bytes_per_message") > 100_000.0);
 }
 
 #[test]

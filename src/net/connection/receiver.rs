@@ -10,7 +10,7 @@ use super::message::Message;
 use super::receiving::{Found, Memory, Read, Receiving, Shape, Wanted};
 use super::records::{Event, IncomingRecords};
 use crate::driver::Completion;
-use crate::memory::{Account, Buffer, Claim, Class, Request, View};
+use crate::memory::{Account, Buffer, Claim, Class, Grant, Request, View};
 use crate::net::error::RecvError;
 use crate::net::thread::shard::count;
 use crate::protocol::native::record::{AbortReason, OpenError};
@@ -61,6 +61,8 @@ pub struct Receiver {
     untaken: Option<Untaken>,
     /// The message of which parts have come.
     assembly: Option<Assembly>,
+    /// How long the last one was: peers that send long messages tend to send others like it.
+    assembled: usize,
     /// A part that was opened in its slot: being padded, or because it is given out as it is.
     part: Option<Part>,
     /// What becomes of the parts of the message that comes.
@@ -181,6 +183,7 @@ impl Receiver {
             packed: None,
             untaken: None,
             assembly: None,
+            assembled: 0,
             part: None,
             parts: Parts::Assembled,
             end: None,
@@ -855,6 +858,7 @@ impl Receiver {
     /// Gives the message out of which the last part has come.
     fn complete(&mut self) -> Option<Message> {
         let Assembly { block, length } = self.assembly.take()?;
+        self.assembled = length;
         // Nobody knew how long it would be, and it may be kept.
         let block = if length < block.len() / 4 * 3 {
             block.shrink(length)
@@ -894,16 +898,26 @@ impl Receiver {
         if length + added > limit {
             return Poll::Ready(Err(RecvError::TooLong { limit }));
         }
-        let grown = (length + added).saturating_mul(GROWTH);
-        let request = Request {
-            bytes: grown.max(Account::BLOCK).min(limit).max(length + added),
+        let request = |bytes: usize| Request {
+            bytes: bytes.max(Account::BLOCK).min(limit).max(length + added),
             replaces: self.begun(),
             begun: 0,
             fits_slot: false,
             shared_slot: None,
         };
-        let whole = limit.max(length + added);
-        let mut block = ready!(self.poll_block(context, claim, request, whole))?;
+        let likely = request(self.assembled);
+        let grown = request((length + added).saturating_mul(GROWTH));
+        let grant = match likely.bytes > grown.bytes {
+            true => self.account.try_take(likely),
+            false => None,
+        };
+        let mut block = match grant {
+            Some(grant) => self.block_of(grant)?,
+            None => {
+                let whole = limit.max(length + added);
+                ready!(self.poll_block(context, claim, grown, whole))?
+            }
+        };
         *claim = None;
         if let Some(assembly) = &self.assembly {
             block[..length].copy_from_slice(&assembly.block[..length]);
@@ -1159,9 +1173,13 @@ impl Receiver {
                 ready!(waiting.poll(context, request))
             }
         };
+        Poll::Ready(self.block_of(grant))
+    }
+
+    fn block_of(&self, grant: Grant) -> Result<Buffer, RecvError> {
         count(&self.link.shard.counters.large_blocks, 1);
-        let length = request.bytes;
-        Poll::Ready(Buffer::heap(grant).map_err(|_| RecvError::OutOfMemory { length }))
+        let length = grant.bytes();
+        Buffer::heap(grant).map_err(|_| RecvError::OutOfMemory { length })
     }
 }
 

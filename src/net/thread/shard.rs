@@ -26,6 +26,8 @@ thread_local! {
 
 /// How long nothing moves before those who wait for memory get it over the budget.
 const STANDSTILL: Duration = Duration::from_millis(100);
+/// How long memory is kept for the next long block, if none comes.
+const SPARES_KEPT: Duration = Duration::from_secs(1);
 /// How long a runtime that ends waits for the kernel to let go of its memory.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -283,10 +285,12 @@ impl Shard {
     pub(crate) async fn work(self: Rc<Self>) {
         let mut running = FuturesUnordered::new();
         let mut relief = pin!(self.relieve());
+        let mut spares = pin!(self.let_spares_go());
         poll_fn(|context| -> Poll<()> {
             self.background.set(context.waker());
             self.pool.heap().poll_pass_on(context);
             let _ = relief.as_mut().poll(context);
+            let _ = spares.as_mut().poll(context);
             loop {
                 let leftovers = core::mem::take(&mut *self.leftovers.borrow_mut());
                 let is_new = !leftovers.is_empty();
@@ -320,6 +324,23 @@ impl Shard {
             let before = heap.moves();
             driver::sleep(STANDSTILL).await;
             heap.relieve(before);
+        }
+    }
+
+    /// Sees to it that memory which is kept for the next long block does not outlive the use for it.
+    async fn let_spares_go(&self) {
+        let heap = self.pool.heap();
+        loop {
+            poll_fn(|_| {
+                if heap.has_spares() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+            driver::sleep(SPARES_KEPT).await;
+            heap.drop_unused_spares();
         }
     }
 

@@ -35,7 +35,7 @@ pub struct Statistics {
     pub moved_bytes: u64,
     /// Heap blocks for messages larger than a slot, and for those that found none.
     pub large_blocks: u64,
-    /// Bytes of heap blocks that there are now: for messages that are longer than a slot or found
+    /// Bytes of heap blocks that are in use now: for messages that are longer than a slot or found
     /// none, and for handshakes.
     pub heap_bytes: usize,
     /// How often somebody had to wait for heap memory; see [`RuntimeBuilder::heap_budget`](crate::RuntimeBuilder::heap_budget).

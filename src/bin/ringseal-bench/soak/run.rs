@@ -26,6 +26,8 @@ use crate::settings::allow_descriptors;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How often it is looked at whether they have.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long threads may keep memory that they use for long messages.
+const SPARES_GONE: Duration = Duration::from_millis(2_500);
 /// The first rest, which all later ones are compared with, comes after so much of the time, but not
 /// later than `LATEST_WARM_UP`; and then one each such part of the time, or each `LONGEST_PART`.
 const PARTS: u32 = 6;
@@ -191,6 +193,8 @@ impl Soak<'_> {
             }
             sleep(LOOK).await;
         }
+        // By then threads have let go of what they keep for the next long message.
+        sleep(SPARES_GONE).await;
         let now = self.look(true).await?;
         let first = self.states.iter().find(|state| state.is_rest);
         if let Some(grown) = first.and_then(|first| now.growth_since(first)) {
