@@ -397,6 +397,21 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// Returns a view of `range` of it.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not within the view.
+    #[inline]
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        let (base, length) = self.place_of(range);
+        Self {
+            block: self.block.clone(),
+            base,
+            length,
+        }
+    }
+
     /// Narrows the view to `range`.
     ///
     /// # Panics
@@ -404,14 +419,24 @@ impl View {
     /// If the range is not within the view.
     #[inline]
     pub(crate) fn narrow(mut self, range: Range<usize>) -> Self {
+        (self.base, self.length) = self.place_of(range);
+        self
+    }
+
+    /// Returns where `range` begins, and its length.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not within the view.
+    #[inline]
+    fn place_of(&self, range: Range<usize>) -> (NonNull<u8>, usize) {
         assert!(
             range.start <= range.end && range.end <= self.length,
             "narrowed beyond the view"
         );
         // SAFETY: within the range, checked above.
-        self.base = unsafe { self.base.add(range.start) };
-        self.length = range.end - range.start;
-        self
+        let base = unsafe { self.base.add(range.start) };
+        (base, range.end - range.start)
     }
 }
 

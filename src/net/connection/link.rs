@@ -402,6 +402,7 @@ impl Link {
     }
 
     /// Whether this end wants nothing more of the connection.
+    #[inline]
     pub(crate) fn is_given_up(&self) -> bool {
         self.is_given_up.get()
     }

@@ -244,8 +244,12 @@ impl Connection {
     /// # Errors
     ///
     /// As for [`Sender::send`].
-    pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.halves.sender.send(message).await
+    #[inline]
+    pub fn send<'a>(
+        &'a mut self,
+        message: &'a [u8],
+    ) -> impl Future<Output = Result<(), SendError>> + use<'a> {
+        self.halves.sender.send(message)
     }
 
     /// Waits until the kernel has all that was sent; see [`Sender::flush`].
@@ -268,8 +272,9 @@ impl Connection {
     /// # Errors
     ///
     /// As for [`Receiver::recv`].
-    pub async fn recv(&mut self) -> Result<Option<Message>, RecvError> {
-        self.halves.receiver.recv().await
+    #[inline]
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, RecvError>> + use<'_> {
+        self.halves.receiver.recv()
     }
 
     /// Sends what is sealed, tells the peer that no more follows, and gives up receiving; see

@@ -483,6 +483,14 @@ impl Incoming for IncomingRecords {
         }
     }
 
+    #[inline]
+    fn next_short(&mut self, region: &[u8]) -> Option<Range<usize>> {
+        match self {
+            Self::Commonware(_) => None,
+            Self::Native(native) => native.opener.next_short(region),
+        }
+    }
+
     fn finish(&self, unconsumed: usize) -> Result<End, RecvError> {
         match self {
             Self::Commonware(opener) => Ok(Incoming::finish(opener, unconsumed)?),

@@ -1,7 +1,8 @@
 //! The sending half of a connection.
 
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::ops::{Deref, DerefMut, Range};
+use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::rc::Rc;
 
@@ -109,15 +110,16 @@ impl Sender {
     ///
     /// Dropping the future before it is done sends nothing; the sender stays usable.
     #[inline]
-    pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        if self.in_a_row >= TURN {
-            poll_fn(|context| self.poll_turn(context)).await;
+    pub fn send<'a>(
+        &'a mut self,
+        message: &'a [u8],
+    ) -> impl Future<Output = Result<(), SendError>> + use<'a> {
+        SendFuture {
+            sender: self,
+            message,
+            waits: false,
+            claim: None,
         }
-        self.in_a_row += turn_share(message.len());
-        if let Some(planned) = self.outbox().append_unplanned(message)? {
-            self.append_to_room(planned, message).await?;
-        }
-        Ok(())
     }
 
     /// Sends `message` as [`send`](Self::send) does if that takes no waiting; returns whether it did.
@@ -187,10 +189,8 @@ impl Sender {
         }
         for message in messages {
             let message = message.as_ref();
-            if self.in_a_row >= TURN || self.outbox().append_unplanned(message)?.is_some() {
+            if !self.append_in_turn(message)? {
                 self.send(message).await?;
-            } else {
-                self.in_a_row += turn_share(message.len());
             }
         }
         Ok(())
@@ -252,6 +252,17 @@ impl Sender {
     /// Dropping the future is dropping the sender.
     pub async fn close(mut self) -> Result<(), SendError> {
         Ok(self.outbox().close().await?)
+    }
+
+    /// Appends `message` if the buffer that fills has room for it now, and others need not have a turn
+    /// before; returns whether it did.
+    #[inline]
+    fn append_in_turn(&mut self, message: &[u8]) -> Result<bool, SendError> {
+        let is_appended = self.in_a_row < TURN && self.try_append(message)?;
+        if is_appended {
+            self.in_a_row += turn_share(message.len());
+        }
+        Ok(is_appended)
     }
 
     /// Appends `message` if the buffer that fills has room for it now; returns whether it did.
@@ -389,17 +400,6 @@ impl Sender {
         }
     }
 
-    /// Puts the message into a buffer that has room for it, once there is one.
-    #[cold]
-    async fn append_to_room(&self, planned: Planned, message: &[u8]) -> Result<(), SendError> {
-        loop {
-            self.make_room(planned).await?;
-            if self.outbox.append(planned, message)? {
-                return Ok(());
-            }
-        }
-    }
-
     /// Has the full buffer written and another one fill that has room for the message.
     #[cold]
     async fn make_room(&self, planned: Planned) -> Result<(), SendError> {
@@ -445,6 +445,42 @@ impl Sender {
         let grant = ready!(waiting.poll(context, request));
         *claim = None;
         Poll::Ready(self.fill_with_block(grant, length))
+    }
+}
+
+/// What [`Sender::send`] gives. Not an async block, which the compiler keeps apart from who awaits it:
+/// most messages are appended at once, and then that is most of what they cost.
+struct SendFuture<'a> {
+    sender: &'a mut Sender,
+    message: &'a [u8],
+    /// Whether the message was not appended at once.
+    waits: bool,
+    /// Given up with this, and with it the place in line.
+    claim: Option<Claim>,
+}
+
+impl Future for SendFuture<'_> {
+    type Output = Result<(), SendError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if !this.waits {
+            match this.sender.append_in_turn(this.message) {
+                Ok(false) => this.waits = true,
+                done => return Poll::Ready(done.map(drop)),
+            }
+        }
+        (this.sender).poll_send(context, &mut this.claim, this.message)
+    }
+}
+
+impl Drop for SendFuture<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.waits {
+            self.sender.outbox.note_waiting(false);
+        }
     }
 }
 

@@ -463,6 +463,14 @@ pub trait Incoming {
     /// As [`open`](Self::open). Messages that were given before stay good.
     fn next_packed(&mut self, region: &[u8]) -> Result<Option<Range<usize>>, Self::Error>;
 
+    /// Does what [`next_packed`](Self::next_packed) does where that takes no more than a look at the
+    /// next byte or two: `None` for the last message too, and for what is wrong. Nothing has changed
+    /// then.
+    #[inline]
+    fn next_short(&mut self, _region: &[u8]) -> Option<Range<usize>> {
+        None
+    }
+
     /// Says what it means that the stream ends here, with `unconsumed` bytes left.
     ///
     /// # Errors

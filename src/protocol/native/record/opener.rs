@@ -410,6 +410,24 @@ impl Incoming for Opener {
             .inspect_err(|_| self.phase = Phase::Failed)
     }
 
+    #[inline]
+    fn next_short(&mut self, region: &[u8]) -> Option<Range<usize>> {
+        let Walk { at, end } = self.unread;
+        let (length, prefix_len) = match *region.get(at..end)? {
+            [byte @ 0..0x80, ..] => (usize::from(byte), 1),
+            [low, high @ 1..0x80, ..] => (usize::from(low & 0x7f) | usize::from(high) << 7, 2),
+            _ => return None,
+        };
+        let start = at + prefix_len;
+        let next = start + length;
+        let is_taken = next < end && length as u64 <= self.message_limit;
+        if !is_taken || self.check_live().is_err() {
+            return None;
+        }
+        self.unread.at = next;
+        Some(start..next)
+    }
+
     /// Says what it means that the stream ends here.
     ///
     /// # Errors

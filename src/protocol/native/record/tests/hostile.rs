@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::native::record::opener::Opener;
+use crate::protocol::varint;
 use proptest::prelude::*;
 
 /// A stream with every kind of record, and where each record ends.
@@ -258,6 +259,50 @@ fn packed_record_that_is_not_taken_whole_lets_nothing_follow() {
             assert_eq!(opener.open(next), Err(OpenError::Unread));
             assert_eq!(opener.next_packed(&[]), Err(OpenError::Closed));
         }
+    }
+}
+
+proptest! {
+    // What may be taken by a short look is what a whole one finds, for any bytes that a peer packs.
+    #[test]
+    fn short_looks_find_the_same_messages(
+        pieces in proptest::collection::vec((0_u16..300, 0_u8..6), 1..40), cut in 0_usize..3, limit in 0_u64..300,
+    ) {
+        let mut body = Vec::new();
+        for (length, kind) in pieces {
+            match kind {
+                0 => body.extend([length.to_le_bytes()[0] | 0x80, 0]),
+                _ => {
+                    let mut prefix = [0; varint::MAX_U64_LEN];
+                    let prefix_len = varint::encode_u64(length.into(), &mut prefix);
+                    body.extend(&prefix[..prefix_len]);
+                    body.resize(body.len() + usize::from(length), kind);
+                }
+            }
+        }
+        body.truncate(body.len().saturating_sub(cut).max(1));
+        let wire = Wire::new(Suite::Aes256Gcm).limits(65_536, limit);
+        let mut record = wire.raw().record(Kind::Packed, &body);
+        let (mut whole, mut short) = (wire.opener(), wire.opener());
+        let step = short.open(&mut record.clone());
+        let opened = whole.open(&mut record);
+        prop_assert_eq!(&step, &opened);
+        let Ok(Step::Packed { region, .. }) = opened else {
+            panic!("a packed record");
+        };
+        let region = &record[region];
+        loop {
+            let found = short.next_short(region);
+            let expected = whole.next_packed(region);
+            let is_last = !matches!(&expected, Ok(Some(range)) if range.end < region.len());
+            prop_assert!(!is_last || found.is_none());
+            let found = found.map_or_else(|| short.next_packed(region), |range| Ok(Some(range)));
+            prop_assert_eq!(&found, &expected);
+            if !matches!(expected, Ok(Some(_))) {
+                break;
+            }
+        }
+        prop_assert_eq!(short.next_short(region), None);
     }
 }
 

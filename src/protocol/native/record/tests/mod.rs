@@ -160,7 +160,15 @@ impl Reader {
             }
             Step::Packed { region, consumed } => {
                 let region = self.buffer[region].to_vec();
-                while let Some(message) = self.opener.next_packed(&region)? {
+                loop {
+                    let short = self.opener.next_short(&region);
+                    let Some(message) = short.map_or_else(
+                        || self.opener.next_packed(&region),
+                        |message| Ok(Some(message)),
+                    )?
+                    else {
+                        break;
+                    };
                     self.messages.push(region[message].to_vec());
                 }
                 consumed
