@@ -21,11 +21,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 #[path = "handle/streamed.rs"]
 mod streamed;
 
-/// No test waits longer for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// No test waits longer for anything. Under a sanitizer all takes twenty times as long.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn config(seed: u8) -> Config {
     Config::new(Identity::from_seed(&[seed; 32]), "ringseal tests")
+        .handshake_deadline(PATIENCE)
+        .first_message_timeout(PATIENCE)
 }
 
 fn key(seed: u8) -> PublicKey {
