@@ -31,8 +31,8 @@ enum Inner {
     /// The key is gone once the completion was collected.
     Uring(Rc<Queue>, Option<usize>),
     TokioUring(Oneshot),
-    /// There was no driver to do it, and its completion is gone once it was collected. In a box, as
-    /// idle connections have room for what is rare otherwise.
+    /// There was no driver to do it, and its completion is gone once it was collected. In a box:
+    /// it is rare, and every connection would have room for it.
     Refused(Box<Option<Completion>>),
 }
 

@@ -29,7 +29,7 @@ struct HeapBlock {
 }
 
 impl HeapBlock {
-    fn new(mut grant: Grant) -> io::Result<Self> {
+    fn new(grant: Grant) -> io::Result<Self> {
         let memory = match grant.take_spare() {
             Some(spare) => spare,
             None => RawBlock::zeroed(grant.bytes())?,
@@ -403,7 +403,7 @@ impl View {
     ///
     /// If the range is not within the view.
     #[inline]
-    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+    pub(crate) fn within(&self, range: Range<usize>) -> Self {
         let (base, length) = self.place_of(range);
         Self {
             block: self.block.clone(),

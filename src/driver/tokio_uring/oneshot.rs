@@ -46,7 +46,7 @@ impl core::fmt::Debug for Oneshots {
 /// A submitted operation. Dropping it cancels nothing, and its memory stays the kernel's for good.
 #[derive(Debug)]
 pub(crate) struct Oneshot {
-    thread: Rc<Oneshots>,
+    all: Rc<Oneshots>,
     key: usize,
 }
 
@@ -83,7 +83,7 @@ impl OneshotOutputTransform for Finish {
 }
 
 impl Oneshot {
-    /// Submits `entry`, which may address only what `held` keeps.
+    /// Submits `entry`, which may address only what `resources` keep.
     ///
     /// # Errors
     ///
@@ -91,9 +91,9 @@ impl Oneshot {
     pub(crate) fn submit(
         entry: squeue::Entry,
         resources: OperationResources,
-        thread: &Rc<Oneshots>,
+        all: &Rc<Oneshots>,
     ) -> Result<Self, OperationResources> {
-        let waiting = &thread.waiting;
+        let waiting = &all.waiting;
         if waiting.status().check().is_err() {
             return Err(resources);
         }
@@ -110,36 +110,36 @@ impl Oneshot {
         let place = Place::new(waiting);
         let submitted = Some(Submitted { flight, place });
         Ok(Self {
-            thread: Rc::clone(thread),
-            key: thread.submitted.borrow_mut().insert(submitted),
+            all: Rc::clone(all),
+            key: all.submitted.borrow_mut().insert(submitted),
         })
     }
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Completion> {
         self.with(|submitted| submitted.poll(context))
-            .unwrap_or(Poll::Pending)
     }
 
     /// Whether the kernel has answered. There is no way to ask but to poll, so it is polled on
     /// behalf of whoever waits.
     pub(crate) fn is_completed(&mut self) -> bool {
-        self.with(Submitted::is_completed).unwrap_or(false)
+        self.with(Submitted::is_completed)
     }
 
     /// Gives `use_it` the operation, which is in use meanwhile: that may run foreign code, which may come
     /// back here for others.
-    fn with<R>(&mut self, use_it: impl FnOnce(&mut Submitted) -> R) -> Option<R> {
+    fn with<R>(&mut self, use_it: impl FnOnce(&mut Submitted) -> R) -> R {
         let mut taken = Taken {
             submitted: self.replace(None),
             oneshot: self,
         };
-        taken.submitted.as_mut().map(use_it)
+        // Who uses it borrows this exclusively.
+        use_it(taken.submitted.as_mut().expect("in use once"))
     }
 
     /// Puts `submitted` in the operation's place; returns what was there.
     fn replace(&self, submitted: Option<Submitted>) -> Option<Submitted> {
-        let mut all = self.thread.submitted.borrow_mut();
-        core::mem::replace(all.get_mut(self.key)?, submitted)
+        let mut submitted_ones = self.all.submitted.borrow_mut();
+        core::mem::replace(submitted_ones.get_mut(self.key)?, submitted)
     }
 }
 
@@ -157,7 +157,7 @@ impl Drop for Taken<'_> {
 
 impl Drop for Oneshot {
     fn drop(&mut self) {
-        let submitted = self.thread.submitted.borrow_mut().try_remove(self.key);
+        let submitted = self.all.submitted.borrow_mut().try_remove(self.key);
         // It has nothing borrowed any more.
         drop(submitted);
     }
@@ -180,11 +180,15 @@ impl Submitted {
     }
 
     fn poll_flight(&mut self, context: &mut Context<'_>) -> Poll<Completion> {
-        if let Flight::Under(flight) = &mut self.flight
-            && let Poll::Ready(completion) = Pin::new(flight).poll(context)
-        {
-            self.flight = Flight::Over;
-            return Poll::Ready(completion);
+        match &mut self.flight {
+            Flight::Under(flight) => {
+                if let Poll::Ready(completion) = Pin::new(flight).poll(context) {
+                    self.flight = Flight::Over;
+                    return Poll::Ready(completion);
+                }
+            }
+            Flight::Over => return Poll::Ready(Completion::cancelled()),
+            Flight::Refused | Flight::Completed(_) => {}
         }
         match self.place.waiting().status().check() {
             Ok(()) => Poll::Pending,

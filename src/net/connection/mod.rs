@@ -86,7 +86,7 @@ use sender::Sender;
 ///
 /// [`Statistics::lingering`]: crate::Statistics::lingering
 pub struct Connection {
-    /// In a box, as futures have room for what they are given more than once.
+    /// In a box: a future has room for an argument more than once, so what is passed on is kept small.
     halves: Box<Halves>,
     about: Arc<About>,
 }

@@ -266,7 +266,7 @@ impl Receiver {
         self.idle_work = 0;
         self.in_a_row += 1;
         count(&self.link.shard.counters.messages_received, 1);
-        Some(Message::new(region.part(range)))
+        Some(Message::new(region.within(range)))
     }
 
     /// Puts the message back that was given last: it is the next one again.
@@ -915,7 +915,7 @@ impl Receiver {
         }
         let request = |bytes: usize| Request {
             bytes: bytes.max(Account::BLOCK).min(limit).max(length + added),
-            replaces: self.begun(),
+            replaces: self.assembly_bytes(),
             begun: 0,
             fits_slot: false,
             shared_slot: None,
@@ -923,11 +923,13 @@ impl Receiver {
         let likely = request(self.assembled);
         let grown = request((length + added).saturating_mul(GROWTH));
         let grant = match likely.bytes > grown.bytes {
-            true => self.account.try_take(likely),
+            true => self.account.try_take_within(likely),
             false => None,
         };
-        let mut block = match grant {
-            Some(grant) => self.block_of(grant)?,
+        // Nobody needs as much yet.
+        let block = grant.and_then(|grant| self.block_of(grant).ok());
+        let mut block = match block {
+            Some(block) => block,
             None => {
                 let whole = limit.max(length + added);
                 ready!(self.poll_block(context, claim, grown, whole))?
@@ -1140,7 +1142,7 @@ impl Receiver {
     }
 
     /// Returns the bytes of the heap block with the parts that have come of a message.
-    fn begun(&self) -> usize {
+    fn assembly_bytes(&self) -> usize {
         let assembly = self.assembly.as_ref();
         assembly.map_or(0, |assembly| assembly.block.heap_bytes_if_sole())
     }
@@ -1162,7 +1164,7 @@ impl Receiver {
         let request = Request {
             bytes: wanted.bytes,
             replaces: buffer.map_or(0, Buffer::heap_bytes_if_sole),
-            begun: self.begun(),
+            begun: self.assembly_bytes(),
             fits_slot: wanted.fits_slot,
             shared_slot: buffer.and_then(Buffer::slot),
         };
@@ -1199,7 +1201,8 @@ impl Receiver {
 }
 
 /// What [`Receiver::recv`] gives. Not an async block, which the compiler keeps apart from who awaits it:
-/// most messages are here already, and then that is most of what they cost.
+/// most messages are here already, and then that is most of what they cost. Polled again when it is done
+/// it gives the next message.
 struct RecvFuture<'a> {
     receiver: &'a mut Receiver,
     /// Given up with this, and with it the place in line.
@@ -1209,10 +1212,14 @@ struct RecvFuture<'a> {
 impl RecvFuture<'_> {
     #[inline(never)]
     fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Message>, RecvError>> {
-        match self.receiver.recv_packed() {
+        let poll = match self.receiver.recv_packed() {
             Ok(None) => self.receiver.poll_recv(context, &mut self.claim),
             given => Poll::Ready(given),
+        };
+        if poll.is_ready() {
+            self.claim = None;
         }
+        poll
     }
 }
 

@@ -117,7 +117,7 @@ impl Sender {
         SendFuture {
             sender: self,
             message,
-            waits: false,
+            step: Step::First,
             claim: None,
         }
     }
@@ -453,10 +453,18 @@ impl Sender {
 struct SendFuture<'a> {
     sender: &'a mut Sender,
     message: &'a [u8],
-    /// Whether the message was not appended at once.
-    waits: bool,
+    step: Step,
     /// Given up with this, and with it the place in line.
     claim: Option<Claim>,
+}
+
+/// How far a [`SendFuture`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    First,
+    /// The message could not be appended at once.
+    Waits,
+    Done,
 }
 
 impl Future for SendFuture<'_> {
@@ -465,21 +473,47 @@ impl Future for SendFuture<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if !this.waits {
+        if this.step == Step::First {
             match this.sender.append_in_turn(this.message) {
-                Ok(false) => this.waits = true,
-                done => return Poll::Ready(done.map(drop)),
+                Ok(false) => this.step = Step::Waits,
+                done => {
+                    this.step = Step::Done;
+                    return Poll::Ready(done.map(|_| ()));
+                }
             }
         }
-        (this.sender).poll_send(context, &mut this.claim, this.message)
+        this.poll_slowly(context)
+    }
+}
+
+impl SendFuture<'_> {
+    #[inline(never)]
+    fn poll_slowly(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        // It would be sent twice.
+        assert!(
+            self.step == Step::Waits,
+            "polled after the message was sent"
+        );
+        let sent = ready!(
+            self.sender
+                .poll_send(context, &mut self.claim, self.message)
+        );
+        self.end_waiting();
+        Poll::Ready(sent)
+    }
+
+    fn end_waiting(&mut self) {
+        self.step = Step::Done;
+        self.claim = None;
+        self.sender.outbox.note_waiting(false);
     }
 }
 
 impl Drop for SendFuture<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.waits {
-            self.sender.outbox.note_waiting(false);
+        if self.step == Step::Waits {
+            self.end_waiting();
         }
     }
 }

@@ -79,7 +79,8 @@ impl RuntimeBuilder {
     /// are never held up by other connections. With what is longer one waits for the others, in
     /// the order of arrival; receiving leaves a quarter to sending, and the other way round. Where
     /// nothing comes or goes for a tenth of a second, the first in line gets its memory over the
-    /// budget, up to twice of it, so that waits which depend on each other end. A message that is
+    /// budget, up to twice of it, so that waits which depend on each other end. Memory that is kept for a
+    /// second for the next long message counts for nothing. A message that is
     /// longer than what there is takes its turn alone, so that any budget will do.
     #[must_use]
     pub fn heap_budget(mut self, bytes: usize) -> Self {
