@@ -83,8 +83,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "a message of a record is given twice" {
         "protocol/native/record/opener.rs":
-            "self.unread.at = next;" => "if !MUTATED || at > 0 { self.unread.at = next; } else { \
-             self.unread = Walk { at, end: next }; return Ok(Some(start..next)); }",
+            "self.unread.at = next;\n        Ok(Some(start..next))"
+            => "if !MUTATED || at > 0 { self.unread.at = next; } else { \
+             self.unread = Walk { at, end: next }; }\n        Ok(Some(start..next))",
+    }
+    "a short message of a record is given twice" {
+        "protocol/native/record/opener.rs":
+            "self.unread.at = next;\n        Some(start..next)"
+            => "if !MUTATED || at > 0 { self.unread.at = next; }\n        Some(start..next)",
     }
     "a batch loses its first message" {
         "net/connection/batch.rs":
