@@ -1122,6 +1122,19 @@ mod tests {
         }
     }
 
+    // HAZARDS F6: what is held without a wait may be longer than all that is waited for.
+    #[test]
+    fn relief_goes_by_the_blocks_that_nobody_waited_for_as_well() {
+        let heap = Heap::new(0);
+        let [mut long, mut short] = askers(&heap, Class::Receive);
+        assert!(long.ask_for(BUDGET));
+        let short_length = BUDGET / (2 * RELIEF_RECORDS);
+        assert!(!short.ask_for(short_length));
+        heap.relieve(heap.moves());
+        assert_eq!(short.calls(), 1);
+        assert!(short.ask_for(short_length));
+    }
+
     #[test]
     fn a_guess_takes_nothing_over_the_budget() {
         let heap = Heap::new(BUDGET);
