@@ -17,7 +17,7 @@ use super::watchdog;
 use crate::driver::operation_resources::OperationResources;
 use crate::driver::{Completion, DriverError};
 
-/// A thread's operations. They lie here, so that whoever has room for one needs little.
+/// A thread's operations. They lie here and not with their sockets, which would be three times as large.
 pub(crate) struct Oneshots {
     waiting: Rc<Waiting>,
     /// `None` in the place of one that is in use.
@@ -132,14 +132,14 @@ impl Oneshot {
             submitted: self.replace(None),
             oneshot: self,
         };
-        // Who uses it borrows this exclusively.
+        // Two can't use it at a time: this is borrowed exclusively.
         use_it(taken.submitted.as_mut().expect("in use once"))
     }
 
     /// Puts `submitted` in the operation's place; returns what was there.
     fn replace(&self, submitted: Option<Submitted>) -> Option<Submitted> {
-        let mut submitted_ones = self.all.submitted.borrow_mut();
-        core::mem::replace(submitted_ones.get_mut(self.key)?, submitted)
+        let mut operations = self.all.submitted.borrow_mut();
+        core::mem::replace(operations.get_mut(self.key)?, submitted)
     }
 }
 
@@ -158,7 +158,7 @@ impl Drop for Taken<'_> {
 impl Drop for Oneshot {
     fn drop(&mut self) {
         let submitted = self.all.submitted.borrow_mut().try_remove(self.key);
-        // It has nothing borrowed any more.
+        // Not while they are borrowed: a waker that goes with it may run foreign code.
         drop(submitted);
     }
 }
