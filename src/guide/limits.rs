@@ -45,6 +45,9 @@
 //!
 //! What a stranger can cost before its identity is proved is bounded by the handshakes at a time
 //! and their deadline; what an admitted peer can cost, by the message size and the time limits.
+//! Where strangers may come by the thousand a second, set [`ServerLimits::handshakes_per_second`]: a
+//! handshake that is refused at its end takes up to a quarter of a millisecond of a core, one beyond that
+//! limit a tenth of it (`benches/README.md`).
 //!
 //! ```
 //! use std::time::Duration;
