@@ -5,7 +5,8 @@
 //!
 //! [`Runtime`](crate::Runtime), [`dial`](crate::dial), [`Listener`](crate::Listener),
 //! [`Sender`](crate::Sender) and [`Receiver`](crate::Receiver) belong to one thread and copy
-//! nothing. [`Sender::send`](crate::Sender::send) returns when the message is sealed: it leaves
+//! nothing, but for small messages on the native wire, once each, into the record that they share.
+//! [`Sender::send`](crate::Sender::send) returns when the message is sealed: it leaves
 //! when its buffer is full or the thread has nothing else to run, so a stream of small messages
 //! leaves in few writes by itself, and a single one is not delayed.
 //! [`Sender::reserve`](crate::Sender::reserve) lets you write the plaintext into the slot yourself.

@@ -22,7 +22,8 @@
 //! to the other; a dialer speaks one, and no failure makes it try the other.
 //!
 //! A small message is copied once, into the record that it shares; [`Sender::reserve`] writes it
-//! there at once. Messages of more than 4096 bytes are sealed straight from where they are.
+//! there at once. Messages of more than 4096 bytes are sealed straight from where they are, unless they
+//! are padded or ring seals them: then they are copied once as well.
 //!
 //! # Messages of any length
 //!

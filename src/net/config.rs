@@ -202,8 +202,8 @@ impl Config {
     }
 
     /// Sets how long a connection may bring nothing while its receiver waits; `None`, the default,
-    /// no limit. On the native wire the peer is told, and says in time that it is there. There is no
-    /// keep-alive on the commonware wire: where silence is normal, have the peer send something within
+    /// no limit. On the native wire the peer is told, and says in time that it is there, at most ten
+    /// times a second: so from 300 milliseconds on. There is no keep-alive on the commonware wire: where silence is normal, have the peer send something within
     /// this time.
     ///
     /// A limit is overrun by up to a quarter of the shortest limit on the thread, half a second at

@@ -10,7 +10,7 @@ use super::transport::{RawStream, somewhere};
 use ringseal::protocol::native::handshake::HELLO_LEN;
 use ringseal::{Admission, Backend, Listener, dial};
 
-// HAZARDS H7 on this wire: a hello that was recorded gets answers, which are of no use to anybody.
+// HAZARDS H13 on this wire: a hello that was recorded gets answers, which are of no use to anybody.
 fn a_recorded_hello_is_of_no_use_however_often_it_is_played() {
     // Once as often as it takes to be sure: elsewhere the same code answers.
     let times = if backend() == Backend::Uring {

@@ -1,4 +1,5 @@
-//! What a test runs on: a wire, a driver and a transport. Every test runs on each combination.
+//! What a test runs on: a wire, a driver and a transport. Every test runs on each combination
+//! that is listed here.
 
 use std::cell::Cell;
 use std::thread::JoinHandle;

@@ -1,4 +1,5 @@
-//! What has to hold on every driver and transport, each test on each pair of them. Meant to run
+//! What has to hold on every driver and transport, each test on each pair of them; on tokio-uring over TCP
+//! alone, as it treats all sockets alike. Meant to run
 //! under AddressSanitizer as well: `.ci/run` does.
 
 mod adapters;

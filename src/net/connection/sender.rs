@@ -17,7 +17,8 @@ use crate::protocol::native::record::AbortReason;
 use crate::protocol::record::SealError;
 use crate::protocol::record::layout::{Draft, Place, Planned};
 
-/// Seals messages straight into submission buffers.
+/// Seals messages straight into submission buffers; small ones of the native wire are copied once, into
+/// the record that they share there.
 ///
 /// [`send`](Self::send) returns when the message is sealed; it leaves when the buffer is full or
 /// the thread has nothing else to run, whichever comes first. [`flush`](Self::flush) tells that

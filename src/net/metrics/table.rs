@@ -215,7 +215,7 @@ pub const METRICS: &[Metric] = &[
     wire_bytes("received", |now| now.bytes_received),
     Metric::counter(
         "ringseal_moved_bytes_total",
-        "Bytes of incomplete frames that were moved to where there was room for the rest.",
+        "Bytes of incomplete frames and messages that were moved to where there was room for the rest.",
         |now: &Statistics| now.moved_bytes,
     )
     .bytes(),

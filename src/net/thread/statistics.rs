@@ -31,7 +31,9 @@ pub struct Statistics {
     pub reads: u64,
     /// Buffers that the kernel has taken.
     pub writes: u64,
-    /// Bytes of incomplete frames that were moved: the only copies after the kernel's.
+    /// Bytes that were moved after they were read: beginnings of frames to where there is room for the
+    /// rest, and of messages in parts to a longer block. Copies into a record that is packed or padded do
+    /// not count.
     pub moved_bytes: u64,
     /// Heap blocks for messages larger than a slot, and for those that found none.
     pub large_blocks: u64,
