@@ -95,7 +95,7 @@
 //!
 //! # Features
 //!
-//! * `aws-lc-rs` (default): AWS-LC seals and agrees on keys. Without it everything is Rust.
+//! * `aws-lc-rs` (default): AWS-LC seals and agrees on keys. Without it and `ring-crypto` everything is Rust.
 //! * `ring-crypto` (default): ring seals AES-256-GCM on processors where it is the fastest; see
 //!   [`Library`](protocol::native::Library).
 //! * `avx512`: seals with code of our own on x86-64 processors that have AVX-512 and its integer

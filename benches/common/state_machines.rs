@@ -28,7 +28,7 @@ const MAX_MESSAGE_SIZE: u32 = 1 << 20;
 /// Both clocks, in milliseconds since the Unix epoch.
 const NOW_MS: u64 = 1_700_000_000_000;
 
-/// Draws this byte for ever. For work that must repeat, never for a secret.
+/// Draws this byte again and again. For work that must repeat, never for a secret.
 struct SameByte(u8);
 
 impl TryRng for SameByte {

@@ -6,11 +6,10 @@
 //!
 //! * [`Driver`]: made from a [`Pool`] whose arena it registers; runs a future on this thread; tells
 //!   how many operations are in flight; turns even when a task never idles;
-//! * [`Operation`]: one read, write, readiness wait or cancellation. It owns the memory that the
-//!   kernel may touch as an [`InFlight`](crate::memory::InFlight) and gives it back in its
-//!   [`Completion`]. It is submitted when made, survives being polled from different tasks, and
-//!   has to be polled to its end by the rooms above. Dropped before, it never frees its memory
-//!   while the kernel may be at it;
+//! * [`Socket`]: a read, or a wait for one, and a write in flight. What is in flight owns the memory
+//!   that the kernel may touch and gives it back in its [`Completion`]. It begins when it is started,
+//!   survives being polled from different tasks, and has to be polled to its end by the rooms above.
+//!   Dropped before, it never frees its memory while the kernel may be at it;
 //! * [`connect`], [`resolve`], [`ListeningSocket`], [`Acceptor`]: sockets, safe to cancel at any point;
 //! * [`spawn`]: tasks on this thread;
 //! * [`sleep`], [`timeout`]: timers, none of them on the hot path;

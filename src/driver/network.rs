@@ -1,4 +1,4 @@
-//! Names, connecting and listening, the same on every backend but for who waits.
+//! Connecting and listening, the same on every backend but for who waits.
 
 use core::cell::RefCell;
 use core::time::Duration;

@@ -499,7 +499,7 @@ mod tests {
         socket.start_write(Lent::Buffer(Buffer::for_test(10)), 0..10);
         let poll = socket.poll_write(&mut Context::from_waker(Waker::noop()));
         let Poll::Ready(completion) = poll else {
-            panic!("waits for ever");
+            panic!("nobody wakes it");
         };
         let error = completion.result.expect_err("ended");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);

@@ -1345,7 +1345,7 @@ mod tests {
                     holder.blocks.pop();
                     moved = true;
                 }
-                prop_assert!(moved, "{waiting:?} wait for ever");
+                prop_assert!(moved, "{waiting:?} wait without end");
             }
         }
     }

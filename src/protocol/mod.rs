@@ -2,13 +2,17 @@
 //!
 //! Nothing here opens a socket, reads a clock, waits, or draws randomness of
 //! its own. Bytes come in as slices and go out as slices; the time and the
-//! random source are arguments. The wire is that of `commonware-stream`
-//! 2026.10.0 with Ed25519 identities and ChaCha20-Poly1305: the handshake is
-//! called SAKE, the record layer CUPS, each in two versions that both ends
-//! must be configured with, because nothing is negotiated.
+//! random source are arguments. There are two wires: our own, in [`native`], and
+//! that of `commonware-stream` 2026.10.0 with Ed25519 identities and
+//! ChaCha20-Poly1305, whose handshake is called SAKE and whose record layer
+//! CUPS, each in two versions that both ends must be configured with, because
+//! nothing is negotiated.
 //!
-//! Rooms, each of which knows only those named after it:
+//! Rooms:
 //!
+//! * [`Wire`]: which handshake and records (knows their versions and suites);
+//! * [`native`]: handshake and records of the native wire (knows the traits of
+//!   `record`, `identity`, and the private ones);
 //! * [`handshake`]: [`Dialer`](handshake::Dialer) and
 //!   [`Listener`](handshake::Listener), which end in a
 //!   [`Session`](handshake::Session) (knows all below);
@@ -16,7 +20,6 @@
 //!   one record per message (knows `cipher` and the varint);
 //! * [`cipher`]: the AEAD, our own or a library's (knows nothing);
 //! * [`identity`]: long-term keys and how they are written (knows nothing);
-//! * [`Wire`]: which handshake and records (knows their versions);
 //! * private: secrets in memory, the hashed transcript, the mode packet, the varint.
 //!
 //! Every error that a peer can cause is final for the machine that met it.

@@ -152,7 +152,7 @@ mod tests {
         }
     }
 
-    // H5: every prefix of up to three bytes.
+    // HAZARDS H5: every prefix of up to three bytes.
     #[test]
     fn short_prefixes_agree_with_the_model() {
         for first in 0..=255 {
@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    // H5: longer prefixes, drawn so that most bytes continue.
+    // HAZARDS H5: longer prefixes, drawn so that most bytes continue.
     proptest! {
         #[test]
         fn long_prefixes_agree_with_the_model(

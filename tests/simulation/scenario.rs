@@ -84,7 +84,7 @@ pub(crate) enum Fault {
     CutAfter(usize, u64, Cut),
     /// A byte is changed that many bytes behind the handshake.
     Flip(usize, u64, u8),
-    /// The receiver of a direction stops reading, for ever, after so many messages.
+    /// The receiver of a direction stops reading, for good, after so many messages.
     Deaf(usize, u64),
     /// A direction is cut within the handshake.
     EarlyCut(usize, u64, Cut),

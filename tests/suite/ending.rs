@@ -244,7 +244,7 @@ fn two_ends_that_close_while_both_have_much_to_send_get_all_of_it() {
     run(async {
         let (dialer, listener) = pair().await;
         let [mut first, mut second] = [dialer, listener].map(Connection::split);
-        // Before either receives anything, or the other would go on for ever.
+        // Before either receives anything, or the other would not end.
         let sent = futures_util::join!(fill(&mut first.0), fill(&mut second.0));
         let ends = [(first, sent.0), (second, sent.1)].map(|(halves, sent)| async move {
             let (sender, mut receiver) = halves;

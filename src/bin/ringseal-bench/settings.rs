@@ -74,7 +74,7 @@ impl Settings {
     }
 }
 
-/// With fewer, connections that move data both ways can wait for each other for ever.
+/// With fewer, connections that move data both ways can wait for each other without end.
 fn needed_slots(connections: usize) -> usize {
     SLOTS_OF_A_CONNECTION * connections + SLOTS_OF_THE_CONTROL
 }

@@ -87,7 +87,7 @@ impl Oneshot {
     ///
     /// # Errors
     ///
-    /// What was resources, when the driver has failed: the kernel has seen none of it.
+    /// The resources, when the driver has failed: the kernel has seen none of it.
     pub(crate) fn submit(
         entry: squeue::Entry,
         resources: OperationResources,
@@ -97,7 +97,7 @@ impl Oneshot {
         if waiting.status().check().is_err() {
             return Err(resources);
         }
-        // It panics where a full queue can't be handed over, and drops what was resources, which leaks
+        // It panics where a full queue can't be handed over, and drops the resources, which leaks
         // its memory.
         let submit = || UnsubmittedOneshot::new(resources, Finish, entry).submit();
         let flight = match catch_unwind(AssertUnwindSafe(submit)) {

@@ -1,7 +1,7 @@
 //! Keeps submissions moving beside a task that never idles.
 //!
 //! tokio-uring enters the kernel only when the thread parks or the submission queue is full, and
-//! its ring's descriptor is out of reach. A task that wakes itself for ever therefore holds back
+//! its ring's descriptor is out of reach. A task that wakes itself without end therefore holds back
 //! everybody's submissions. The watchdog sends a no-op through the ring each tick; when one has
 //! not come back by the next tick, it fills the queue with no-ops, which makes the full queue
 //! enter. An idle ring costs one wake-up a tick, and none without operations in flight beyond
@@ -108,7 +108,7 @@ impl Canary {
     /// Has a full queue enter the kernel.
     fn press(&mut self, entries: u32) -> Option<DriverError> {
         self.overdue_ticks += 1;
-        // First, since tokio-uring goes on for ever at some errors when its queue is full.
+        // First, since tokio-uring goes on without end at some errors when its queue is full.
         let refused = refusal();
         if refused.is_some() {
             return refused;

@@ -62,7 +62,7 @@ impl IdleSignal {
 
 /// Waits until `descriptor` is readable, for `timeout` at most, or until a signal comes.
 pub(super) fn wait_readable(descriptor: BorrowedFd<'_>, timeout: Option<Duration>) {
-    // Longer than the kernel counts is for ever.
+    // Longer than the kernel counts is without a limit.
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
     let mut descriptors = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
     match poll(&mut descriptors, timeout.as_ref()) {

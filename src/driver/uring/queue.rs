@@ -653,7 +653,7 @@ mod tests {
         drop(socket);
     }
 
-    // HAZARDS F14: an operation that waits for a completion which was lost would wait for ever.
+    // HAZARDS F14: an operation that waits for a completion which was lost would never end.
     #[test]
     fn lost_completions_end_all_operations() {
         let (ring, _state, socket, _theirs) = ring(8);

@@ -100,7 +100,7 @@ fn buffers_of_the_wrong_length_are_refused() {
     refuses_wrong_lengths::<DefaultAead>();
 }
 
-// S11
+// HAZARDS S11
 #[test]
 fn debug_shows_no_key() {
     let shown = alloc::format!("{:?}", RustCrypto::new(&[0xab; 32]));

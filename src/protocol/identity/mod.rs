@@ -199,7 +199,7 @@ mod tests {
         );
     }
 
-    // S8, as far as the text goes.
+    // HAZARDS S8, as far as the text goes.
     #[test]
     fn unfit_texts_are_refused_by_name() {
         let body = "MC4CAQAwBQYDK2VwBCIEIFJWWdy7UzXmwbnGg+B94jnWxLVOV2AhN/VVQCw1QWGl";
@@ -282,7 +282,7 @@ mod tests {
         );
     }
 
-    // S11
+    // HAZARDS S11
     #[test]
     fn debug_shows_only_the_public_key() {
         let identity = Identity::from_seed(&[0xab; 32]);

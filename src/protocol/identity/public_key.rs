@@ -197,7 +197,7 @@ mod tests {
         [bytes, negative]
     }
 
-    // H8: both columns of the table.
+    // HAZARDS H8: both columns of the table.
     #[test]
     fn verification_vectors_hold_for_both_rules() {
         for case in list(&vectors!("ed25519.json")["verify"]) {
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    // H8: all torsion points and their other encodings.
+    // HAZARDS H8: all torsion points and their other encodings.
     #[test]
     fn small_order_and_second_encodings_are_refused_by_the_strict_rule() {
         for bytes in TORSION_Y.iter().flat_map(|y| both_signs(y)) {
@@ -239,7 +239,7 @@ mod tests {
         }
     }
 
-    // H8: y from p to 2^255 - 1, either sign.
+    // HAZARDS H8: y from p to 2^255 - 1, either sign.
     #[test]
     fn no_encoding_above_the_field_is_taken() {
         let mut on_curve = 0;
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(PublicKey::from_bytes(below), Err(KeyError::SmallOrder));
     }
 
-    // H8: for a small-order key one signature fits any message, unless strict.
+    // HAZARDS H8: for a small-order key one signature fits any message, unless strict.
     #[test]
     fn constant_signature_for_the_identity_point_fails_the_strict_rule() {
         let bytes = both_signs(TORSION_Y[0])[0];

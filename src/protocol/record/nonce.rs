@@ -43,7 +43,7 @@ impl Counter {
 mod tests {
     use super::*;
 
-    // R12
+    // HAZARDS R12
     #[test]
     fn last_nonce_is_given_once_and_nothing_wraps() {
         let mut counter = Counter::starting_at(Counter::END - 2);

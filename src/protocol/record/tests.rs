@@ -152,7 +152,7 @@ fn check_rejections(file: &Value, version: CupsVersion) {
     check_sender::<RustCrypto>(file, version, limit);
 }
 
-// R5: a refused batch writes nothing and uses no nonce.
+// HAZARDS R5: a refused batch writes nothing and uses no nonce.
 fn check_sender<A: Aead>(file: &Value, version: CupsVersion, limit: u32) {
     let mut sealer = Sealer::new(A::new(&array(&file["cipher_key_l2d"])), version, limit);
     for call in list(&file["sender_calls"]) {
@@ -191,7 +191,7 @@ fn check_sender<A: Aead>(file: &Value, version: CupsVersion, limit: u32) {
     }
 }
 
-// R2, R3, R4, R6 and more: everything in the files, whole and byte by byte.
+// HAZARDS R2, R3, R4, R6 and more: everything in the files, whole and byte by byte.
 #[test]
 fn rejection_vectors_hold_in_pieces_of_any_size() {
     check_rejections(&vectors!("record-reject-cups-v0.json"), CupsVersion::V0);
@@ -211,7 +211,7 @@ fn sample(version: CupsVersion) -> (Vec<Vec<u8>>, Vec<u8>, Vec<usize>) {
     (messages, stream, ends)
 }
 
-// R1, R13: every bit of a stream.
+// HAZARDS R1, R13: every bit of a stream.
 #[test]
 fn flipped_bit_ends_the_stream_at_its_record() {
     for version in VERSIONS {
@@ -242,7 +242,7 @@ fn flipped_bit_ends_the_stream_at_its_record() {
     }
 }
 
-// R2
+// HAZARDS R2
 #[test]
 fn reordered_repeated_dropped_and_foreign_records_fail_in_place() {
     for version in VERSIONS {
@@ -274,7 +274,7 @@ fn reordered_repeated_dropped_and_foreign_records_fail_in_place() {
     }
 }
 
-// R3: V0 lengths below a tag are awaited and fail; a V1 body stays sealed to
+// HAZARDS R3: V0 lengths below a tag are awaited and fail; a V1 body stays sealed to
 // the length in its header.
 #[test]
 fn body_shorter_than_a_tag_fails() {
@@ -298,7 +298,7 @@ fn body_shorter_than_a_tag_fails() {
     assert_eq!(result, Err(OpenError::FailedFirst));
 }
 
-// R4: refused at the end of the header, up to the largest length.
+// HAZARDS R4: refused at the end of the header, up to the largest length.
 #[test]
 fn announced_length_above_the_limit_is_refused_before_the_body() {
     for (limit, length) in [(0, 1), (100, 101), (100, u32::MAX - 16), (1 << 20, 1 << 24)] {
@@ -321,7 +321,7 @@ fn announced_length_above_the_limit_is_refused_before_the_body() {
     }
 }
 
-// R5
+// HAZARDS R5
 #[test]
 fn empty_and_largest_messages_pass_and_one_more_is_refused() {
     for version in VERSIONS {
@@ -377,7 +377,7 @@ fn lengths_are_known_before_sealing() {
     let _ = sealer.header_len(length);
 }
 
-// R6: at every offset.
+// HAZARDS R6: at every offset.
 #[test]
 fn stream_may_end_between_records_only() {
     for version in VERSIONS {
@@ -398,7 +398,7 @@ fn stream_may_end_between_records_only() {
 
 const END: u128 = 1 << 96;
 
-// R12: counters started near the end.
+// HAZARDS R12: counters started near the end.
 #[test]
 fn used_up_nonces_end_both_directions_for_good() {
     for (version, last) in [(CupsVersion::V0, END - 1), (CupsVersion::V1, END - 2)] {
@@ -428,7 +428,7 @@ fn used_up_nonces_end_both_directions_for_good() {
     assert_eq!(opener.open(&mut stream), Err(OpenError::Failed));
 }
 
-// R13: a forged record moves no counter that a later one could use.
+// HAZARDS R13: a forged record moves no counter that a later one could use.
 #[test]
 fn forgery_is_final_even_if_the_genuine_record_follows() {
     for version in VERSIONS {
@@ -442,7 +442,7 @@ fn forgery_is_final_even_if_the_genuine_record_follows() {
     }
 }
 
-// R9: ten thousand records in one slice.
+// HAZARDS R9: ten thousand records in one slice.
 #[test]
 fn ten_thousand_records_in_one_slice_come_out_in_order() {
     let messages: Vec<[u8; 4]> = (0..10_000_u32).map(u32::to_be_bytes).collect();
@@ -483,7 +483,7 @@ fn both_ciphers_make_the_same_records() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
-    // R9: any split gives the same messages in the same order.
+    // HAZARDS R9: any split gives the same messages in the same order.
     #[test]
     fn splits_do_not_matter(
         messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..12),
@@ -506,7 +506,7 @@ proptest! {
         prop_assert_eq!(reader.messages, messages);
     }
 
-    // R6: any truncation delivers a prefix and no more.
+    // HAZARDS R6: any truncation delivers a prefix and no more.
     #[test]
     fn truncation_delivers_a_prefix(
         messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 1..12),

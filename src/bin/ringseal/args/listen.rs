@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use ringseal::{Address, BindOptions, Config, ServerLimits};
 use ringseal_cli::args::{address, seconds, seconds_or_none};
 
-use super::EndArgs;
+use super::end::EndArgs;
 use super::pinning::Pinning;
 use crate::failure::Failure;
 use crate::public_key_argument::PublicKeyArgument;

@@ -5,7 +5,7 @@ use crate::protocol::record::{CupsVersion, MAX_MESSAGE_SIZE, Progress};
 use alloc::format;
 use ed25519_dalek::{Signer, SigningKey};
 
-// H16: Ack and the first records in one segment, cut at every place.
+// HAZARDS H16: Ack and the first records in one segment, cut at every place.
 #[test]
 fn records_behind_the_ack_wait_for_the_record_layer() {
     let (dialer, listener) = (End::new(1), End::new(2));
@@ -132,7 +132,7 @@ fn limits_above_the_largest_are_refused() {
     assert_eq!(error.limit, MAX_MESSAGE_SIZE + 1);
 }
 
-// S11
+// HAZARDS S11
 #[test]
 fn debug_shows_no_secrets() {
     let (dialer, _) = connected(SakeVersion::V1);

@@ -14,7 +14,7 @@ fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
     bytes
 }
 
-// H17: all 2 472 bits.
+// HAZARDS H17: all 2 472 bits.
 #[test]
 fn no_single_flipped_bit_leaves_both_ends_done() {
     let (dialer, listener) = (End::new(1), End::new(2));
@@ -48,7 +48,7 @@ fn no_single_flipped_bit_leaves_both_ends_done() {
     assert_eq!(tried, 2_472);
 }
 
-// H4
+// HAZARDS H4
 #[test]
 fn foreign_protocols_are_refused_before_anything_is_answered() {
     let (listener, parameters) = (End::new(2), Parameters::new(b"h4"));
@@ -81,7 +81,7 @@ fn foreign_protocols_are_refused_before_anything_is_answered() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
-    // H4: random bytes.
+    // HAZARDS H4: random bytes.
     #[test]
     fn random_bytes_never_connect_and_get_no_answer(
         input in proptest::collection::vec(any::<u8>(), 0..400),
@@ -100,7 +100,7 @@ proptest! {
     }
 }
 
-// H5, H6: each message with every announced length near its own.
+// HAZARDS H5, H6: each message with every announced length near its own.
 #[test]
 fn wrong_lengths_are_refused_at_the_prefix_or_the_announced_end() {
     let (dialer, listener) = (End::new(1), End::new(2));
@@ -196,7 +196,7 @@ fn answer_with(
     output
 }
 
-// H7: every encoding of every point of low order, on both roles.
+// HAZARDS H7: every encoding of every point of low order, on both roles.
 #[test]
 fn low_order_ephemeral_keys_are_refused_though_well_signed() {
     let (dialer, listener) = (End::new(1), End::new(2));
@@ -223,7 +223,7 @@ fn low_order_ephemeral_keys_are_refused_though_well_signed() {
     assert!(tried >= 16);
 }
 
-// H8: the constant signature that fits every message of a small-order key.
+// HAZARDS H8: the constant signature that fits every message of a small-order key.
 #[test]
 fn small_order_identity_is_refused_as_listed_received_and_dialled() {
     let mut weak = [0; 32];
@@ -253,7 +253,7 @@ fn small_order_identity_is_refused_as_listed_received_and_dialled() {
     assert!(dial(&end, key, &lax, &[], WHOLE).result.is_ok());
 }
 
-// H9
+// HAZARDS H9
 #[test]
 fn wrong_identities_are_told_apart() {
     let (dialer, listener, other) = (End::new(1), End::new(2), End::new(3));
@@ -281,7 +281,7 @@ fn wrong_identities_are_told_apart() {
     assert_eq!(run.error(), HandshakeError::BadSignature);
 }
 
-// H10
+// HAZARDS H10
 #[test]
 fn other_namespace_or_version_is_a_signature_error_that_says_what_to_compare() {
     let (dialer, listener) = (End::new(1), End::new(2));
@@ -309,7 +309,7 @@ fn other_namespace_or_version_is_a_signature_error_that_says_what_to_compare() {
     }
 }
 
-// H11
+// HAZARDS H11
 #[test]
 fn other_record_version_or_cipher_key_fails_on_the_first_record() {
     for sake in [SakeVersion::V0, SakeVersion::V1] {
@@ -343,7 +343,7 @@ fn other_record_version_or_cipher_key_fails_on_the_first_record() {
     assert!(OpenError::FailedFirst.to_string().contains("cipher"));
 }
 
-// H12: both borders, for both roles, at both ends of time.
+// HAZARDS H12: both borders, for both roles, at both ends of time.
 #[test]
 fn time_window_includes_its_lower_end_only() {
     let parameters = Parameters {
@@ -418,7 +418,7 @@ fn time_window_includes_its_lower_end_only() {
     }
 }
 
-// H12: the listener's clock counts when Syn completes, not before.
+// HAZARDS H12: the listener's clock counts when Syn completes, not before.
 #[test]
 fn listener_reads_its_clock_when_syn_completes() {
     let (dialer, end) = (End::new(1), End::new(2));
@@ -441,7 +441,7 @@ fn listener_reads_its_clock_when_syn_completes() {
     }
 }
 
-// H13, H14
+// HAZARDS H13, H14
 #[test]
 fn replayed_dialer_gets_an_answer_and_no_connection() {
     let (dialer, listener) = (End::new(1), End::new(2));
@@ -459,7 +459,7 @@ fn replayed_dialer_gets_an_answer_and_no_connection() {
     assert_eq!(run.error(), HandshakeError::BadConfirmation);
 }
 
-// H15
+// HAZARDS H15
 #[test]
 fn reflected_messages_and_own_identity_are_refused() {
     let (dialer, listener) = (End::new(1), End::new(2));

@@ -46,7 +46,7 @@ fn check_against(run: &Run, case: &Value, input: &[u8]) {
     }
 }
 
-// H6, H7, H9, H10, H12 and more: everything in the files, whole and in pieces.
+// HAZARDS H6, H7, H9, H10, H12 and more: everything in the files, whole and in pieces.
 #[test]
 fn rejection_vectors_hold_in_pieces_of_any_size() {
     for (version, file) in [
@@ -202,7 +202,7 @@ fn connection_vectors_hold() {
     }
 }
 
-// H7; whichever library computes it.
+// HAZARDS H7; whichever library computes it.
 #[test]
 fn exchange_vectors_hold() {
     let file = vectors!("x25519.json");

@@ -77,7 +77,7 @@ fn every_choice_of_libraries_connects_with_every_other() {
     }
 }
 
-// H16, and records that come before the dialer is admitted: kept, and not opened early.
+// HAZARDS H16, and records that come before the dialer is admitted: kept, and not opened early.
 #[test]
 fn bytes_behind_the_proof_are_left_for_the_records_at_every_cut() {
     let (dialing, listening) = (End::new(1), End::new(2));
@@ -169,7 +169,7 @@ fn namespaces_of_every_length_connect() {
     }
 }
 
-// S11
+// HAZARDS S11
 #[test]
 fn debug_shows_no_secret() {
     let (dialing, listening) = (End::new(1), End::new(2));

@@ -12,7 +12,7 @@ fn ends() -> (End, End) {
     (End::new(1).scripted(), End::new(2).scripted())
 }
 
-// H17: every bit of hello, by either suite. Nothing is computed before the mac is right: who drew
+// HAZARDS H17: every bit of hello, by either suite. Nothing is computed before the mac is right: who drew
 // from the empty script would panic.
 #[test]
 fn flipped_bit_of_a_hello_is_refused_without_a_word() {
@@ -35,7 +35,7 @@ fn flipped_bit_of_a_hello_is_refused_without_a_word() {
     }
 }
 
-// H17: every bit of answer; the suites take turns, because each bit costs a key exchange.
+// HAZARDS H17: every bit of answer; the suites take turns, because each bit costs a key exchange.
 #[test]
 fn flipped_bit_of_an_answer_is_refused() {
     let (dialing, listening) = ends();
@@ -54,7 +54,7 @@ fn flipped_bit_of_an_answer_is_refused() {
     }
 }
 
-// H17: every bit of proof, by either suite.
+// HAZARDS H17: every bit of proof, by either suite.
 #[test]
 fn flipped_bit_of_a_proof_is_refused_and_nobody_is_asked() {
     let (dialing, listening) = ends();
@@ -70,7 +70,7 @@ fn flipped_bit_of_a_proof_is_refused_and_nobody_is_asked() {
     }
 }
 
-// H4
+// HAZARDS H4
 #[test]
 fn foreign_protocols_are_refused_at_their_first_byte() {
     let listening = End::new(2);
@@ -90,7 +90,7 @@ fn foreign_protocols_are_refused_at_their_first_byte() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    // H4: random bytes, behind a good start as well.
+    // HAZARDS H4: random bytes, behind a good start as well.
     #[test]
     fn random_bytes_never_connect_and_get_no_answer(
         mut input in proptest::collection::vec(any::<u8>(), 0..1_400),
@@ -112,7 +112,7 @@ proptest! {
     }
 }
 
-// H7, NATIVE 2.1 and 2.5: every point of low order, though the mac is right.
+// HAZARDS H7, NATIVE 2.1 and 2.5: every point of low order, though the mac is right.
 #[test]
 fn low_order_ephemeral_keys_are_refused_by_both_ends() {
     let (dialing, listening) = ends();
@@ -146,7 +146,7 @@ fn low_order_ephemeral_keys_are_refused_by_both_ends() {
     assert!(tried >= 16);
 }
 
-// H8, NATIVE 1: what the other wire's laxer rule lets in cannot be dialed here.
+// HAZARDS H8, NATIVE 1: what the other wire's laxer rule lets in cannot be dialed here.
 #[test]
 fn weak_listener_keys_are_refused_before_anything_is_written() {
     use crate::protocol::identity::{KeyError, Verification};
@@ -168,7 +168,7 @@ fn weak_listener_keys_are_refused_before_anything_is_written() {
     assert!(output.is_empty());
 }
 
-// H9, H10: one HMAC tells, and the text says what to compare.
+// HAZARDS H9, H10: one HMAC tells, and the text says what to compare.
 #[test]
 fn hello_for_another_key_or_namespace_says_what_to_compare() {
     let (dialing, listening) = ends();
@@ -216,7 +216,7 @@ fn suite_that_is_switched_off_is_refused_by_name() {
     }
 }
 
-// H13, H14: a recorded hello gets an answer, and the recorded proof does not fit it.
+// HAZARDS H13, H14: a recorded hello gets an answer, and the recorded proof does not fit it.
 #[test]
 fn replayed_dialer_does_not_connect() {
     let (dialing, listening) = ends();
@@ -230,7 +230,7 @@ fn replayed_dialer_does_not_connect() {
     assert_eq!(refused, Err(Refusal::Seal));
 }
 
-// H14: a recorded answer does not fit another hello.
+// HAZARDS H14: a recorded answer does not fit another hello.
 #[test]
 fn replayed_listener_does_not_connect() {
     let (mut dialing, listening) = ends();
@@ -241,7 +241,7 @@ fn replayed_listener_does_not_connect() {
     assert!(matches!(refused, Err(Refusal::Seal)));
 }
 
-// H15
+// HAZARDS H15
 #[test]
 fn reflected_messages_do_not_connect() {
     let (mut dialing, _) = ends();

@@ -33,7 +33,7 @@ fn sample(wire: Wire) -> (Vec<u8>, Vec<usize>) {
 /// How many messages the first so many records of the sample complete.
 const MESSAGES_AFTER: [usize; 10] = [0, 3, 4, 4, 4, 4, 5, 5, 6, 6];
 
-// R1, R13: every bit of a stream.
+// HAZARDS R1, R13: every bit of a stream.
 #[test]
 fn flipped_bit_ends_the_stream_at_its_record() {
     for suite in Suite::ALL {
@@ -72,7 +72,7 @@ fn flipped_bit_ends_the_stream_at_its_record() {
     }
 }
 
-// R2
+// HAZARDS R2
 #[test]
 fn reordered_repeated_dropped_and_foreign_records_fail_in_place() {
     for suite in Suite::ALL {
@@ -111,7 +111,7 @@ fn record_of_the_other_suite_does_not_open() {
     assert_eq!(other.read(&stream).error, Some(OpenError::Tag));
 }
 
-// R6: at every offset, all of what was complete arrives, and only the peer's own end is one.
+// HAZARDS R6: at every offset, all of what was complete arrives, and only the peer's own end is one.
 #[test]
 fn stream_ends_well_only_where_the_peer_ended_it() {
     let wire = Wire::new(Suite::Aes256Gcm);

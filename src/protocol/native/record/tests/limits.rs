@@ -5,7 +5,7 @@ use super::*;
 /// What one key may seal, in blocks.
 const MOST: u64 = 1 << 26;
 
-// R12, NATIVE 4.3: whatever comes, no key seals more than it may, and the peer follows.
+// HAZARDS R12, NATIVE 4.3: whatever comes, no key seals more than it may, and the peer follows.
 #[test]
 fn keys_are_updated_before_the_record_that_would_overuse_them() {
     let wire = Wire::new(Suite::Aes256Gcm).limits(16_384, Settings::UNLIMITED);
@@ -120,7 +120,7 @@ fn update_wipes_the_secret_it_came_from() {
     assert_ne!(before.1, after.1);
 }
 
-// R5, NATIVE 4.1
+// HAZARDS R5, NATIVE 4.1
 #[test]
 fn messages_at_the_limit_pass_and_one_byte_more_is_refused_by_both_ends() {
     for limit in [0_u64, 1, 127, 128, 4_096, 4_097, 16_384, 16_385, 50_000] {
@@ -150,7 +150,7 @@ fn messages_at_the_limit_pass_and_one_byte_more_is_refused_by_both_ends() {
     }
 }
 
-// R4: refused at the header, up to the largest length.
+// HAZARDS R4: refused at the header, up to the largest length.
 #[test]
 fn announced_length_above_the_limit_is_refused_before_the_body() {
     let wire = Wire::new(Suite::Aes256Gcm).limits(16_384, Settings::UNLIMITED);

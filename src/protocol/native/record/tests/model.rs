@@ -299,7 +299,7 @@ proptest! {
     }
 }
 
-// R9: in two pieces, cut at every byte, with every kind of record on the way.
+// HAZARDS R9: in two pieces, cut at every byte, with every kind of record on the way.
 #[test]
 fn every_cut_gives_the_same() {
     for suite in Suite::ALL {

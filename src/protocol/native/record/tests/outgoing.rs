@@ -164,7 +164,7 @@ fn padding_hides_lengths_to_a_step_and_shows_no_earlier_bytes() {
             assert!(wire.read(&stream).messages == [message(3, length)]);
         }
     }
-    // R14: the buffer held 0xaa before; what the peer opens behind the message is zeros.
+    // HAZARDS R14: the buffer held 0xaa before; what the peer opens behind the message is zeros.
     let mut sealer = wire.sealer_with(0, 256);
     let mut stream = sealed(&mut sealer, &[b"x"]);
     wire.opener().open(&mut stream).unwrap();
