@@ -14,7 +14,7 @@ use std::time::Instant;
 use async_task::{Builder, Runnable};
 use slab::Slab;
 
-use super::contain::Contained;
+use super::contained::Contained;
 use super::queue::Queue;
 use super::remote::Remote;
 use super::timer::{Sleep, Timers};

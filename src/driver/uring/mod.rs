@@ -21,7 +21,7 @@
 //! task that never idles does not hold back the submissions of others beyond a turn; memory of an
 //! operation stays where it is until its completion.
 
-mod contain;
+mod contained;
 mod doorbell;
 mod enter;
 mod executor;
@@ -40,7 +40,7 @@ use crate::memory::Pool;
 use executor::Executor;
 use remote::Remote;
 
-pub(super) use contain::Contained;
+pub(super) use contained::Contained;
 pub(super) use queue::{Placement, Queue};
 pub(super) use timer::Sleep;
 

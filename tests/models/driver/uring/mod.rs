@@ -1,7 +1,7 @@
 //! The executor of the library's own driver, as it is, over a kernel that knows only its doorbell.
 
-#[path = "../../../../src/driver/uring/contain.rs"]
-mod contain;
+#[path = "../../../../src/driver/uring/contained.rs"]
+mod contained;
 mod doorbell;
 #[path = "../../../../src/driver/uring/executor.rs"]
 mod executor;
