@@ -339,6 +339,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "reads what the kernel has mapped")]
+    #[inline(never)]
     fn an_operation_without_completion_leaks_its_slot_and_the_mapping() {
         let pool = pool(4);
         let base = pool.slot_base(0);
@@ -364,6 +365,7 @@ mod tests {
     }
 
     #[test]
+    #[inline(never)]
     fn a_view_in_flight_holds_its_slot_as_any_other() {
         let pool = pool(4);
         let mut buffer = pool.try_acquire(Class::Receive).expect("free");

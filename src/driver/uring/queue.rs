@@ -627,6 +627,7 @@ mod tests {
 
     // HAZARDS F14.
     #[test]
+    #[inline(never)]
     fn what_does_not_pass_ends_all_operations_and_their_sockets() {
         let (ring, state, socket, mut theirs) = ring(8);
         ring.block_on(async {
@@ -655,6 +656,7 @@ mod tests {
 
     // HAZARDS F14: an operation that waits for a completion which was lost would never end.
     #[test]
+    #[inline(never)]
     fn lost_completions_end_all_operations() {
         let (ring, _state, socket, _theirs) = ring(8);
         socket.start_read(buffer(), 0..4);
@@ -668,6 +670,7 @@ mod tests {
 
     // HAZARDS B6, F14.
     #[test]
+    #[inline(never)]
     fn a_full_queue_goes_on_or_fails_with_the_ring() {
         for (times, goes_on) in [(3, true), (u32::MAX, false)] {
             let (ring, state, _socket, _theirs) = ring(1);
