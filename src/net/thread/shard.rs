@@ -106,6 +106,16 @@ pub(crate) fn count(counter: &Cell<u64>, amount: usize) {
     counter.set(counter.get() + amount as u64);
 }
 
+/// Waits until `holds` is true. For parts of the background task: it looks whenever that is polled, and
+/// leaves no waker of its own.
+async fn until(holds: impl Fn() -> bool) {
+    poll_fn(|_| match holds() {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
+}
+
 /// What the background task sees to the end.
 type Leftover = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -313,14 +323,7 @@ impl Shard {
     async fn relieve(&self) {
         let heap = self.pool.heap();
         loop {
-            poll_fn(|_| {
-                if heap.has_waiters() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            })
-            .await;
+            until(|| heap.has_waiters()).await;
             let before = heap.moves();
             driver::sleep(STANDSTILL).await;
             heap.relieve(before);
@@ -331,14 +334,7 @@ impl Shard {
     async fn let_spares_go(&self) {
         let heap = self.pool.heap();
         loop {
-            poll_fn(|_| {
-                if heap.has_spares() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            })
-            .await;
+            until(|| heap.has_spares()).await;
             driver::sleep(SPARES_KEPT).await;
             heap.drop_unused_spares();
         }
