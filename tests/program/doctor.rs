@@ -2,14 +2,13 @@
 //! refuse what containers refuse, under little locked memory, under both, and with nothing left.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
-use std::sync::Mutex;
 
 use ringseal::protocol::native::{KemLibrary, Library, Suite};
 use serde_json::Value;
 
+use crate::runnable_copy::runnable_copy;
 use crate::seccomp::{IO_URING, deny};
 
 /// At once: how fast ciphers are matters to one test only.
@@ -23,16 +22,8 @@ fn doctor(args: &[&str]) -> Output {
 /// Runs it with the soft and hard limit set by the flags of `ulimit`, as `user` where the tests
 /// run as root, who has no limit on locked memory.
 fn doctor_limited(limit: &str, user: u32, args: &[&str]) -> Output {
-    // A program that is still open for writing, in a child started meanwhile, can't be run.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let turn = ONE_AT_A_TIME.lock().expect("nobody panics in here");
-    // The build directory may be closed to other users.
     let directory = tempfile::tempdir().expect("a directory");
-    let program = directory.path().join("ringseal");
-    fs::copy(env!("CARGO_BIN_EXE_ringseal"), &program).expect("copy it");
-    for path in [directory.path(), &program] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("chmod");
-    }
+    let program = runnable_copy(env!("CARGO_BIN_EXE_ringseal"), directory.path(), "ringseal");
     let mut command = Command::new("sh");
     command
         .args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")])
@@ -46,7 +37,6 @@ fn doctor_limited(limit: &str, user: u32, args: &[&str]) -> Output {
         command.uid(user).gid(user);
     }
     let child = command.spawn().expect("it starts");
-    drop(turn);
     child.wait_with_output().expect("it ends")
 }
 

@@ -1,11 +1,11 @@
 //! The tool where io_uring is refused or memory is short: it falls back to epoll with a warning,
 //! refuses a backend that was asked for by name, and stays on the ring where that can be had.
 
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
 use crate::harness::{Pair, stop};
+use crate::runnable_copy::runnable_copy;
 use crate::seccomp::{IO_URING, deny};
 
 fn tool(args: &[&str]) -> Output {
@@ -61,10 +61,7 @@ fn the_tool_says_what_the_system_said() {
 fn tool_as_another_user(directory: &std::path::Path, user: u32, arguments: &str) -> Command {
     let program = directory.join("ringseal");
     if !program.exists() {
-        std::fs::copy(env!("CARGO_BIN_EXE_ringseal"), &program).expect("copy");
-        for path in [directory, &program] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
-        }
+        runnable_copy(env!("CARGO_BIN_EXE_ringseal"), directory, "ringseal");
     }
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!(

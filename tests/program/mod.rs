@@ -17,6 +17,8 @@ mod peers;
 mod reloading;
 #[path = "../resolver/mod.rs"]
 mod resolver;
+#[path = "../runnable_copy/mod.rs"]
+mod runnable_copy;
 mod scraping;
 #[path = "../seccomp/mod.rs"]
 mod seccomp;

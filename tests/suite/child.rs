@@ -3,22 +3,26 @@
 //! because locked memory is counted per user and root has no limit.
 
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::setting::Setting;
+use crate::runnable_copy::runnable_copy;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tempfile::TempDir;
 
 const CASE: &str = "RINGSEAL_CASE";
+
+/// The name of our copy, by which such a child is known among processes.
+const PROGRAM: &str = "suite";
 
 /// A child that runs one test. It is killed when this is dropped.
 pub(crate) struct CaseProcess {
     pub(crate) child: Child,
-    _directory: tempfile::TempDir,
+    _directory: Arc<TempDir>,
 }
 
 impl CaseProcess {
@@ -72,19 +76,26 @@ pub(crate) fn start_in_namespace(namespace: &str, module: &str, test: &str) -> C
     })
 }
 
-fn start_by(module: &str, test: &str, command: impl FnOnce(&Path) -> Command) -> CaseProcess {
-    // A program that is still open for writing, in a child started meanwhile, can't be run.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().expect("nobody panics in here");
-    // The build directory may be closed to other users.
-    let directory = tempfile::tempdir().expect("a directory");
-    let program = directory.path().join("suite");
-    std::fs::copy(std::env::current_exe().expect("our path"), &program).expect("copy ourselves");
-    for path in [directory.path(), &program] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+/// Returns a copy of this program, which is removed when nobody has it any more.
+fn copy_of_ourselves() -> Arc<TempDir> {
+    static SHARED: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
+    // A test that failed in here is no reason for the others to fail.
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(directory) = shared.upgrade() {
+        return directory;
     }
+    let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+    // What runs, also where a build has replaced it since.
+    let ourselves = format!("/proc/{}/exe", std::process::id());
+    runnable_copy(ourselves, directory.path(), PROGRAM);
+    *shared = Arc::downgrade(&directory);
+    directory
+}
+
+fn start_by(module: &str, test: &str, command: impl FnOnce(&Path) -> Command) -> CaseProcess {
+    let directory = copy_of_ourselves();
     let (_binary, path) = module.split_once("::").expect("a module of the binary");
-    let mut command = command(&program);
+    let mut command = command(&directory.path().join(PROGRAM));
     command
         .arg("--exact")
         .arg(format!("{path}::{}::{test}", Setting::current().name))

@@ -32,6 +32,8 @@ mod redial;
 mod replay;
 mod restart;
 mod ring_failure;
+#[path = "../runnable_copy/mod.rs"]
+mod runnable_copy;
 #[path = "../seccomp/mod.rs"]
 mod seccomp;
 mod server;
