@@ -9,7 +9,7 @@ usage: ringseal-peers [--seconds S] [--rounds N] [--only TEXT] [--peers TEXT,...
                       [--handshakes] [--json FILE] [--chart FILE.svg]
        ringseal-peers listen ADDRESS NAME
        ringseal-peers dial ADDRESS NAME SIZE SECONDS
-       ringseal-peers record [--commit COMMIT] FILE -- PROGRAM [ARGUMENT...]
+       ringseal-peers record FILE -- PROGRAM [ARGUMENT...]
        ringseal-peers tables [--take DIRECTORY | --check] [--root DIRECTORY]
        ringseal-peers built-from
 
@@ -30,10 +30,8 @@ Cargo features of this package add contenders: compio, quinn, tonic.
 they saw and took as a line of JSON each.
 
 `record` runs a program that prints figures, as a JSON object, as a Markdown table or as the lines of
-a soak, and writes them to FILE with what they were measured on: as they say themselves, or else what
-this program knows of its own build and machine.
-
-  --commit COMMIT   figures that do not say it are of this commit: they were measured before
+a soak, and writes them to FILE with what they were measured on: as they say themselves, as a soak has
+to, or else what this program knows of its own build and machine.
 
 `tables` writes the tables and charts of README.md and benches/README.md from the figures in
 benches/results, and of a soak from benches/results/soak.json. It refuses figures of another commit,

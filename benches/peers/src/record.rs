@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use ringseal_cli::envelope::{Envelope, known_commit};
+use ringseal_cli::envelope::Envelope;
 use serde_json::{Value, json};
 
 use crate::options::USAGE;
@@ -17,11 +17,7 @@ const STATES: &str = "states";
 /// Runs a program and writes its figures.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = arguments.collect();
-    let (stated, arguments) = match arguments.as_slice() {
-        [option, commit, rest @ ..] if option == "--commit" => (Some(commit), rest),
-        all => (None, all),
-    };
-    let [path, separator, program, rest @ ..] = arguments else {
+    let [path, separator, program, rest @ ..] = arguments.as_slice() else {
         return Err(USAGE.into());
     };
     if separator != "--" {
@@ -31,7 +27,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn
     // What can fail does so before a program has run for an hour.
     let ours = Envelope {
         command: command.clone(),
-        ..stated.map_or_else(|| Ok(envelope()), of_commit)?
+        ..envelope()
     };
     let path = Path::new(path);
     if let Some(directory) = path.parent() {
@@ -52,28 +48,19 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn
     if figures["interrupted"] == true {
         return Err(format!("{command} was interrupted: nothing is written").into());
     }
-    let envelope = envelope_of(&figures, ours, stated.is_some())?;
+    let envelope = envelope_of(&figures, ours)?;
     let text = written(envelope.around(figures));
     Ok(write_whole(path, &text)?)
 }
 
-/// This run, of a commit that somebody says.
-fn of_commit(stated: &String) -> Result<Envelope, String> {
-    let commit = known_commit(Path::new(env!("CARGO_MANIFEST_DIR")), stated);
-    Ok(Envelope {
-        commit: Some(commit.ok_or_else(|| format!("git knows no commit {stated}"))?),
-        is_dirty: Some(false),
-        ..envelope()
-    })
-}
-
 /// The run that figures come from: as they say themselves, which they know best; or else ours.
-fn envelope_of(figures: &Value, ours: Envelope, is_stated: bool) -> Result<Envelope, String> {
+fn envelope_of(figures: &Value, ours: Envelope) -> Result<Envelope, String> {
     if let Ok(theirs) = Envelope::of(figures) {
-        if is_stated {
-            return Err("the figures say their commit themselves: leave out --commit".to_owned());
-        }
         return Ok(with_peers(theirs));
+    }
+    // It took so long that this program may be of another build.
+    if figures["kind"] == "soak" {
+        return Err("the soak does not say what it is of: nothing is written".to_owned());
     }
     // What was measured before and elsewhere is not of this machine.
     match figures["processor"].as_str() {
@@ -179,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_that_say_what_they_are_of_are_believed_and_not_overruled() {
+    fn figures_that_say_what_they_are_of_are_believed() {
         let ours = envelope();
         let theirs = Envelope {
             commit: Some("0123456".to_owned()),
@@ -188,13 +175,11 @@ mod tests {
             ..ours.clone()
         };
         let figures = theirs.around(json!({}));
-        assert_eq!(envelope_of(&figures, ours.clone(), false), Ok(theirs));
-        let error = envelope_of(&figures, ours.clone(), true).expect_err("two commits");
-        assert!(error.contains("leave out --commit"), "{error}");
+        assert_eq!(envelope_of(&figures, ours.clone()), Ok(theirs));
         // Those that say nothing, or only what is true of this machine too.
         let word = ours.processor.split(' ').next().expect("a word");
         for figures in [json!({}), json!({ "processor": word })] {
-            assert_eq!(envelope_of(&figures, ours.clone(), true), Ok(ours.clone()));
+            assert_eq!(envelope_of(&figures, ours.clone()), Ok(ours.clone()));
         }
     }
 

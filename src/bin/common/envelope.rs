@@ -106,13 +106,6 @@ pub fn checked_out() -> Option<(String, bool)> {
     Some((commit, is_changed))
 }
 
-/// Returns the whole hash of a commit that is known in `directory`.
-pub fn known_commit(directory: &Path, text: &str) -> Option<String> {
-    let commit = format!("{text}^{{commit}}");
-    let verify = ["rev-parse", "--verify", "--quiet", &commit];
-    is_hash(text).then(|| git(directory, &verify)).flatten()
-}
-
 /// Returns whether two commits build the same programs, as far as git knows in `directory`.
 pub fn is_same_build(directory: &Path, one: &str, other: &str) -> bool {
     if one == other {

@@ -53,7 +53,7 @@ impl Soak {
         let columns = ["what", "came to"].map(str::to_owned);
         Ok(format!(
             "{}\n\n{}",
-            heading_by(&self.envelope, &self.command()),
+            heading_by(&self.envelope, &self.envelope.command),
             markdown(&columns, &rows)
         ))
     }
@@ -66,16 +66,6 @@ impl Soak {
         svg(&pictures::soak(self.states(), title, note))
     }
 
-    /// As it was typed, if that is known.
-    fn command(&self) -> String {
-        let typed = &self.envelope.command;
-        if typed.contains(" soak ") {
-            return typed.clone();
-        }
-        let minutes = self.run["planned_seconds"].as_f64().unwrap_or_default() / 60.0;
-        format!("ringseal-bench soak --minutes {minutes}")
-    }
-
     fn states(&self) -> &[Value] {
         self.run["states"].as_array().map_or(&[], Vec::as_slice)
     }
@@ -84,6 +74,21 @@ impl Soak {
     fn most(&self, field: &'static str) -> Result<u64, &'static str> {
         let values = self.states().iter().map(|state| state[field].as_u64());
         values.max().flatten().ok_or(field)
+    }
+
+    /// By how much the heap has grown for each connection after a third of the time, if that is known.
+    fn heap_since_settled(&self) -> String {
+        let [settled, last] = ["settled_rest", "last_rest"].map(|rest| {
+            let rest = &self.run["result"][rest];
+            let field = |field: &str| rest[field].as_i64();
+            field("heap_bytes").zip(field("connections_ended"))
+        });
+        let (Some((heap_before, ended_before)), Some((heap, ended))) = (settled, last) else {
+            return String::new();
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a size to be read by people")]
+        let each = (heap - heap_before) as f64 / (ended - ended_before).max(1) as f64;
+        format!("; {each:+.1} bytes for each connection after a third of the time")
     }
 
     fn rows(&self) -> Result<Vec<Vec<String>>, &'static str> {
@@ -148,9 +153,10 @@ impl Soak {
             (
                 "heap",
                 format!(
-                    "{} at most; {}",
+                    "{} at most; {}{}",
                     mebibytes(self.most("heap_bytes")?),
-                    at_rests("heap_bytes", &mebibytes)?
+                    at_rests("heap_bytes", &mebibytes)?,
+                    self.heap_since_settled(),
                 ),
             ),
             (

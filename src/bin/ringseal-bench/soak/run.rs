@@ -202,11 +202,24 @@ impl Soak<'_> {
                 "with all connections ended there are {grown} at the first rest"
             )));
         }
+        let settled = self.settled_rest();
+        if let Some(grown) = settled.and_then(|settled| now.growth_since_settled(settled)) {
+            return Err(Failure::new(format!(
+                "with all connections ended there are {grown} after a third of the time"
+            )));
+        }
         if now.held.handler_panics > 0 {
             return Err(Failure::new("a handler has panicked"));
         }
         self.ledger.set_phase(then);
         Ok(())
+    }
+
+    /// The first rest after a third of the time, when what only grows in the beginning has grown.
+    fn settled_rest(&self) -> Option<&State> {
+        let third = self.args.minutes.as_secs_f64() / 3.0;
+        let mut rests = self.states.iter().filter(|state| state.is_rest);
+        rests.find(|state| state.seconds >= third)
     }
 
     async fn held(&self) -> Result<Held, Failure> {
@@ -289,6 +302,10 @@ impl Soak<'_> {
             result["by_kind"] = Value::Object(Map::from_iter(kinds));
             result["allowed_growth"] = State::allowed_growth(first);
             result["first_rest"] = first.json();
+            let settled = self
+                .settled_rest()
+                .filter(|rest| rest.seconds < last.seconds);
+            result["settled_rest"] = settled.map_or(Value::Null, State::json);
             result["last_rest"] = last.json();
             return stdio::print(&result.to_string());
         }
