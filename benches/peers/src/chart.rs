@@ -59,7 +59,7 @@ const fn look(
 }
 
 /// Ours, and each of the others by what it does best. More would be a tangle.
-const LOOKS: [Look; 14] = [
+const LOOKS: [Look; 15] = [
     look("ringseal native AES", false, DARK_RED, 4, false),
     look(
         "ringseal by batch calls native AES",
@@ -73,6 +73,7 @@ const LOOKS: [Look; 14] = [
     look("commonware io_uring V1", true, SKY, 2, false),
     look("rustls AES-256-GCM", false, GREEN, 2, true),
     look("rustls AES-256-GCM", true, GREEN, 2, false),
+    look("rustls AES-256-GCM coalesced", false, SKY, 2, true),
     look("rustls compio AES-256-GCM", true, ORANGE, 2, false),
     look("quinn AES-256-GCM, 1 stream", true, PINK, 2, false),
     look("quinn AES-256-GCM, 4 streams", true, PINK, 2, true),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::coalesced_tcp;
+use crate::coalesced::{self, TcpBytes};
 use crate::commonware::RuntimeKind;
 use crate::commonware_peer;
 #[cfg(feature = "compio")]
@@ -19,7 +19,7 @@ use crate::plain_tcp::PlainTcp;
 #[cfg(feature = "quinn")]
 use crate::quic;
 use crate::ringseal_peer::{self, Drive, Spoken};
-use crate::tls::{Suite, Tls};
+use crate::tls::{Suite, Tls, UnframedTls};
 use crate::tokio_peer;
 use crate::work::{Flow, Handshakes, Work};
 
@@ -51,6 +51,8 @@ pub enum Contender {
     PlainTcp,
     /// The same with messages that leave together by themselves, as ringseal's do.
     CoalescedTcp,
+    /// rustls over tokio, with messages that leave together in the same way.
+    CoalescedTls(Suite),
     /// Blocking sockets and one AEAD call a message: what the machine allows.
     BarePipeline,
     /// The same with records of 64 KiB for messages of up to 4 KiB.
@@ -86,6 +88,7 @@ impl Contender {
         Self::Grpc,
         Self::PlainTcp,
         Self::CoalescedTcp,
+        Self::CoalescedTls(Suite::Aes256Gcm),
         Self::BarePipeline,
         Self::PackedPipeline(Suite::Aes256Gcm),
         Self::PackedPipeline(Suite::ChaCha20Poly1305),
@@ -118,6 +121,7 @@ impl Contender {
             Self::Grpc => "tonic TLS AES-256-GCM".to_owned(),
             Self::PlainTcp => "plain TCP tokio".to_owned(),
             Self::CoalescedTcp => "plain TCP coalesced".to_owned(),
+            Self::CoalescedTls(suite) => format!("{} coalesced", Self::Tls(suite).name()),
             Self::BarePipeline => "bare pipeline".to_owned(),
             Self::PackedPipeline(Suite::Aes256Gcm) => "packed pipeline AES".to_owned(),
             Self::PackedPipeline(Suite::ChaCha20Poly1305) => "packed pipeline ChaCha".to_owned(),
@@ -131,7 +135,10 @@ impl Contender {
             Self::Ringseal(Drive::BatchCalls, _) => {
                 return (1 < batch).then(|| "try_send, recv_batch".to_owned());
             }
-            Self::CoalescedTcp | Self::BarePipeline | Self::PackedPipeline(_) => {
+            Self::CoalescedTcp
+            | Self::CoalescedTls(_)
+            | Self::BarePipeline
+            | Self::PackedPipeline(_) => {
                 return (batch == 1).then(|| "gathers by itself".to_owned());
             }
             #[cfg(feature = "tonic")]
@@ -169,7 +176,8 @@ impl Contender {
             #[cfg(feature = "tonic")]
             Self::Grpc => grpc::stream(work),
             Self::PlainTcp => tokio_peer::stream(&PlainTcp, work),
-            Self::CoalescedTcp => coalesced_tcp::stream(work),
+            Self::CoalescedTcp => coalesced::stream(&TcpBytes, work),
+            Self::CoalescedTls(suite) => coalesced::stream(&UnframedTls(Tls::new(suite)), work),
             Self::BarePipeline => pipeline::stream(Suite::ChaCha20Poly1305, false, work),
             Self::PackedPipeline(suite) => pipeline::stream(suite, true, work),
         };
@@ -224,7 +232,10 @@ impl Contender {
             #[cfg(feature = "tonic")]
             Self::Grpc => Some(grpc::ping(count)),
             Self::PlainTcp => Some(tokio_peer::ping(&PlainTcp, count)),
-            Self::CoalescedTcp => Some(coalesced_tcp::ping(count)),
+            Self::CoalescedTcp => Some(coalesced::ping(&TcpBytes, count)),
+            Self::CoalescedTls(suite) => {
+                Some(coalesced::ping(&UnframedTls(Tls::new(suite)), count))
+            }
             Self::BarePipeline | Self::PackedPipeline(_) => None,
         }
     }

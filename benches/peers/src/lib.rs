@@ -1,6 +1,6 @@
 //! The real peers that ringseal is tested and measured against.
 
-mod coalesced_tcp;
+mod coalesced;
 pub mod commonware;
 mod commonware_peer;
 #[cfg(feature = "compio")]

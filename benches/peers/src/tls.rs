@@ -85,17 +85,29 @@ impl Tls {
         }
     }
 
-    /// Frames messages on a stream that may seal a whole batch before it writes.
-    fn frame(
-        mut stream: TlsStream<BufReader<TcpStream>>,
-    ) -> Framed<TlsStream<BufReader<TcpStream>>> {
+    async fn connect(self, socket: TcpStream) -> TlsBytes {
+        let name = ServerName::try_from(NAME).expect("a name");
+        let stream = self.connector.connect(name, buffered(socket)).await;
+        Self::seal_batches(stream.expect("a TLS handshake").into())
+    }
+
+    async fn answer(self, socket: TcpStream) -> TlsBytes {
+        let stream = self.acceptor.accept(buffered(socket)).await;
+        Self::seal_batches(stream.expect("a TLS handshake").into())
+    }
+
+    /// Lets a stream seal a whole batch before it writes.
+    fn seal_batches(mut stream: TlsBytes) -> TlsBytes {
         match &mut stream {
             TlsStream::Client(stream) => stream.get_mut().1.set_buffer_limit(Some(WRITE_BUFFER)),
             TlsStream::Server(stream) => stream.get_mut().1.set_buffer_limit(Some(WRITE_BUFFER)),
         }
-        Framed::new(stream)
+        stream
     }
 }
+
+/// What TLS makes of a socket.
+type TlsBytes = TlsStream<BufReader<TcpStream>>;
 
 /// rustls reads 4 KiB at a time, so it reads from a buffer instead of from the kernel.
 fn buffered(socket: TcpStream) -> BufReader<TcpStream> {
@@ -103,16 +115,29 @@ fn buffered(socket: TcpStream) -> BufReader<TcpStream> {
 }
 
 impl Protocol for Tls {
-    type Link = Framed<TlsStream<BufReader<TcpStream>>>;
+    type Link = Framed<TlsBytes>;
 
     async fn dial(self, socket: TcpStream) -> Self::Link {
-        let name = ServerName::try_from(NAME).expect("a name");
-        let stream = self.connector.connect(name, buffered(socket)).await;
-        Self::frame(stream.expect("a TLS handshake").into())
+        Framed::new(self.connect(socket).await)
     }
 
     async fn accept(self, socket: TcpStream) -> Self::Link {
-        let stream = self.acceptor.accept(buffered(socket)).await;
-        Self::frame(stream.expect("a TLS handshake").into())
+        Framed::new(self.answer(socket).await)
+    }
+}
+
+/// TLS whose user frames messages otherwise.
+#[derive(Clone)]
+pub(crate) struct UnframedTls(pub(crate) Tls);
+
+impl Protocol for UnframedTls {
+    type Link = TlsBytes;
+
+    async fn dial(self, socket: TcpStream) -> TlsBytes {
+        self.0.connect(socket).await
+    }
+
+    async fn accept(self, socket: TcpStream) -> TlsBytes {
+        self.0.answer(socket).await
     }
 }

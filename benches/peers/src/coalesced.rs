@@ -1,5 +1,5 @@
-//! Plain TCP over tokio whose messages leave together by themselves, as ringseal's do: what is left
-//! to gain when nothing is encrypted.
+//! Streams of tokio whose messages leave together by themselves, as ringseal's do: plain TCP, which is
+//! what is left to gain when nothing is encrypted, and TLS, as well as its callers could gather.
 //!
 //! A message is copied behind those that wait already. One writer takes all of them whenever the
 //! socket has taken what it was given before; a sender of small messages gives it a turn once in
@@ -10,7 +10,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
@@ -27,11 +27,16 @@ const LONG: usize = 4096;
 /// Bytes of the length before a message.
 const HEADER: usize = 4;
 
+/// A byte stream that a protocol makes of a socket.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream for S {}
+
 /// Plain sockets.
 #[derive(Clone, Copy)]
-struct CoalescedTcp;
+pub(crate) struct TcpBytes;
 
-impl Protocol for CoalescedTcp {
+impl Protocol for TcpBytes {
     type Link = TcpStream;
 
     async fn dial(self, socket: TcpStream) -> TcpStream {
@@ -104,6 +109,7 @@ impl Outbox {
             if !writing.is_empty() {
                 self.has_room.notify_one();
                 socket.write_all(&writing).await?;
+                socket.flush().await?;
                 writing.clear();
             } else if is_closed {
                 return socket.shutdown().await;
@@ -168,29 +174,29 @@ impl<S: AsyncRead + Unpin> Inbox<S> {
 }
 
 /// Streams messages from a dialer on core 0 to a listener on core 1.
-pub(crate) fn stream(work: &Work) -> Flow {
+pub(crate) fn stream<P: Protocol<Link: ByteStream>>(protocol: &P, work: &Work) -> Flow {
     let work = *work;
     let (sent, flow) = both_ends(
-        &CoalescedTcp,
-        async move |socket| {
+        protocol,
+        async move |stream| {
             let outbox = Outbox::default();
-            let (sent, ()) = try_join(flood(&outbox, &work), outbox.write(socket))
+            let (sent, ()) = try_join(flood(&outbox, &work), outbox.write(stream))
                 .await
                 .expect("send");
             sent
         },
-        async |socket| take_in(socket).await.expect("receive"),
+        async |stream| take_in(stream).await.expect("receive"),
     );
     assert_eq!(sent, flow.messages, "what was sent has arrived");
     flow
 }
 
 /// Times one-byte round trips.
-pub(crate) fn ping(count: usize) -> Vec<Duration> {
+pub(crate) fn ping<P: Protocol<Link: ByteStream>>(protocol: &P, count: usize) -> Vec<Duration> {
     let (pings, ()) = both_ends(
-        &CoalescedTcp,
-        async move |mut socket| {
-            let (read, write) = socket.split();
+        protocol,
+        async move |stream| {
+            let (read, write) = split(stream);
             let outbox = Outbox::default();
             let (pings, ()) = try_join(
                 round_trips(&outbox, Inbox::new(read), count),
@@ -200,8 +206,8 @@ pub(crate) fn ping(count: usize) -> Vec<Duration> {
             .expect("an echo");
             pings
         },
-        async |mut socket| {
-            let (read, write) = socket.split();
+        async |stream| {
+            let (read, write) = split(stream);
             let outbox = Outbox::default();
             try_join(echo(&outbox, Inbox::new(read)), outbox.write(write))
                 .await
@@ -225,8 +231,8 @@ async fn flood(outbox: &Outbox, work: &Work) -> io::Result<u64> {
     Ok(sent)
 }
 
-async fn take_in(socket: TcpStream) -> io::Result<Flow> {
-    let mut inbox = Inbox::new(socket);
+async fn take_in(stream: impl ByteStream) -> io::Result<Flow> {
+    let mut inbox = Inbox::new(stream);
     let mut flow = Flow::default();
     let mut first = None;
     while let Some(message) = inbox.next().await? {
