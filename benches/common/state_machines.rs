@@ -29,7 +29,7 @@ const MAX_MESSAGE_SIZE: u32 = 1 << 20;
 const NOW_MS: u64 = 1_700_000_000_000;
 
 /// Draws this byte again and again. For work that must repeat, never for a secret.
-struct SameByte(u8);
+pub(crate) struct SameByte(pub(crate) u8);
 
 impl TryRng for SameByte {
     type Error = Infallible;

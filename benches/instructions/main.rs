@@ -25,6 +25,8 @@
 //! be compared; it says so and succeeds.
 
 mod baseline;
+#[path = "../common/native_machines.rs"]
+mod native_machines;
 #[path = "../common/state_machines.rs"]
 mod state_machines;
 mod workloads;

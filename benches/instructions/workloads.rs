@@ -5,10 +5,13 @@
 use std::hint::black_box;
 
 use ringseal::protocol::cipher::{Aead, AeadError, DefaultAead};
+use ringseal::protocol::native::{self, KemLibrary, Suite};
+use ringseal::protocol::record::layout::{Draft, Incoming as _, Outgoing as _, Step};
 use ringseal::protocol::record::{Opener, Progress};
 use ringseal::{CupsVersion, SakeVersion};
 
-use crate::state_machines::{Parties, VERSIONS, one_way};
+use crate::native_machines::{DRAFT_LEN, Ends};
+use crate::state_machines::{Parties, SameByte, VERSIONS, one_way};
 
 /// All overhead, and mostly cipher, in bytes.
 const SIZES: [usize; 2] = [64, 16_384];
@@ -59,6 +62,17 @@ pub(crate) fn all() -> Vec<Workload> {
             ]);
         }
     }
+    let native = |name: &str, run: fn(u64)| Workload::new(format!("native/{name}"), run);
+    all.extend([
+        native("append/msg_size=64", native_append),
+        native("next_packed/msg_size=64", native_next_packed),
+        native("seal/msg_size=16384", native_seal),
+        native("open/msg_size=16384", native_open),
+        Workload {
+            iterations: HANDSHAKES,
+            ..native("handshake", native_handshake)
+        },
+    ]);
     for (version, name) in [(SakeVersion::V0, "v0"), (SakeVersion::V1, "v1")] {
         all.push(Workload {
             iterations: HANDSHAKES,
@@ -181,6 +195,93 @@ fn handshake(version: SakeVersion, iterations: u64) {
             black_box(session.records(CupsVersion::V1, 1 << 20)).expect("a limit");
         }
     }
+}
+
+/// Two ends whose keys are always the same: aws-lc-rs draws from a generator of its own.
+fn native_ends() -> Ends {
+    Ends::new(|parameters| parameters.libraries.ml_kem_768 = KemLibrary::RustCrypto)
+}
+
+fn native_one_way() -> (native::record::Sealer, native::record::Opener) {
+    native_ends().one_way(Suite::Aes256Gcm, &mut SameByte(3))
+}
+
+/// A small message behind others in the open record, with its part of what sealing them takes.
+fn native_append(iterations: u64) {
+    let (mut sealer, _) = native_one_way();
+    let message = [0x5a; 64];
+    let mut buffer = vec![0; DRAFT_LEN];
+    let mut draft = Draft::new(&mut buffer[..]);
+    for _ in 0..iterations {
+        append(&mut sealer, &mut draft, black_box(&message));
+    }
+    sealer.finish(&mut draft).expect("the cipher seals");
+    black_box(draft.into_sealed());
+}
+
+/// The next small message of a record that is open already.
+fn native_next_packed(iterations: u64) {
+    let (mut sealer, mut opener) = native_one_way();
+    let mut buffer = vec![0; DRAFT_LEN];
+    let mut draft = Draft::new(&mut buffer[..]);
+    // As many whatever the number of iterations: opening the record takes as long as it is.
+    for _ in 0..2 * ITERATIONS {
+        append(&mut sealer, &mut draft, &[0x5a; 64]);
+    }
+    sealer.finish(&mut draft).expect("the cipher seals");
+    let (stream, length) = draft.into_sealed();
+    let opened = opener.open(&mut stream[..length]).expect("a record");
+    let Step::Packed { region, .. } = opened else {
+        panic!("{opened:?}");
+    };
+    for _ in 0..iterations {
+        let message = opener.next_packed(black_box(&stream[region.clone()]));
+        black_box(message.expect("well formed").expect("there are more"));
+    }
+}
+
+fn native_seal(iterations: u64) {
+    let (mut sealer, _) = native_one_way();
+    let message = vec![0x5a; 16_384];
+    let mut buffer = vec![0; DRAFT_LEN];
+    for _ in 0..iterations {
+        let mut draft = Draft::new(black_box(&mut buffer[..]));
+        append(&mut sealer, &mut draft, black_box(&message));
+        sealer.finish(&mut draft).expect("the cipher seals");
+    }
+}
+
+fn native_open(iterations: u64) {
+    let (mut sealer, mut opener) = native_one_way();
+    let message = vec![0x5a; 16_384];
+    let mut records: Vec<Vec<u8>> = (0..2 * ITERATIONS)
+        .map(|_| {
+            let mut buffer = vec![0; DRAFT_LEN];
+            let mut draft = Draft::new(&mut buffer[..]);
+            append(&mut sealer, &mut draft, &message);
+            sealer.finish(&mut draft).expect("the cipher seals");
+            draft.sealed().to_vec()
+        })
+        .collect();
+    for index in 0..iterations {
+        let index = usize::try_from(index).expect("a small number");
+        let opened = opener.open(black_box(&mut records[index]));
+        assert!(matches!(black_box(opened), Ok(Step::Message { .. })));
+    }
+}
+
+/// With ML-KEM by the ml-kem crate: see [`native_ends`].
+fn native_handshake(iterations: u64) {
+    let ends = native_ends();
+    for _ in 0..iterations {
+        black_box(ends.shake_hands(Suite::Aes256Gcm, &mut SameByte(3)));
+    }
+}
+
+fn append(sealer: &mut native::record::Sealer, draft: &mut Draft<&mut [u8]>, message: &[u8]) {
+    let planned = sealer.plan(message.len()).expect("within the limit");
+    let appended = sealer.append(draft, planned, message);
+    assert!(appended.is_ok(), "the draft has room");
 }
 
 /// Room for the record of a message of this size, and more.
