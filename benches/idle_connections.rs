@@ -57,10 +57,12 @@ fn main() {
     if count < wanted {
         println!("!! only {count} of {wanted} connections: raise `ulimit -n`");
     }
-    println!(
+    // Printed when all is measured: half a table would look like a whole one.
+    let mut lines = vec![
         "| wire | connections | bytes of heap an end | slots kept | processor time a second |"
-    );
-    println!("|---|---|---|---|---|");
+            .to_owned(),
+        "|---|---|---|---|---|".to_owned(),
+    ];
     let native = |suite| Wire::Native { suite };
     for (name, wire) in [
         ("commonware V1", Wire::COMMONWARE),
@@ -68,13 +70,14 @@ fn main() {
         ("native ChaCha20-Poly1305", native(Suite::ChaCha20Poly1305)),
     ] {
         let cost = measure(wire, count);
-        println!(
+        lines.push(format!(
             "| {name} | {count} | {} | {} | {:.3} ms |",
             cost.heap / (2 * count),
             cost.slots,
             cost.processor.as_secs_f64() * 1e3
-        );
+        ));
     }
+    println!("{}", lines.join("\n"));
 }
 
 /// How many connections the limit of descriptors allows, after raising it.

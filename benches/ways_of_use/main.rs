@@ -55,7 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for way in Way::ALL {
         connections.push((way, way.connect(&peer)?));
     }
-    println!("{}", table::HEAD);
+    // Printed when all is measured: half a table would look like a whole one.
+    let mut lines = vec![table::HEAD.to_owned()];
     for (work, size) in CASES {
         let request = |duration| Request {
             work,
@@ -72,8 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 row.samples.push(connection.measure(request(duration))?);
             }
         }
-        table::print(&rows);
+        lines.extend(table::lines(&rows));
     }
+    println!("{}", lines.join("\n"));
     drop(connections);
     peer.join();
     Ok(())

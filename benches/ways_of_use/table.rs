@@ -3,6 +3,7 @@
 use crate::peer::Work;
 use crate::way::{Sample, Way};
 
+/// What stands above the rows.
 pub(crate) const HEAD: &str = "\
 | way of use | work | messages/s | ratio | allocations a message | allocated bytes a message |
 |---|---|---|---|---|---|";
@@ -42,23 +43,24 @@ impl Row {
     }
 }
 
-/// Prints the rows of one kind of work, the baseline first.
-pub(crate) fn print(rows: &[Row]) {
+/// The lines of one kind of work, the baseline first.
+pub(crate) fn lines(rows: &[Row]) -> Vec<String> {
     let baseline = rows[0].rates().0;
-    for row in rows {
+    let line = |row: &Row| {
         let (median, least, most) = row.rates();
         let work = match row.work {
             Work::Take => "sends",
             Work::Give => "receives",
             Work::Echo => "round trips of",
         };
-        println!(
+        format!(
             "| {} | {work} {} B | {median:.0} ({least:.0} to {most:.0}) | {:.2} | {:.3} | {:.1} |",
             row.way.name(row.work),
             row.size,
             median / baseline,
             row.a_message(|sample| sample.allocations.count),
             row.a_message(|sample| sample.allocations.bytes),
-        );
-    }
+        )
+    };
+    rows.iter().map(line).collect()
 }

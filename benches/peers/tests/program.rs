@@ -194,11 +194,12 @@ struct Repository(TempDir);
 
 const MARKERS: &str =
     "before\n\n<!-- figures: NAME -->\n\nold text\n\n<!-- end of figures -->\n\nbehind\n";
-const REGIONS: [&str; 10] = [
+const REGIONS: [&str; 11] = [
     "native",
     "commonware",
     "all",
     "idle connections",
+    "ways of use",
     "native records",
     "rate",
     "scale",

@@ -50,6 +50,9 @@ const DOCUMENTS: [(&str, &[(&str, Table)]); 2] = [
             ("idle connections", |results| {
                 others::printed(results, "idle_connections")
             }),
+            ("ways of use", |results| {
+                others::printed(results, "ways_of_use")
+            }),
             ("native records", |results| {
                 others::printed(results, "native_records")
             }),
