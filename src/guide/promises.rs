@@ -35,9 +35,14 @@
 //! | connections on a hostile simulated network, from a seed | `cargo run -p ringseal-simulation` |
 //! | what threads share, in every order with at most 3 preemptions of a thread | `cargo test -p ringseal-models` |
 //! | inputs that nobody has thought of | `tests/fuzz/run` |
-//! | use after free, leaks, data races, undefined behaviour of the room with `unsafe` | `.ci/sanitize --all` |
+//! | use after free of the heap, leaks, data races, undefined behaviour of the room with `unsafe` | `.ci/sanitize --all` |
 //! | licences, sources, duplicates and known faults of dependencies; the oldest Rust | `.ci/supply` |
-//! | all of it, as for every change | `.ci/run` |
+//! | these, as for every change | `.ci/run` |
+//!
+//! `.ci/run` looks for use after free and leaks in a part of the suite; the whole of it, data races and
+//! undefined behaviour are looked for by hand. No sanitizer sees what the kernel writes, nor a slot that
+//! is used after it was given back: what a slot holds is checked message by message instead, by the
+//! suite, the simulation and the soak.
 //!
 //! # Report a fault
 //!

@@ -1,6 +1,6 @@
 //! What has to hold on every driver and transport, each test on each pair of them; on tokio-uring over TCP
-//! alone, as it treats all sockets alike. Meant to run
-//! under AddressSanitizer as well: `.ci/run` does.
+//! alone, as it treats all sockets alike. Meant to run under sanitizers as well, which `.ci/run` does with
+//! a part and `.ci/sanitize --all` with all.
 
 mod adapters;
 mod addresses;
