@@ -4,8 +4,8 @@
 //! its own. Bytes come in as slices and go out as slices; the time and the
 //! random source are arguments. There are two wires: our own, in [`native`], and
 //! that of `commonware-stream` 2026.10.0 with Ed25519 identities and
-//! ChaCha20-Poly1305, whose handshake is called SAKE and whose record layer
-//! CUPS, each in two versions that both ends must be configured with, because
+//! ChaCha20-Poly1305, whose handshake is called SAKE ([`handshake`]) and whose record layer
+//! CUPS ([`record`]), each in two versions that both ends must be configured with, because
 //! nothing is negotiated.
 //!
 //! Rooms:
@@ -20,21 +20,25 @@
 //!   one record per message (knows `cipher` and the varint);
 //! * [`cipher`]: the AEAD, our own or a library's (knows nothing);
 //! * [`identity`]: long-term keys and how they are written (knows nothing);
-//! * private: secrets in memory, the hashed transcript, the mode packet, the varint.
+//! * private: keys drawn for one handshake, secrets in memory, the varint.
 //!
 //! Every error that a peer can cause is final for the machine that met it.
 
 pub mod cipher;
-pub mod handshake;
 pub mod identity;
 pub mod native;
-pub mod record;
 
-mod modes;
+mod commonware;
+mod ephemeral;
+mod record_counts;
+mod role;
 mod secret;
-mod transcript;
 mod varint;
 mod wire;
+
+pub use commonware::{handshake, record};
+pub(crate) use record_counts::RecordCounts;
+pub use role::Role;
 
 #[cfg(feature = "internals")]
 pub(crate) use varint::{MAX_U64_LEN, decode_u32, encode_u64};

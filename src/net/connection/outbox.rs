@@ -23,8 +23,8 @@ use crate::net::error::SendError;
 use crate::net::thread::counters::Waiting;
 use crate::net::thread::shard::count;
 use crate::net::thread::time_limits::TimeLimit;
+use crate::protocol::RecordCounts;
 use crate::protocol::native::record::AbortReason;
-use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{Draft, Outgoing, Place, Planned};
 
 #[derive(Debug)]

@@ -14,9 +14,9 @@ use crate::driver::Completion;
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request, View};
 use crate::net::error::RecvError;
 use crate::net::thread::shard::count;
+use crate::protocol::RecordCounts;
 use crate::protocol::native::record::{AbortReason, OpenError};
 use crate::protocol::record;
-use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::record::layout::{End, Incoming};
 
 /// How many times what has come of a message in parts the block for it has. Parts are as long as what

@@ -18,7 +18,7 @@ use super::retirement::{self, MAX_RETIRING};
 use super::time_limits::Watched;
 use crate::driver::{self, DriverState, Socket, WakerCell, catch_panic};
 use crate::memory::Pool;
-use crate::protocol::record::counts::RecordCounts;
+use crate::protocol::RecordCounts;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };

@@ -7,7 +7,7 @@ use super::kem;
 use super::message::take;
 use super::schedule::{self, DIALER, Exchange, LISTENER, LISTENER_PART_LEN, Words};
 use super::{ANSWER_LEN, Dialer, HELLO_LEN, MAC_LEN, MAC_START, MAGIC};
-use crate::protocol::handshake::ephemeral::Ephemeral;
+use crate::protocol::ephemeral::Ephemeral;
 use crate::protocol::identity::{Identity, PublicKey};
 use crate::protocol::native::derive::{self, Hash};
 use crate::protocol::native::settings::SETTINGS_LEN;

@@ -3,7 +3,7 @@
 
 use super::Parameters;
 use super::schedule::Exchange;
-use crate::protocol::handshake::Role;
+use crate::protocol::Role;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native::derive::{self, Hash};
 use crate::protocol::native::record::{Answer, Direction, Opener, Sealer};

@@ -6,11 +6,11 @@
 //! ends after 2^25 records at the latest, so that no counter can wrap.
 
 use super::header::{HEADER_LEN, Kind};
+use crate::protocol::RecordCounts;
 use crate::protocol::cipher::{AeadError, TAG_LEN};
 use crate::protocol::native::aead::{Key, Nonce};
 use crate::protocol::native::derive::{self, Secret};
 use crate::protocol::native::{Library, Suite, stack};
-use crate::protocol::record::counts::RecordCounts;
 use crate::protocol::secret::wipe_stack;
 use alloc::boxed::Box;
 use zeroize::Zeroize;

@@ -4,7 +4,7 @@
 use super::super::kem::{self, DecapsulationKey};
 use super::super::schedule::{self, Exchange};
 use super::*;
-use crate::protocol::handshake::ephemeral::Ephemeral;
+use crate::protocol::ephemeral::Ephemeral;
 use crate::protocol::native::derive::{self, Secret};
 use crate::protocol::native::record::{Opener, Sealer};
 use crate::protocol::native::{Libraries, Library};

@@ -6,7 +6,7 @@ use super::super::dialer::Secrets;
 use super::super::schedule::{self, Exchange};
 use super::*;
 #[cfg(feature = "aws-lc-rs")]
-use crate::protocol::handshake::ephemeral::Ephemeral;
+use crate::protocol::ephemeral::Ephemeral;
 use crate::protocol::native::derive::{self, Secret};
 use crate::protocol::native::{Libraries, Library};
 use crate::protocol::testing::{array, hex, list, number, text, vectors};
@@ -57,8 +57,8 @@ fn check_session(session: Session, case: &Value) {
     let role = session.role();
     let (sealer, opener, exporter) = session.split();
     let (by_dialer, by_listener) = match role {
-        crate::protocol::handshake::Role::Dialer => (sealer.keys(), opener.keys()),
-        crate::protocol::handshake::Role::Listener => (opener.keys(), sealer.keys()),
+        crate::protocol::Role::Dialer => (sealer.keys(), opener.keys()),
+        crate::protocol::Role::Listener => (opener.keys(), sealer.keys()),
     };
     for (direction, name) in [
         (by_dialer, "dialer_to_listener"),

@@ -4,7 +4,7 @@
 use super::Role;
 use super::schedule::Outcome;
 use crate::protocol::cipher::{Aead, DefaultAead};
-use crate::protocol::modes;
+use crate::protocol::commonware::modes;
 use crate::protocol::record::{CupsVersion, LimitError, Opener, Sealer};
 use crate::protocol::secret::on_wiped_stack;
 use core::fmt;

@@ -7,9 +7,9 @@
 //! The announced length is checked against the limit before the body is asked
 //! for, so the limit bounds the buffer.
 
-use super::counts::RecordCounts;
-use super::nonce::Counter;
+use super::counter::Counter;
 use super::{CupsVersion, MAX_MESSAGE_SIZE, OpenError, V1_HEADER_LEN};
+use crate::protocol::RecordCounts;
 use crate::protocol::cipher::{Aead, DefaultAead, TAG_LEN};
 use crate::protocol::secret::wipe_stack;
 use crate::protocol::varint;

@@ -7,9 +7,9 @@
 //! repetition: ask [`Sealer::sealed_len`] for every message first, then seal
 //! them one behind the other.
 
-use super::counts::RecordCounts;
-use super::nonce::Counter;
+use super::counter::Counter;
 use super::{CupsVersion, SealError, V1_HEADER_LEN};
+use crate::protocol::RecordCounts;
 use crate::protocol::cipher::{Aead, AeadError, DefaultAead, TAG_LEN};
 use crate::protocol::secret::wipe_stack;
 use crate::protocol::varint;

@@ -1,8 +1,8 @@
 //! Every case of the handshake files in `tests/vectors`, and whole connections
 //! down to the last record.
 
-use super::super::ephemeral::Ephemeral;
 use super::*;
+use crate::protocol::ephemeral::Ephemeral;
 use crate::protocol::record::{CupsVersion, Opener, Progress, Sealer};
 use crate::protocol::testing::{bytes, list, matches, text, vectors};
 use alloc::format;

@@ -9,8 +9,8 @@
 //! the shared secret is committed. Hashers leave copies on the stack, which
 //! whoever makes them has wiped.
 
-use super::secret::Secret;
-use super::varint;
+use crate::protocol::secret::Secret;
+use crate::protocol::varint;
 use core::fmt;
 use zeroize::{Zeroize, Zeroizing};
 

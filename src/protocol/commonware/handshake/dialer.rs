@@ -4,10 +4,10 @@
 //! waits for one message, SynAck, and answers it with Ack. The window of
 //! accepted times is fixed at construction and not moved when SynAck comes.
 
-use super::ephemeral::Ephemeral;
 use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Schedule};
 use super::{HandshakeError, Parameters, Role, Session, Window};
+use crate::protocol::ephemeral::Ephemeral;
 use crate::protocol::identity::{Identity, PublicKey, Verifier};
 use crate::protocol::secret::on_wiped_stack;
 use crate::protocol::varint;

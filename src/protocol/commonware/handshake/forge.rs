@@ -4,9 +4,9 @@
 //! For fuzzing: bytes that fail a signature reach nothing of what is behind it.
 
 use super::SakeVersion;
-use super::ephemeral::Ephemeral;
 use super::frame;
 use super::schedule::{Keys, Schedule};
+use crate::protocol::ephemeral::Ephemeral;
 use crate::protocol::identity::{Identity, PublicKey};
 use alloc::vec::Vec;
 use rand_core::CryptoRng;

@@ -5,10 +5,10 @@
 //! Until then it has spent nothing on the peer but 32 bytes of reading, and
 //! until Syn has verified it draws no randomness and writes nothing.
 
-use super::ephemeral::Ephemeral;
 use super::frame::{self, FrameReader};
 use super::schedule::{Keys, Outcome, Schedule};
 use super::{HandshakeError, Parameters, Role, Session};
+use crate::protocol::ephemeral::Ephemeral;
 use crate::protocol::identity::{Identity, PublicKey, Verifier};
 use crate::protocol::secret::on_wiped_stack;
 use alloc::boxed::Box;

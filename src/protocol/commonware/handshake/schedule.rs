@@ -5,9 +5,9 @@
 //! versions, so it is written down once.
 
 use super::SakeVersion;
+use crate::protocol::commonware::modes;
+use crate::protocol::commonware::transcript::{Framing, Summary, Transcript};
 use crate::protocol::identity::PublicKey;
-use crate::protocol::modes;
-use crate::protocol::transcript::{Framing, Summary, Transcript};
 
 /// The transcript of one handshake, step by step.
 #[derive(Debug)]

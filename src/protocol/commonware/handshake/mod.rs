@@ -22,7 +22,6 @@
 //! its time is in the window, and the versions of records are not part of it.
 
 mod dialer;
-pub(super) mod ephemeral;
 mod error;
 #[cfg(feature = "internals")]
 pub(crate) mod forge;
@@ -34,12 +33,13 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use crate::protocol::Role;
 pub use dialer::Dialer;
 pub use error::HandshakeError;
 pub use listener::{Listener, ListenerEvent};
 pub use session::Session;
 
-use super::identity::{KeyError, PublicKey, Verification, Verifier};
+use crate::protocol::identity::{KeyError, PublicKey, Verification, Verifier};
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -57,15 +57,6 @@ pub enum SakeVersion {
     /// Binds both keys before either signature.
     #[default]
     V1,
-}
-
-/// Which end of a connection this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// The end that speaks first and knows whom it wants.
-    Dialer,
-    /// The end that admits or refuses.
-    Listener,
 }
 
 /// What both roles are configured with.

@@ -13,12 +13,11 @@
 //! direction. The end of a stream is not authenticated: a cut between two
 //! records looks like a normal end, so messages must mark their own.
 
-pub(crate) mod counts;
+mod counter;
 mod error;
 #[cfg(any(test, feature = "internals"))]
 mod keyed;
 pub mod layout;
-mod nonce;
 mod opener;
 mod sealer;
 
@@ -33,7 +32,7 @@ pub(crate) use keyed::keyed_pair;
 pub use opener::{Opener, Progress};
 pub use sealer::Sealer;
 
-use super::cipher::TAG_LEN;
+use crate::protocol::cipher::TAG_LEN;
 
 /// The largest limit for the plaintext of one message, in bytes.
 pub const MAX_MESSAGE_SIZE: u32 = u32::MAX - 16;
