@@ -16,14 +16,14 @@ use core::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wire {
-    /// That of `commonware-stream` 2026.10.0 (SPEC).
+    /// That of `commonware-stream` 2026.10.0 (`tests/vectors/SPEC.md`).
     Commonware {
         /// Version of the handshake (SPEC section 4).
         sake: SakeVersion,
         /// Version of the records (SPEC section 6).
         cups: CupsVersion,
     },
-    /// That of this crate (NATIVE): see [`native`](super::native) for what it gives.
+    /// That of this crate: see [`native`](super::native) for what it gives.
     Native {
         /// What a dialer has all of the connection sealed with. A listener takes every suite.
         suite: Suite,

@@ -18,14 +18,19 @@ struct Name {
 pub(crate) struct Paths {
     /// Those that it gives names to, for itself and for others.
     imports: Vec<Name>,
-    /// Those that it uses: all but what it passes on by `pub use`.
+    /// Those that it uses: all but what it only passes on by `pub use`.
     used: Vec<Vec<String>>,
 }
 
 impl Paths {
     pub(crate) fn of(tokens: &TokenStream) -> Self {
         let mut paths = Self::default();
-        paths.collect(tokens);
+        let mut words = BTreeSet::new();
+        paths.collect(tokens, &mut words);
+        let passed_on = (paths.imports.iter()).filter(|import| words.contains(&import.alias));
+        paths
+            .used
+            .extend(passed_on.map(|import| import.segments.clone()));
         paths
     }
 
@@ -35,7 +40,8 @@ impl Paths {
         self.used.iter().chain(imported).map(Vec::as_slice)
     }
 
-    fn collect(&mut self, tokens: &TokenStream) {
+    /// Collects paths, and into `words` what is named by one segment.
+    fn collect(&mut self, tokens: &TokenStream, words: &mut BTreeSet<String>) {
         let tokens: Vec<_> = tokens.clone().into_iter().collect();
         let mut at = 0;
         while at < tokens.len() {
@@ -52,13 +58,18 @@ impl Paths {
                 self.imports.extend(names);
                 at = end;
             } else if let Some((segments, next)) = path_at(&tokens, at) {
-                if segments.len() > 1 {
-                    self.used.push(segments);
+                match <[String; 1]>::try_from(segments) {
+                    // Behind a dot stands a field or a method.
+                    Ok([_]) if at > 0 && is_punct(&tokens[at - 1], '.') => {}
+                    Ok([word]) => {
+                        words.insert(word);
+                    }
+                    Err(segments) => self.used.push(segments),
                 }
                 at = next;
             } else {
                 if let TokenTree::Group(group) = &tokens[at] {
-                    self.collect(&group.stream());
+                    self.collect(&group.stream(), words);
                 }
                 at += 1;
             }
@@ -260,38 +271,26 @@ fn close(reached: &mut BTreeMap<&str, BTreeSet<&str>>) {
     }
 }
 
-#[cfg(test)]
-fn source(name: &str, module: &[&str], text: &str) -> Source {
-    let tokens: TokenStream = text.parse().expect("Rust");
-    Source {
-        name: name.to_owned(),
-        with_literals: tokens.clone(),
-        tokens,
-        root: "",
-        module: module.iter().map(|segment| (*segment).to_owned()).collect(),
-    }
-}
-
 #[test]
 fn circles_are_found_through_what_a_module_passes_on() {
     let sources = [
-        source("lib.rs", &[], "mod room;"),
-        source(
+        Source::from_text("lib.rs", &[], "mod room;"),
+        Source::from_text(
             "room/mod.rs",
             &["room"],
             "mod a; mod b; mod c; pub(crate) use b::{B as Bee, X};",
         ),
-        source(
+        Source::from_text(
             "room/a.rs",
             &["room", "a"],
             "use super::Bee; fn f() { super::c::g() }",
         ),
-        source(
+        Source::from_text(
             "room/b.rs",
             &["room", "b"],
             "use other::{Thing, super_thing}; fn f() -> crate::room::a::A {}",
         ),
-        source(
+        Source::from_text(
             "room/c.rs",
             &["room", "c"],
             "use core::fmt; fn g(b: fmt::B) {}",
@@ -306,13 +305,13 @@ fn circles_are_found_through_what_a_module_passes_on() {
 #[test]
 fn a_module_and_its_child_may_go_in_a_circle_too() {
     let sources = [
-        source("lib.rs", &[], "mod room;"),
-        source(
+        Source::from_text("lib.rs", &[], "mod room;"),
+        Source::from_text(
             "room/mod.rs",
             &["room"],
             "mod a; use a::A; struct Own { a: A }",
         ),
-        source(
+        Source::from_text(
             "room/a.rs",
             &["room", "a"],
             "use super::{self as room, Own};",
@@ -322,4 +321,26 @@ fn a_module_and_its_child_may_go_in_a_circle_too() {
         circles(&sources),
         [BTreeSet::from(["room/a.rs", "room/mod.rs"])]
     );
+}
+
+#[test]
+fn what_a_module_passes_on_and_uses_itself_counts_as_used() {
+    let sources = |own: &str| {
+        let module = format!("mod a; pub use a::A; pub trait Own {{}} {own}");
+        [
+            Source::from_text("lib.rs", &[], "mod room;"),
+            Source::from_text("room/mod.rs", &["room"], &module),
+            Source::from_text("room/a.rs", &["room", "a"], "use super::Own;"),
+        ]
+    };
+    for own in ["type Default = A;", "fn f() { g(A) }", "impl Own for A {}"] {
+        assert_eq!(
+            circles(&sources(own)),
+            [BTreeSet::from(["room/a.rs", "room/mod.rs"])],
+            "{own}"
+        );
+    }
+    for own in ["", "fn f(other: B) { other.A() }"] {
+        assert!(circles(&sources(own)).is_empty(), "{own}");
+    }
 }

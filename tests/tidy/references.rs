@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
-use super::source::repository;
+use super::source::{all_files, repository};
 
 /// What a document is called in comments, and where it is.
 pub(crate) const DOCUMENTS: [(&str, &str); 3] = [
@@ -41,11 +42,15 @@ pub(crate) fn references(text: &str) -> Vec<(&'static str, Vec<String>)> {
     let mut words = text.split_whitespace().peekable();
     while let Some(word) = words.next() {
         let word = word.trim_start_matches(|first: char| !first.is_alphanumeric());
-        let Some((document, _)) = DOCUMENTS.iter().find(|(name, _)| *name == word) else {
+        // As in `(SPEC)`: nothing that follows belongs to it.
+        let bare = word.strip_suffix("'s").unwrap_or(word);
+        let bare = bare.trim_end_matches(|last: char| !last.is_alphanumeric());
+        let is_over = bare != word;
+        let Some((document, _)) = DOCUMENTS.iter().find(|(name, _)| *name == bare) else {
             continue;
         };
         let mut places = Vec::new();
-        while let Some(next) = words.peek() {
+        while let Some(next) = words.peek().filter(|_| !is_over) {
             let bare = next.trim_end_matches([',', '.', ';', ':', ')', '`']);
             let bare = bare.strip_suffix("'s").unwrap_or(bare);
             if bare.split('/').all(is_target) {
@@ -72,6 +77,33 @@ pub(crate) fn references(text: &str) -> Vec<(&'static str, Vec<String>)> {
     found
 }
 
+/// Where files with comments are: in these directories, and beside them.
+const COMMENTED: [&str; 5] = [".cargo", ".ci", "benches", "src", "tests"];
+
+/// Sources, manifests and scripts, but for those that look for references.
+pub(crate) fn commented_files() -> Vec<PathBuf> {
+    let of_tidy = repository().join("tests/tidy");
+    let beside = fs::read_dir(repository()).expect("the repository");
+    let beside = beside.map(|entry| entry.expect("an entry").path());
+    COMMENTED
+        .iter()
+        .flat_map(|directory| all_files(&repository().join(directory)))
+        .chain(beside.filter(|path| path.is_file()))
+        .filter(|path| !path.starts_with(&of_tidy))
+        .filter(|path| is_commented(path, &fs::read(path).expect("a file")))
+        .collect()
+}
+
+/// Whether a file has comments of ours. Scripts have no extension and begin with one.
+fn is_commented(path: &Path, content: &[u8]) -> bool {
+    match path.extension() {
+        Some(extension) => ["rs", "toml", "c", "Dockerfile"]
+            .iter()
+            .any(|of| extension == *of),
+        None => content.starts_with(b"#") && str::from_utf8(content).is_ok(),
+    }
+}
+
 /// The comments of a file, joined where they go on in the next line.
 pub(crate) fn comments(text: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -80,7 +112,9 @@ pub(crate) fn comments(text: &str) -> Vec<String> {
         let line = line.trim_start();
         let comment = ["//!", "///", "//", "#"]
             .iter()
-            .find_map(|mark| line.strip_prefix(mark));
+            .find_map(|mark| line.strip_prefix(mark))
+            // An attribute is none.
+            .filter(|comment| !line.starts_with('#') || !comment.starts_with(['[', '!']));
         match (comment, found.last_mut()) {
             (Some(comment), Some(last)) if is_open => {
                 let last: &mut String = last;
@@ -111,10 +145,47 @@ fn references_are_read_as_they_are_written() {
         ("(SPEC sections 3 and 4). 5 more", ("SPEC", "3 4")),
         ("as NATIVE 4.3 says, 12 bytes", ("NATIVE", "4.3")),
         ("the SPEC says", ("SPEC", "")),
+        ("of another crate (SPEC).", ("SPEC", "")),
+        ("keys (NATIVE, notation): 256 bits", ("NATIVE", "")),
+        ("`NATIVE`'s table", ("NATIVE", "")),
+        ("by HAZARDS' rows", ("HAZARDS", "")),
+        ("see (NATIVE 4.3)", ("NATIVE", "4.3")),
     ] {
         let (document, places) = places(text);
         assert_eq!((document, places.as_str()), expected);
     }
-    let text = "//! One (SPEC\n//! 4.1).\nfn f() {}\n// Two.\n";
+    let text = "//! One (SPEC\n//! 4.1).\n#[test]\nfn f() {}\n// Two.\n";
     assert_eq!(comments(text), [" One (SPEC  4.1).", " Two."]);
+}
+
+#[test]
+fn every_kind_of_file_with_comments_is_found() {
+    for (path, content, expected) in [
+        ("a/b.rs", "fn f() {}", true),
+        (".ci/leaks", "# What leaks.", true),
+        ("a/run", "#!/bin/sh", true),
+        ("Dockerfile", "# syntax=1", true),
+        ("a/peers.Dockerfile", "FROM a", true),
+        ("a/b.md", "# Title", false),
+        ("a/key", "-----BEGIN", false),
+    ] {
+        let found = is_commented(Path::new(path), content.as_bytes());
+        assert_eq!(found, expected, "{path}");
+    }
+    let found = commented_files();
+    for path in [
+        ".ci/leaks",
+        ".ci/run",
+        ".ci/sanitize",
+        ".ci/supply",
+        "Cargo.toml",
+        "Dockerfile",
+        "benches/docker/peers.Dockerfile",
+        "benches/figures",
+        "tests/fuzz/covered",
+        "tests/fuzz/instrumented",
+        "tests/tidy.rs",
+    ] {
+        assert!(found.contains(&repository().join(path)), "{path}");
+    }
 }

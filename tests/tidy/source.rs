@@ -25,18 +25,25 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below `directory` whose name ends so.
-pub(crate) fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+/// Every file below `directory`.
+pub(crate) fn all_files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|found| found == extension) {
+            found.extend(all_files(&path));
+        } else {
             found.push(path);
         }
     }
     found.sort();
+    found
+}
+
+/// Every file below `directory` whose name ends so.
+pub(crate) fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = all_files(directory);
+    found.retain(|path| path.extension().is_some_and(|found| found == extension));
     found
 }
 
@@ -56,6 +63,19 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// A file of the library with this text, for tests of the rules.
+    #[cfg(test)]
+    pub(crate) fn from_text(name: &str, module: &[&str], text: &str) -> Self {
+        let tokens: TokenStream = text.parse().expect("Rust");
+        Self {
+            name: name.to_owned(),
+            with_literals: tokens.clone(),
+            tokens,
+            root: "",
+            module: module.iter().map(|segment| (*segment).to_owned()).collect(),
+        }
+    }
+
     /// Its code as text, with a space only between two words.
     pub(crate) fn code(&self) -> String {
         let mut code = String::new();

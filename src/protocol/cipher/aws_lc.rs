@@ -1,6 +1,6 @@
 //! The cipher of AWS-LC.
 
-use super::{Aead, AeadError, split};
+use super::aead::{Aead, AeadError, split};
 use core::fmt;
 
 /// ChaCha20-Poly1305 of AWS-LC.

@@ -1,6 +1,7 @@
 //! The cipher of the system's OpenSSL.
 
-use super::{Aead, AeadError, Library, TAG_LEN, split};
+use super::aead::{Aead, AeadError, TAG_LEN, split};
+use super::library::Library;
 use core::fmt;
 
 /// ChaCha20-Poly1305 of the system's OpenSSL for long messages, and of the library that is used

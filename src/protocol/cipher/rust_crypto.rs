@@ -1,6 +1,6 @@
 //! The cipher of the `chacha20poly1305` crate.
 
-use super::{Aead, AeadError, split};
+use super::aead::{Aead, AeadError, split};
 use alloc::boxed::Box;
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit};

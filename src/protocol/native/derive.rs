@@ -1,4 +1,4 @@
-//! Hashes, finished values and keys (NATIVE, notation): SHA-256, HMAC and HKDF of the RustCrypto
+//! Hashes, finished values and keys (NATIVE 2 and 3): SHA-256, HMAC and HKDF of the RustCrypto
 //! crates, in every build.
 
 use hkdf::{Hkdf, HkdfExtract};

@@ -27,7 +27,8 @@ mod chacha20;
 mod instructions;
 mod poly1305;
 
-use super::{Aead, AeadError, Portable, TAG_LEN, split};
+use super::aead::{Aead, AeadError, TAG_LEN, split};
+use super::portable::Portable;
 use alloc::boxed::Box;
 use chacha20::{BLOCK_LEN, LANES, NONCES_AHEAD};
 use chacha20poly1305::aead::inout::InOutBuf;

@@ -1,5 +1,5 @@
 //! What an outsider can send: each test names its row in the list of hazards, or its section of
-//! NATIVE.
+//! the specification.
 
 use super::super::schedule::{self, DIALER_PART_LEN, LISTENER_PART_LEN};
 use super::*;
