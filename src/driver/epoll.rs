@@ -1,5 +1,6 @@
-//! The driver without a ring: a current-thread tokio runtime that waits in epoll, for hosts that
-//! forbid io_uring.
+//! The driver without a ring, for hosts that forbid io_uring: a current-thread tokio runtime that
+//! waits in epoll. It has the executor and the reactor only; reads and writes on ready sockets are
+//! in `stream_socket`. Tests with paused time run on it too.
 
 use core::future::Future;
 use std::io;

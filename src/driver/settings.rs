@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-/// Who moves bytes and runs the tasks of a thread.
+/// The driver of a thread: it does the input and output and runs the tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {

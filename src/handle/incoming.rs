@@ -92,7 +92,7 @@ impl Taken {
     }
 }
 
-/// What the task has received and not handed over yet.
+/// What the task has received and not put into the queue yet.
 #[derive(Debug, Default)]
 struct Arriving {
     copier: Copier,
@@ -101,7 +101,7 @@ struct Arriving {
     received: u64,
     /// Whether parts of the next one were.
     is_mid_message: bool,
-    /// What the peer has said last of leaving, as far as it was handed over.
+    /// What the peer has said last of leaving, as far as it was put into the queue.
     leaving: Option<u16>,
 }
 
@@ -196,8 +196,8 @@ impl Incoming {
         }
     }
 
-    /// Waits for a message, or for the next part of one, and meanwhile hands over what else the peer
-    /// says.
+    /// Waits for a message, or for the next part of one, and meanwhile puts what else the peer
+    /// says into the queue.
     async fn receive_first(
         &self,
         receiver: &mut Receiver,
@@ -263,7 +263,7 @@ impl Incoming {
         });
     }
 
-    /// Hands over a batch, and with it wakes the caller at most once.
+    /// Puts a batch into the queue, which wakes the caller at most once.
     fn put(&self, batch: &mut Batch) {
         if batch.is_empty() {
             return;

@@ -338,7 +338,7 @@ impl State {
         first.and_then(|account| self.call(&account))
     }
 
-    /// Tells the waiter of `account` to look again, if it waits.
+    /// Takes the waker of `account`'s waiter, to have it poll again, if it waits.
     fn call(&mut self, account: &Balance) -> Option<Waker> {
         let ticket = account.ticket.get()?;
         let waiter = self.share(account.class).line.get_mut(&ticket)?;

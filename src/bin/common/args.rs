@@ -9,7 +9,7 @@ use ringseal::{Address, Backend, Runtime, RuntimeBuilder};
 /// How a thread's ring is driven.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct RingArgs {
-    /// Who moves the bytes.
+    /// The driver.
     #[arg(long, value_enum, default_value_t = BackendName::Auto)]
     pub backend: BackendName,
     /// For how many microseconds an idle thread looks for work before it sleeps.

@@ -1,8 +1,13 @@
-//! The driver on tokio-uring. No file outside this directory names that crate.
+//! The driver on tokio-uring, for programs whose tasks need timers and sockets of tokio on a ring
+//! thread. No file outside this directory names that crate.
 //!
-//! What decides the shape here is how tokio-uring behaves: dropping its operation cancels
-//! nothing, its teardown frees stored data before it cancels, submissions enter the kernel only
-//! when the thread parks or the queue is full, and completions arrive by way of epoll.
+//! **A turn** is that of tokio's current-thread runtime. Submissions enter the kernel only when the
+//! thread parks or the queue is full, and completions arrive by way of epoll.
+//!
+//! What works around the rest: dropping an operation of tokio-uring cancels nothing, so [`oneshot`]
+//! keeps it until its completion; its teardown frees stored data before it cancels, so a ring that
+//! still has something in flight is leaked; a task that never idles holds back the submissions of
+//! others, and a ring that can't be entered fails without an error, so [`watchdog`] sees to both.
 
 mod oneshot;
 mod registration;

@@ -97,7 +97,7 @@ impl Oneshot {
         if waiting.status().check().is_err() {
             return Err(resources);
         }
-        // It panics where a full queue can't be handed over, and drops the resources, which leaks
+        // It panics where a full queue can't be submitted, and drops the resources, which leaks
         // its memory.
         let submit = || UnsubmittedOneshot::new(resources, Finish, entry).submit();
         let flight = match catch_unwind(AssertUnwindSafe(submit)) {

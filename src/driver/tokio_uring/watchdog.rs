@@ -44,7 +44,7 @@ impl OneshotOutputTransform for Returned {
 
 type NoOp = InFlightOneshot<(), Returned>;
 
-/// Submits a no-op, unless tokio-uring panics because it can't hand over what is queued.
+/// Submits a no-op, unless tokio-uring panics because it can't submit what is queued.
 fn no_op() -> Option<NoOp> {
     let submit = || UnsubmittedOneshot::new((), Returned, opcode::Nop::new().build()).submit();
     catch_unwind(AssertUnwindSafe(submit)).ok()

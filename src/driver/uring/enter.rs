@@ -1,4 +1,4 @@
-//! The one system call of a ring that turns.
+//! `io_uring_enter(2)`: the one system call that submits to a ring and waits in it.
 
 #![expect(
     unsafe_code,
@@ -28,7 +28,7 @@ struct WaitArguments {
     timeout: u64,
 }
 
-/// Hands over what is queued, and runs what the kernel has deferred, without waiting.
+/// Submits what is queued and has the kernel run the work that it has deferred, without waiting.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub(super) fn enter_now(ring: &mut IoUring) -> io::Result<usize> {
 /// Whether the kernel can be told that a wait is none for storage, which it counts every wait as
 /// otherwise. It refuses flags that it does not know.
 pub(super) fn knows_no_io_wait(ring: &mut IoUring) -> bool {
-    // SAFETY: nothing is handed over, and no argument is passed.
+    // SAFETY: nothing is submitted, and no argument is passed.
     let answer = unsafe {
         ring.submitter()
             .enter::<libc::sigset_t>(0, 0, GET_EVENTS | NO_IO_WAIT, None)
@@ -53,7 +53,7 @@ pub(super) fn knows_no_io_wait(ring: &mut IoUring) -> bool {
     answer.is_ok()
 }
 
-/// Hands over what is queued and waits for a completion, for `timeout` at most.
+/// Submits what is queued and waits for a completion, for `timeout` at most.
 ///
 /// # Errors
 ///

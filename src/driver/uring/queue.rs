@@ -54,7 +54,7 @@ pub(crate) struct Queue {
     /// `None` when the ring has ended.
     ring: RefCell<Option<IoUring>>,
     operations: RefCell<Slab<InProgress>>,
-    /// Waits for the peer, which are handed over behind everything else: what the peer waits for
+    /// Waits for the peer, which are submitted behind everything else: what the peer waits for
     /// itself goes first.
     waits: RefCell<Vec<squeue::Entry>>,
     status: Rc<DriverStatus>,
@@ -273,8 +273,8 @@ impl Queue {
         Some(errno)
     }
 
-    /// Takes in that the ring could not be entered. What is queued stays queued, and is handed over
-    /// the next time, unless there is to be none.
+    /// Notes that the ring could not be entered. What is queued stays queued, and is submitted when
+    /// it is entered next, unless the ring has failed for good.
     fn note(&self, errno: Errno) {
         if is_harmless(errno) {
             return;
@@ -425,7 +425,7 @@ impl Queue {
         !ring.completion().is_empty() || has_deferred(&ring.submission())
     }
 
-    /// Hands over what is queued and runs what the kernel has deferred, without waiting.
+    /// Submits what is queued and has the kernel run the work that it has deferred, without waiting.
     pub(super) fn enter_now(&self) {
         if self.status.check().is_err() {
             return;
@@ -444,8 +444,8 @@ impl Queue {
         })
     }
 
-    /// Hands over what is queued and waits for a completion, for `timeout` at most. Where there are
-    /// none any more `doorbell` is waited for.
+    /// Submits what is queued and waits for a completion, for `timeout` at most. Once the ring has
+    /// failed, and no completion can come, it waits for `doorbell`.
     pub(super) fn enter_and_wait(&self, timeout: Option<Duration>, doorbell: &Doorbell) {
         if self.status.check().is_err() {
             return wait_readable(doorbell.as_fd(), timeout);

@@ -1,4 +1,4 @@
-//! Who is to be woken when.
+//! Timers of a ring thread.
 
 use core::cell::{Cell, RefCell};
 use core::future::Future;
@@ -34,7 +34,7 @@ impl Timers {
         Some(deadline.saturating_duration_since(now()))
     }
 
-    /// Wakes those whose time has come.
+    /// Wakes those that have expired.
     pub(super) fn fire(&self, now: impl FnOnce() -> Instant) {
         if self.waiting.borrow().is_empty() {
             return;

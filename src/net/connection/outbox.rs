@@ -318,7 +318,7 @@ impl Outbox {
         self.idle_writer.wake();
     }
 
-    /// Has whoever waits for room look again.
+    /// Wakes whoever waits for room, to poll again.
     pub(crate) fn wake_sender(&self) {
         self.sender.wake();
     }
@@ -664,7 +664,7 @@ impl Outbox {
         self.link.lifetime.is_peer_refused() && self.link.lifetime.has_sender_left()
     }
 
-    /// Takes in what a write has done, and submits the rest.
+    /// Notes what a write has sent, and submits the rest.
     fn completed(&self, completion: Completion) -> io::Result<()> {
         let (written, buffer) = completion.into_parts()?;
         if written == 0 {

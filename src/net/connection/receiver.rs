@@ -996,7 +996,7 @@ impl Receiver {
         }
     }
 
-    /// Takes in what a read has brought.
+    /// Notes what a read has brought.
     fn take_in(&mut self, completion: Completion) -> Result<(), RecvError> {
         if let Some(limit) = self.link.limit_behind(&completion.result) {
             return Err(RecvError::TimedOut { limit });

@@ -11,7 +11,7 @@ use crate::driver::Backend;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Who moves bytes; never [`Backend::Auto`].
+    /// The driver that was chosen; never [`Backend::Auto`].
     pub backend: Backend,
     /// Slots in the pool.
     pub slots: usize,

@@ -11,7 +11,7 @@
 //! The libraries: `AwsLc` (feature `aws-lc-rs`, on by default) is fast everywhere; `OpenSsl`
 //! (feature `openssl`, the system's library) is faster for long messages; [`RustCrypto`] needs no
 //! C compiler and is always there. `Avx512` (feature `avx512`) is our own, for processors that
-//! have AVX-512 with its integer multiplication, and hands over to a library elsewhere; it is not
+//! have AVX-512 with its integer multiplication, and leaves it to a library elsewhere; it is not
 //! on by default, because nobody outside this project has audited it. They agree byte for byte.
 //! Nonces are the caller's duty: the same one must never seal twice under one key.
 

@@ -36,7 +36,7 @@ impl Sweep {
         self.next
     }
 
-    /// Takes in whether that rate was kept up with.
+    /// Notes whether that rate was kept up with.
     pub(crate) fn tell(&mut self, keeps_up: bool) {
         let place = if keeps_up {
             &mut self.reached
