@@ -66,7 +66,7 @@
 //!
 //! * The end of a stream is not authenticated: a connection cut between two messages looks like
 //!   a normal end. Mark your own end where it matters.
-//! * Identities of dialers cross in the clear; message lengths and times can be seen (CUPS V0
+//! * Identities of dialers are sent in the clear; message lengths and times can be seen (CUPS V0
 //!   shows exact lengths, V1 only how many bytes flow when). Nothing is padded.
 //! * No key update.
 //! * `commonware-stream` closes connections that are silent for 60 seconds, by default; there is
@@ -103,18 +103,19 @@
 //!   a model of the instructions.
 //! * `metrics`: hands counters to the facade of that name, and so to the exporter of your choice.
 //! * `openssl`: seals long messages with the system's OpenSSL.
-//! * `testing`: a wire in memory and time that can be paused, for tests of programs that use this
+//! * `testing`: a byte stream in memory and time that can be paused, for tests of programs that use this
 //!   crate.
 //!
 //! # Rooms
 //!
 //! * [`protocol`]: handshake, records, keys, ciphers; slices in, slices out, no I/O.
 //! * `memory`: the arena, its slots, who holds them; all `unsafe` for memory.
-//! * `driver`: the drivers; the only room that names io-uring, tokio-uring and tokio.
-//! * `net`: the edge: runtime, connections.
-//! * `testing` (with the feature of that name): a wire in memory, for callers' tests.
-//! * `handle`: the same from any thread and any executor: [`RingThreads`].
-//! * `server`: every core, limits, an end without losses: [`Server`].
+//! * `driver`: input and output and the executor, on io_uring or epoll; the only room that names
+//!   io-uring, tokio-uring and tokio.
+//! * `net`: the runtime of a thread; establishing connections, and connections.
+//! * `testing` (with the feature of that name): a byte stream in memory, for callers' tests.
+//! * `handle`: connections from any thread and any executor: [`RingThreads`].
+//! * `server`: a server on every core, with limits and graceful shutdown: [`Server`].
 //!
 //! The programs `ringseal` and `ringseal-bench` are thin clients of this, in a package of their
 //! own (`src/bin`), so that this crate does not pay for them.

@@ -8,10 +8,11 @@
 //!
 //! [`ServerBuilder`](crate::ServerBuilder) starts a [`Server`](crate::Server): a ring thread for each
 //! processor that the process may use, or as many as you say, each on a core of its own if you name
-//! those. One of them accepts, and each client goes to the thread that has the fewest, where its
-//! handshake runs and then its handler, a future that need not be `Send`. So connections are spread
-//! evenly to one, also when all come from one address, or few stay for long. A handler that keeps its
-//! thread busy without waiting holds up the others there, and all who come if it is the one that accepts.
+//! those. One of them accepts, and each client goes to the thread that has the fewest connections,
+//! where its handshake runs and then its handler, a future that need not be `Send`. So the numbers of
+//! two threads differ by one at most, also when all clients come from one address, or few stay for
+//! long. A handler that keeps its thread busy without waiting delays the others there, and all new
+//! clients if that thread is the one that accepts.
 //! The server listens on any number of addresses, on Unix-domain sockets, and on sockets that a service
 //! manager has opened.
 //!

@@ -12,8 +12,9 @@
 //! [`Sender::reserve`](crate::Sender::reserve) lets you write the plaintext into the slot yourself.
 //! A [`Message`](crate::Message) derefs to its bytes, holds its slot while it lives, and copies
 //! itself out with [`to_bytes`](crate::Message::to_bytes). The timers are
-//! [`sleep`](crate::sleep) and [`timeout`](crate::timeout); tokio's channels work as they are, its
-//! sockets and timers only inside a `tokio::runtime::Handle` whose reactor runs elsewhere.
+//! [`sleep`](crate::sleep) and [`timeout`](crate::timeout). tokio's channels work as they are. On
+//! [`Backend::Uring`](crate::Backend::Uring) its sockets and timers work only inside a
+//! `tokio::runtime::Handle` whose reactor runs elsewhere.
 //!
 //! [`Sender::into_sink`](crate::Sender::into_sink) and
 //! [`Receiver::into_stream`](crate::Receiver::into_stream) are adapters for the futures crates:
@@ -44,11 +45,10 @@
 //! # From any thread
 //!
 //! [`RingThreads`](crate::RingThreads) is for programs on an executor of their own: connections
-//! live on threads of ringseal's, the handles are `Send`, and messages cross as `Bytes`, copied
-//! once on their way in and not at all on their way out.
+//! live on threads of ringseal's, the handles are `Send`, and messages cross as `Bytes`: what is
+//! received is copied once, what is sent is not.
 //! [`RemoteSender`](crate::RemoteSender) and [`RemoteReceiver`](crate::RemoteReceiver) are a `Sink`
-//! and a `Stream` as they are. What each of these ways costs beside the first is in
-//! `benches/README.md`. [`many_cores`](super::many_cores) has an example.
+//! and a `Stream` as they are. `benches/README.md` says what this costs beside the first way. [`many_cores`](super::many_cores) has an example.
 //!
 //! # Addresses
 //!

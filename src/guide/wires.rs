@@ -21,15 +21,15 @@
 //! and who keeps that. A listener may take both wires on one port, as when peers are moved from one
 //! to the other; a dialer speaks one, and no failure makes it try the other.
 //!
-//! A small message is copied once, into the record that it shares; [`Sender::reserve`] writes it
-//! there at once. Messages of more than 4096 bytes are sealed straight from where they are, unless they
+//! A small message is copied once, into the record that it shares, unless [`Sender::reserve`] has it
+//! written there. Messages of more than 4096 bytes are sealed straight from where they are, unless they
 //! are padded or ring seals them: then they are copied once as well.
 //!
 //! # Messages of any length
 //!
 //! [`Sender::send_stream`] sends a message while it is written, in parts, and [`Receiver::recv_stream`]
-//! takes one as its parts come: a file, say, in the memory of a few slots at each end. Only one message
-//! of a direction is on its way at a time. How long such a message may get, the receiver says with
+//! takes one as its parts come: a file, say, in the memory of a few slots at each end. Each direction
+//! has one message on its way at a time. The receiver limits how long such a message may get, with
 //! [`Config::max_streamed_size`]. From other threads, [`RemoteSender::send_stream`] and
 //! [`RemoteReceiver::recv_stream`] do the same through queues.
 //!
@@ -47,7 +47,7 @@
 //!   ML-KEM-768 is there for what is recorded now and opened later.
 //! * Key updates go forward only: who has the keys of a connection has those that follow.
 //!
-//! # Both at work
+//! # A listener that takes both
 //!
 //! ```
 //! use ringseal::protocol::record::layout::End;

@@ -1,4 +1,5 @@
-//! What tests of programs that use ringseal need: a wire in memory whose faults are under control,
+//! What tests of programs that use ringseal need: a byte stream in memory whose faults are under
+//! control,
 //! and time that stands still.
 //!
 //! [`duplex`] gives two ends for [`dial_over`](crate::dial_over) and
