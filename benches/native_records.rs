@@ -22,9 +22,9 @@ use criterion::{
 };
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
+use ringseal::protocol::layout::Draft;
 use ringseal::protocol::native::handshake::{Dialer, HandshakeError, Listener};
 use ringseal::protocol::native::{Library, Suite};
-use ringseal::protocol::record::layout::Draft;
 use ringseal::{Identity, SakeVersion};
 
 use native_machines::{DRAFT_LEN, Ends, drain, fill};

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use ringseal::Identity;
+use ringseal::protocol::layout::{Draft, Incoming, Outgoing, Step};
 use ringseal::protocol::native::handshake::{
     Dialer, Listener, ListenerEvent, ListenerSetup, Parameters, Session,
 };
 use ringseal::protocol::native::record::{Opener, Sealer};
 use ringseal::protocol::native::{Settings, Suite, Suites};
-use ringseal::protocol::record::layout::{Draft, Incoming, Outgoing, Step};
 
 /// Bytes of a submission buffer that holds three full records and a little more.
 pub(crate) const DRAFT_LEN: usize = 3 * (65_536 + 20) + 64;

@@ -5,8 +5,8 @@
 use std::hint::black_box;
 
 use ringseal::protocol::cipher::{Aead, AeadError, DefaultAead};
+use ringseal::protocol::layout::{Draft, Incoming as _, Outgoing as _, Step};
 use ringseal::protocol::native::{self, KemLibrary, Suite};
-use ringseal::protocol::record::layout::{Draft, Incoming as _, Outgoing as _, Step};
 use ringseal::protocol::record::{Opener, Progress};
 use ringseal::{CupsVersion, SakeVersion};
 

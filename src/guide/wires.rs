@@ -50,7 +50,7 @@
 //! # A listener that takes both
 //!
 //! ```
-//! use ringseal::protocol::record::layout::End;
+//! use ringseal::protocol::layout::End;
 //! use ringseal::{Admission, Config, Identity, Listener, Runtime, Wire, dial};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -13,7 +13,7 @@ use super::limits::QueueLimits;
 use super::locked::{Locked, ready_when, wake};
 use crate::driver::{self, catch_panic};
 use crate::net::{Piece, Receiver, RecvError};
-use crate::protocol::record::layout::End;
+use crate::protocol::layout::End;
 
 /// How many messages are taken over before other tasks of the thread have a turn: a slot may hold
 /// hundreds of thousands.

@@ -11,13 +11,14 @@
 //! Rooms:
 //!
 //! * [`Wire`]: which handshake and records (knows their versions and suites);
-//! * [`native`]: handshake and records of the native wire (knows the traits of
-//!   `record`, `identity`, and the private ones);
+//! * [`native`]: handshake and records of the native wire (knows `layout`, `cipher`,
+//!   `identity`, and the private ones);
 //! * [`handshake`]: [`Dialer`](handshake::Dialer) and
 //!   [`Listener`](handshake::Listener), which end in a
 //!   [`Session`](handshake::Session) (knows all below);
 //! * [`record`]: [`Sealer`](record::Sealer) and [`Opener`](record::Opener),
-//!   one record per message (knows `cipher` and the varint);
+//!   one record per message (knows `layout`, `cipher` and the varint);
+//! * [`layout`]: what every wire's records keep to (knows nothing);
 //! * [`cipher`]: the AEAD, our own or a library's (knows nothing);
 //! * [`identity`]: long-term keys and how they are written (knows nothing);
 //! * private: keys drawn for one handshake, secrets in memory, the varint.
@@ -26,6 +27,7 @@
 
 pub mod cipher;
 pub mod identity;
+pub mod layout;
 pub mod native;
 
 mod commonware;
@@ -44,5 +46,7 @@ pub use role::Role;
 pub(crate) use varint::{MAX_U64_LEN, decode_u32, encode_u64};
 pub use wire::{Wire, WireError};
 
+#[cfg(test)]
+pub(crate) mod one_tag;
 #[cfg(test)]
 mod testing;

@@ -20,11 +20,9 @@ pub(crate) mod native {
     }
 }
 
-pub(crate) mod record {
-    pub(crate) mod layout {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum End {
-            Authenticated,
-        }
+pub(crate) mod layout {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum End {
+        Authenticated,
     }
 }

@@ -12,8 +12,8 @@ use tracing::Span;
 use crate::net::establish::address::Address;
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
+use crate::protocol::layout::Step;
 use crate::protocol::native::record::describe;
-use crate::protocol::record::layout::Step;
 
 /// The target of these events.
 const TARGET: &str = "ringseal::wire";

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use super::outbox::Outbox;
 use crate::memory::Buffer;
-use crate::protocol::record::layout::Draft;
+use crate::protocol::layout::Draft;
 
 /// What belongs to a lent buffer and is not with the kernel: whose it is, and what is in it.
 pub(crate) struct Loan {

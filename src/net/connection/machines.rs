@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use super::receiving::{Found, Memory, Read, Receiving, Shape};
 use super::records::{IncomingRecords, NativeIncoming, NativeOutgoing, OutgoingRecords};
 use super::sending::{Next, Progress, Sending};
+use crate::protocol::layout::{Incoming, Outgoing, Planned};
 use crate::protocol::native::record as native;
-use crate::protocol::record::layout::{Incoming, Outgoing, Planned};
 use crate::protocol::record::{Opener, Sealer};
 
 /// The sending end: the machine, and the buffer that is out.
@@ -291,7 +291,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::native::Suite;
-    use crate::protocol::record::one_tag::OneTag;
+    use crate::protocol::one_tag::OneTag;
     use crate::protocol::record::{CupsVersion, pair};
 
     /// Messages of these lengths, each of its own byte.

@@ -24,8 +24,8 @@ use crate::net::thread::counters::Waiting;
 use crate::net::thread::shard::count;
 use crate::net::thread::time_limits::TimeLimit;
 use crate::protocol::RecordCounts;
+use crate::protocol::layout::{Draft, Outgoing, Place, Planned};
 use crate::protocol::native::record::AbortReason;
-use crate::protocol::record::layout::{Draft, Outgoing, Place, Planned};
 
 #[derive(Debug)]
 struct State {

@@ -15,9 +15,9 @@ use crate::memory::{Account, Buffer, Claim, Class, Grant, Request, View};
 use crate::net::error::RecvError;
 use crate::net::thread::shard::count;
 use crate::protocol::RecordCounts;
+use crate::protocol::layout::{End, Incoming};
 use crate::protocol::native::record::{AbortReason, OpenError};
 use crate::protocol::record;
-use crate::protocol::record::layout::{End, Incoming};
 
 /// How many times what has come of a message in parts the block for it has. Parts are as long as what
 /// a slot holds, so that few steps lead to any length.

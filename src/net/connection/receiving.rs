@@ -12,7 +12,7 @@
 
 use core::ops::Range;
 
-use crate::protocol::record::layout::{End, Incoming, Step};
+use crate::protocol::layout::{End, Incoming, Step};
 
 /// How many times what has come the next block for a long record has, and twice that at most, so
 /// that memory goes by what the peer has sent, and not by what it has announced.

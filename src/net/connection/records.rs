@@ -7,10 +7,8 @@ use core::ops::{DerefMut, Range};
 use super::dump::{self, Dump};
 use crate::net::error::{RecvError, SendError};
 use crate::protocol::RecordCounts;
+use crate::protocol::layout::{Draft, End, Incoming, IsNoRoom, Outgoing, Place, Planned, Step};
 use crate::protocol::native::record as native;
-use crate::protocol::record::layout::{
-    Draft, End, Incoming, IsNoRoom, Outgoing, Place, Planned, Step,
-};
 use crate::protocol::record::{self, Opener, Sealer};
 
 pub(crate) use native::{AbortReason, Event};

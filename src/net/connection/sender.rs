@@ -12,10 +12,10 @@ use super::send_progress::SendProgress;
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request};
 use crate::net::error::SendError;
 use crate::net::thread::shard::{Shard, count};
+use crate::protocol::layout::{Draft, Place, Planned};
 use crate::protocol::native;
 use crate::protocol::native::record::AbortReason;
 use crate::protocol::record::SealError;
-use crate::protocol::record::layout::{Draft, Place, Planned};
 
 /// Seals messages straight into submission buffers; small ones of the native wire are copied once, into
 /// the record that they share there.

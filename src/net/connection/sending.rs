@@ -13,7 +13,7 @@
 
 use core::ops::{DerefMut, Range};
 
-use crate::protocol::record::layout::{Draft, IsNoRoom, Outgoing, Place, Planned};
+use crate::protocol::layout::{Draft, IsNoRoom, Outgoing, Place, Planned};
 
 /// How far the direction is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -473,7 +473,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::protocol::record::one_tag::OneTag;
+    use crate::protocol::one_tag::OneTag;
     use crate::protocol::record::{CupsVersion, Sealer, pair};
 
     type Machine = Sending<Vec<u8>>;

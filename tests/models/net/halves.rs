@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::protocol::layout::End;
 use crate::protocol::native::record::AbortReason;
-use crate::protocol::record::layout::End;
 
 /// What a peer would have received, in order. Its lock is the standard library's: it is no part of
 /// what is tried.

@@ -3,9 +3,9 @@
 use core::future::Future;
 use core::pin::pin;
 
+use ringseal::protocol::layout::End;
 use ringseal::protocol::native::record::{AbortReason, OpenError as NativeOpenError};
 use ringseal::protocol::record::OpenError;
-use ringseal::protocol::record::layout::End;
 use ringseal::{Connection, Receiver, RecvError, SendError, Sender};
 
 use super::checker::{Checker, Ending, Mistake};

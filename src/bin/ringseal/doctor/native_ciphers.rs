@@ -8,10 +8,10 @@ use std::time::Instant;
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use ringseal::Identity;
+use ringseal::protocol::layout::{Draft, Outgoing};
 use ringseal::protocol::native::handshake::{Dialer, Listener, ListenerSetup, Parameters};
 use ringseal::protocol::native::record::Sealer;
 use ringseal::protocol::native::{KemLibrary, Library, Settings, Suite, Suites};
-use ringseal::protocol::record::layout::{Draft, Outgoing};
 
 use super::ciphers::MESSAGE_SIZE;
 use super::processors::Processors;

@@ -5,6 +5,7 @@
 //! agree on neither version nor cipher before it.
 
 use super::MAX_MESSAGE_SIZE;
+use crate::protocol::layout::IsNoRoom;
 use crate::protocol::varint::BadVarint;
 
 /// The limit for the size of a message is above what records can carry.
@@ -55,6 +56,13 @@ pub enum SealError {
         /// The limit in bytes.
         limit: u32,
     },
+}
+
+impl IsNoRoom for SealError {
+    #[inline]
+    fn is_no_room(&self) -> bool {
+        matches!(self, Self::NoRoom { .. })
+    }
 }
 
 /// No message can be taken from the stream; the opener is dead.

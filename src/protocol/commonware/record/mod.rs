@@ -17,15 +17,13 @@ mod counter;
 mod error;
 #[cfg(any(test, feature = "internals"))]
 mod keyed;
-pub mod layout;
 mod opener;
 mod sealer;
 
 #[cfg(test)]
-pub(crate) mod one_tag;
-#[cfg(test)]
 mod tests;
 
+pub use crate::protocol::layout;
 pub use error::{LimitError, OpenError, SealError};
 #[cfg(feature = "internals")]
 pub(crate) use keyed::keyed_pair;

@@ -11,8 +11,10 @@ use super::counter::Counter;
 use super::{CupsVersion, MAX_MESSAGE_SIZE, OpenError, V1_HEADER_LEN};
 use crate::protocol::RecordCounts;
 use crate::protocol::cipher::{Aead, DefaultAead, TAG_LEN};
+use crate::protocol::layout::{End, Incoming, Step};
 use crate::protocol::secret::wipe_stack;
 use crate::protocol::varint;
+use core::convert::Infallible;
 use core::fmt;
 use core::ops::Range;
 
@@ -236,6 +238,35 @@ impl<A: Aead> Opener<A> {
             length,
             limit: self.max_message_size,
         }
+    }
+}
+
+/// One message per record.
+impl<A: Aead> Incoming for Opener<A> {
+    type Event = Infallible;
+    type Error = OpenError;
+
+    #[inline]
+    fn open(&mut self, stream: &mut [u8]) -> Result<Step<Infallible>, OpenError> {
+        Ok(match Self::open(self, stream)? {
+            Progress::Incomplete { consumed, needed } => Step::Incomplete { consumed, needed },
+            Progress::Message {
+                plaintext,
+                consumed,
+            } => Step::Message {
+                plaintext,
+                consumed,
+            },
+        })
+    }
+
+    #[inline]
+    fn next_packed(&mut self, _: &[u8]) -> Result<Option<Range<usize>>, OpenError> {
+        Ok(None)
+    }
+
+    fn finish(&self, unconsumed: usize) -> Result<End, OpenError> {
+        Self::finish(self, unconsumed).map(|()| End::Unauthenticated)
     }
 }
 

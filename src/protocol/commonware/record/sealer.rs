@@ -11,9 +11,11 @@ use super::counter::Counter;
 use super::{CupsVersion, SealError, V1_HEADER_LEN};
 use crate::protocol::RecordCounts;
 use crate::protocol::cipher::{Aead, AeadError, DefaultAead, TAG_LEN};
+use crate::protocol::layout::{Draft, Outgoing, Place, Planned};
 use crate::protocol::secret::wipe_stack;
 use crate::protocol::varint;
 use core::fmt;
+use core::ops::DerefMut;
 
 /// Seals messages into records, one direction of one connection.
 pub struct Sealer<A: Aead = DefaultAead> {
@@ -188,6 +190,77 @@ impl<A: Aead> Sealer<A> {
             }
         }
         Some(())
+    }
+}
+
+/// Each message is sealed as it is appended.
+impl<A: Aead> Outgoing for Sealer<A> {
+    type Error = SealError;
+
+    #[inline]
+    fn plan(&self, length: usize) -> Result<Planned, SealError> {
+        let room = self.sealed_len(length)?;
+        Ok(Planned::new(length, room, false))
+    }
+
+    #[inline]
+    fn append<B: DerefMut<Target = [u8]>>(
+        &mut self,
+        draft: &mut Draft<B>,
+        _: Planned,
+        message: &[u8],
+    ) -> Result<(), SealError> {
+        let length = self.seal(message, draft.behind_sealed())?;
+        draft.seal_up(length);
+        Ok(())
+    }
+
+    #[inline]
+    fn reserve<B: DerefMut<Target = [u8]>>(
+        &mut self,
+        draft: &mut Draft<B>,
+        planned: Planned,
+    ) -> Result<Place, SealError> {
+        let room = draft.behind_sealed().len();
+        if room < planned.room() {
+            let needed = planned.room();
+            return Err(SealError::NoRoom { needed, room });
+        }
+        let start = draft.sealed_len() + self.header_len(planned.length());
+        Ok(Place::new(planned, start..start + planned.length()))
+    }
+
+    fn shorten<B: DerefMut<Target = [u8]>>(
+        &self,
+        draft: &mut Draft<B>,
+        place: &mut Place,
+        length: usize,
+    ) -> usize {
+        let length = length.min(place.planned().length());
+        let header = self.header_len(length);
+        let planned = Planned::new(length, header + length + TAG_LEN, false);
+        let start = draft.sealed_len() + header;
+        draft.shorten(place, planned, start)
+    }
+
+    #[inline]
+    fn append_reserved<B: DerefMut<Target = [u8]>>(
+        &mut self,
+        draft: &mut Draft<B>,
+        place: Place,
+    ) -> Result<(), SealError> {
+        let planned = place.planned();
+        if place.start() != draft.sealed_len() + self.header_len(planned.length()) {
+            return Err(SealError::Moved);
+        }
+        self.seal_in_place(planned.length(), draft.behind_sealed())?;
+        draft.seal_up(planned.room());
+        Ok(())
+    }
+
+    #[inline]
+    fn finish<B: DerefMut<Target = [u8]>>(&mut self, _: &mut Draft<B>) -> Result<(), SealError> {
+        Ok(())
     }
 }
 

@@ -5,10 +5,10 @@ use super::Parameters;
 use super::schedule::Exchange;
 use crate::protocol::Role;
 use crate::protocol::identity::PublicKey;
+use crate::protocol::layout::Draft;
 use crate::protocol::native::derive::{self, Hash};
 use crate::protocol::native::record::{Answer, Direction, Opener, Sealer};
 use crate::protocol::native::{Exporter, Settings, Suite};
-use crate::protocol::record::layout::Draft;
 use alloc::vec::Vec;
 use core::fmt;
 

@@ -1,7 +1,7 @@
 //! What can go wrong with a record, one type per direction.
 
 use super::control::AbortReason;
-use crate::protocol::record::layout::IsNoRoom;
+use crate::protocol::layout::IsNoRoom;
 
 /// Nothing was put into a draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -14,7 +14,7 @@
 //! [`Sealer`] and [`Opener`] are the two directions of a connection; neither knows the other.
 //! Both work on the caller's buffers and allocate nothing but, once a gigabyte, the keys of the
 //! next generation. How they are called stands at
-//! [`layout`](crate::protocol::record::layout), which CUPS keeps to as well; what only this wire
+//! [`layout`](crate::protocol::layout), which CUPS keeps to as well; what only this wire
 //! has are inherent methods: control frames, messages in parts, padding.
 //!
 //! An error is final for the opener, and a failed seal for the sealer. An opener that has given a

@@ -16,8 +16,8 @@ use super::{
     Direction, Frame, MAX_PACKED_LEN, NOTHING, PADDED_PREFIX_LEN, SealError, SealOptions, direction,
 };
 use crate::protocol::RecordCounts;
+use crate::protocol::layout::{Draft, Outgoing, Place, Planned};
 use crate::protocol::native::Settings;
-use crate::protocol::record::layout::{Draft, Outgoing, Place, Planned};
 use crate::protocol::varint;
 use core::fmt;
 use core::ops::DerefMut;

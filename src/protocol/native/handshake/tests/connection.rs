@@ -1,9 +1,9 @@
 //! Two honest ends: every library with every other, every cut, and the first records.
 
 use super::*;
+use crate::protocol::layout::{Draft, Incoming, Outgoing, Step};
 use crate::protocol::native::record::{Event, Opener, RefuseReason, Sealer};
 use crate::protocol::native::{Libraries, Library};
-use crate::protocol::record::layout::{Draft, Incoming, Outgoing, Step};
 use alloc::format;
 
 /// Seals one message of its own.

@@ -3,9 +3,9 @@
 
 use super::*;
 use crate::protocol::cipher::{Aead, DefaultAead};
+use crate::protocol::one_tag::OneTag;
 use crate::protocol::record;
 use crate::protocol::record::CupsVersion;
-use crate::protocol::record::one_tag::OneTag;
 
 /// Puts a message into `draft`, from elsewhere or where it stands.
 fn put<O: Outgoing>(

@@ -10,9 +10,9 @@ mod vectors;
 
 use super::header::Kind;
 use super::*;
+use crate::protocol::layout::{Draft, End, Incoming, Outgoing, Step};
 use crate::protocol::native::derive::Secret;
 use crate::protocol::native::{Library, Settings, Suite};
-use crate::protocol::record::layout::{Draft, End, Incoming, Outgoing, Step};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;

@@ -19,9 +19,6 @@
 //! A sealer fills one draft at a time: nonces follow the order in which records are sealed, and a
 //! peer opens them in the order in which they arrive.
 
-use super::{OpenError, Opener, Progress, SealError, Sealer};
-use crate::protocol::cipher::{Aead, TAG_LEN};
-use core::convert::Infallible;
 use core::ops::{DerefMut, Range};
 
 /// A submission buffer that is being filled.
@@ -253,13 +250,6 @@ pub trait IsNoRoom {
     fn is_no_room(&self) -> bool;
 }
 
-impl IsNoRoom for SealError {
-    #[inline]
-    fn is_no_room(&self) -> bool {
-        matches!(self, Self::NoRoom { .. })
-    }
-}
-
 /// Makes records of messages, one direction of one connection.
 pub trait Outgoing {
     /// Why a message was not taken.
@@ -477,104 +467,4 @@ pub trait Incoming {
     ///
     /// That it must not end here, or that it failed before.
     fn finish(&self, unconsumed: usize) -> Result<End, Self::Error>;
-}
-
-/// CUPS: each message is sealed as it is appended.
-impl<A: Aead> Outgoing for Sealer<A> {
-    type Error = SealError;
-
-    #[inline]
-    fn plan(&self, length: usize) -> Result<Planned, SealError> {
-        let room = self.sealed_len(length)?;
-        Ok(Planned::new(length, room, false))
-    }
-
-    #[inline]
-    fn append<B: DerefMut<Target = [u8]>>(
-        &mut self,
-        draft: &mut Draft<B>,
-        _: Planned,
-        message: &[u8],
-    ) -> Result<(), SealError> {
-        let length = self.seal(message, draft.behind_sealed())?;
-        draft.seal_up(length);
-        Ok(())
-    }
-
-    #[inline]
-    fn reserve<B: DerefMut<Target = [u8]>>(
-        &mut self,
-        draft: &mut Draft<B>,
-        planned: Planned,
-    ) -> Result<Place, SealError> {
-        let room = draft.behind_sealed().len();
-        if room < planned.room() {
-            let needed = planned.room();
-            return Err(SealError::NoRoom { needed, room });
-        }
-        let start = draft.sealed_len() + self.header_len(planned.length());
-        Ok(Place::new(planned, start..start + planned.length()))
-    }
-
-    fn shorten<B: DerefMut<Target = [u8]>>(
-        &self,
-        draft: &mut Draft<B>,
-        place: &mut Place,
-        length: usize,
-    ) -> usize {
-        let length = length.min(place.planned().length());
-        let header = self.header_len(length);
-        let planned = Planned::new(length, header + length + TAG_LEN, false);
-        let start = draft.sealed_len() + header;
-        draft.shorten(place, planned, start)
-    }
-
-    #[inline]
-    fn append_reserved<B: DerefMut<Target = [u8]>>(
-        &mut self,
-        draft: &mut Draft<B>,
-        place: Place,
-    ) -> Result<(), SealError> {
-        let planned = place.planned();
-        if place.start() != draft.sealed_len() + self.header_len(planned.length()) {
-            return Err(SealError::Moved);
-        }
-        self.seal_in_place(planned.length(), draft.behind_sealed())?;
-        draft.seal_up(planned.room());
-        Ok(())
-    }
-
-    #[inline]
-    fn finish<B: DerefMut<Target = [u8]>>(&mut self, _: &mut Draft<B>) -> Result<(), SealError> {
-        Ok(())
-    }
-}
-
-/// CUPS: one message per record.
-impl<A: Aead> Incoming for Opener<A> {
-    type Event = Infallible;
-    type Error = OpenError;
-
-    #[inline]
-    fn open(&mut self, stream: &mut [u8]) -> Result<Step<Infallible>, OpenError> {
-        Ok(match Self::open(self, stream)? {
-            Progress::Incomplete { consumed, needed } => Step::Incomplete { consumed, needed },
-            Progress::Message {
-                plaintext,
-                consumed,
-            } => Step::Message {
-                plaintext,
-                consumed,
-            },
-        })
-    }
-
-    #[inline]
-    fn next_packed(&mut self, _: &[u8]) -> Result<Option<Range<usize>>, OpenError> {
-        Ok(None)
-    }
-
-    fn finish(&self, unconsumed: usize) -> Result<End, OpenError> {
-        Self::finish(self, unconsumed).map(|()| End::Unauthenticated)
-    }
 }

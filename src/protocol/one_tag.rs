@@ -1,7 +1,7 @@
 //! A layout made for tests: all messages of a draft under one tag, sealed when it leaves.
 
-use super::layout::{Draft, End, Incoming, IsNoRoom, Outgoing, Place, Planned, Step};
 use crate::protocol::cipher::{Aead, DefaultAead};
+use crate::protocol::layout::{Draft, End, Incoming, IsNoRoom, Outgoing, Place, Planned, Step};
 use core::convert::Infallible;
 use core::ops::{DerefMut, Range};
 
