@@ -178,7 +178,7 @@ impl Draft<()> {
     }
 }
 
-/// A message of a certain length that may be sent: its size was checked.
+/// A message of a certain length that may be sent by the sealer that made this: its size was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
     length: usize,

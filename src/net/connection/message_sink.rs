@@ -10,6 +10,7 @@ use super::outbox::Mark;
 use super::sender::Sender;
 use crate::memory::Claim;
 use crate::net::error::SendError;
+use crate::protocol::layout::Planned;
 
 impl Sender {
     /// Takes messages as a [`Sink`](futures_util::Sink).
@@ -31,6 +32,8 @@ pub struct MessageSink<M> {
     sender: Sender,
     /// The message that found no room.
     kept: Option<M>,
+    /// What was planned for it.
+    planned: Option<Planned>,
     /// The place in line for memory that the last poll took.
     claim: Option<Claim>,
 }
@@ -40,6 +43,7 @@ impl<M: AsRef<[u8]>> MessageSink<M> {
         Self {
             sender,
             kept: None,
+            planned: None,
             claim: None,
         }
     }
@@ -53,10 +57,15 @@ impl<M: AsRef<[u8]>> MessageSink<M> {
         let Some(message) = &self.kept else {
             return Poll::Ready(Ok(()));
         };
-        let result = ready!(
-            self.sender
-                .poll_send(context, &mut self.claim, message.as_ref())
-        );
+        let message = message.as_ref();
+        // Nobody keeps a type of the caller's from giving another message at each poll.
+        self.planned
+            .take_if(|planned| planned.length() != message.len());
+        let result =
+            ready!(
+                self.sender
+                    .poll_send(context, &mut self.planned, &mut self.claim, message)
+            );
         self.kept = None;
         Poll::Ready(result)
     }
@@ -84,7 +93,8 @@ impl<M: AsRef<[u8]>> Sink<M> for MessageSink<M> {
             sink.kept.is_none(),
             "start_send before poll_ready was ready"
         );
-        if !sink.sender.try_append(message.as_ref())? {
+        sink.planned = sink.sender.try_append(message.as_ref())?;
+        if sink.planned.is_some() {
             sink.kept = Some(message);
         }
         Ok(())

@@ -100,8 +100,9 @@ impl AppendError {
 
         let is_refusal = matches!(
             self,
-            Self::Commonware(record::SealError::TooLarge { .. })
-                | Self::Native(TooLarge { .. } | TooLongInPlace { .. })
+            Self::Commonware(
+                record::SealError::TooLarge { .. } | record::SealError::LengthMismatch { .. }
+            ) | Self::Native(TooLarge { .. } | TooLongInPlace { .. })
         );
         !is_refusal && !self.is_no_room()
     }

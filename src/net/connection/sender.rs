@@ -115,10 +115,15 @@ impl Sender {
         &'a mut self,
         message: &'a [u8],
     ) -> impl Future<Output = Result<(), SendError>> + use<'a> {
+        self.send_from(message, Step::First)
+    }
+
+    #[inline]
+    const fn send_from<'a>(&'a mut self, message: &'a [u8], step: Step) -> SendFuture<'a> {
         SendFuture {
             sender: self,
             message,
-            step: Step::First,
+            step,
             claim: None,
         }
     }
@@ -190,8 +195,12 @@ impl Sender {
         }
         for message in messages {
             let message = message.as_ref();
-            if !self.append_in_turn(message)? {
-                self.send(message).await?;
+            match self.append_in_turn(message)? {
+                Attempt::Appended => {}
+                Attempt::NoRoom(planned) => {
+                    self.send_from(message, Step::Waits(Some(planned))).await?
+                }
+                Attempt::NotInTurn => self.send_from(message, Step::Waits(None)).await?,
             }
         }
         Ok(())
@@ -256,20 +265,24 @@ impl Sender {
     }
 
     /// Appends `message` if the buffer that fills has room for it now, and others need not have a turn
-    /// before; returns whether it did.
+    /// before.
     #[inline]
-    fn append_in_turn(&mut self, message: &[u8]) -> Result<bool, SendError> {
-        let is_appended = self.in_a_row < TURN && self.try_append(message)?;
-        if is_appended {
-            self.in_a_row += turn_share(message.len());
+    fn append_in_turn(&mut self, message: &[u8]) -> Result<Attempt, SendError> {
+        if self.in_a_row >= TURN {
+            return Ok(Attempt::NotInTurn);
         }
-        Ok(is_appended)
+        let Some(planned) = self.try_append(message)? else {
+            self.in_a_row += turn_share(message.len());
+            return Ok(Attempt::Appended);
+        };
+        Ok(Attempt::NoRoom(planned))
     }
 
-    /// Appends `message` if the buffer that fills has room for it now; returns whether it did.
+    /// Appends `message` if the buffer that fills has room for it now; returns what was planned if it
+    /// has none.
     #[inline]
-    pub(crate) fn try_append(&mut self, message: &[u8]) -> Result<bool, SendError> {
-        Ok(self.outbox().append_unplanned(message)?.is_none())
+    pub(crate) fn try_append(&mut self, message: &[u8]) -> Result<Option<Planned>, SendError> {
+        self.outbox().append_unplanned(message)
     }
 
     /// Gets another buffer to fill, with room for the message, if that takes no waiting.
@@ -314,15 +327,20 @@ impl Sender {
         Ok(())
     }
 
-    /// Does what [`send`](Self::send) does. `claim` keeps its place in line for memory, and is to be
-    /// dropped when nobody polls on.
+    /// Does what [`send`](Self::send) does. `planned` is what was planned for `message` before, and
+    /// is kept for the next poll. `claim` keeps its place in line for memory, and is to be dropped
+    /// when nobody polls on.
     pub(crate) fn poll_send(
         &mut self,
         context: &mut Context<'_>,
+        planned: &mut Option<Planned>,
         claim: &mut Option<Claim>,
         message: &[u8],
     ) -> Poll<Result<(), SendError>> {
-        let planned = self.outbox().plan(message.len())?;
+        let planned = match *planned {
+            Some(planned) => planned,
+            None => *planned.insert(self.outbox().plan(message.len())?),
+        };
         if self.in_a_row >= TURN {
             ready!(self.poll_turn(context));
         }
@@ -459,12 +477,20 @@ struct SendFuture<'a> {
     claim: Option<Claim>,
 }
 
+/// What has become of a message that was to be appended without waiting.
+enum Attempt {
+    Appended,
+    NoRoom(Planned),
+    /// Others have to have a turn before.
+    NotInTurn,
+}
+
 /// How far a [`SendFuture`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     First,
-    /// The message could not be appended at once.
-    Waits,
+    /// The message could not be appended at once. What was planned is kept, once there was a plan.
+    Waits(Option<Planned>),
     Done,
 }
 
@@ -476,7 +502,8 @@ impl Future for SendFuture<'_> {
         let this = self.get_mut();
         if this.step == Step::First {
             match this.sender.append_in_turn(this.message) {
-                Ok(false) => this.step = Step::Waits,
+                Ok(Attempt::NoRoom(planned)) => this.step = Step::Waits(Some(planned)),
+                Ok(Attempt::NotInTurn) => this.step = Step::Waits(None),
                 done => {
                     this.step = Step::Done;
                     return Poll::Ready(done.map(|_| ()));
@@ -490,14 +517,13 @@ impl Future for SendFuture<'_> {
 impl SendFuture<'_> {
     #[inline(never)]
     fn poll_slowly(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        // It would be sent twice.
-        assert!(
-            self.step == Step::Waits,
-            "polled after the message was sent"
-        );
+        let Step::Waits(planned) = &mut self.step else {
+            // It would be sent twice.
+            panic!("polled after the message was sent");
+        };
         let sent = ready!(
             self.sender
-                .poll_send(context, &mut self.claim, self.message)
+                .poll_send(context, planned, &mut self.claim, self.message)
         );
         self.end_waiting();
         Poll::Ready(sent)
@@ -513,7 +539,7 @@ impl SendFuture<'_> {
 impl Drop for SendFuture<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.step == Step::Waits {
+        if matches!(self.step, Step::Waits(_)) {
             self.end_waiting();
         }
     }

@@ -36,6 +36,14 @@ pub enum SealError {
     /// The cipher refused or all nonces are used; the sealer is dead.
     #[error("message could not be sealed; open a new connection")]
     Failed,
+    /// The message has another length than was planned. No nonce was used; the sealer goes on.
+    #[error("message of {length} bytes was planned with {planned}; plan each message anew")]
+    LengthMismatch {
+        /// Length of the message in bytes.
+        length: usize,
+        /// The length that was planned, in bytes.
+        planned: usize,
+    },
     /// Something else was sealed after a place was reserved. No nonce was used; the sealer goes on.
     #[error("draft has grown since the place was reserved; reserve it again")]
     Moved,

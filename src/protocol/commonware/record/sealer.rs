@@ -106,16 +106,10 @@ impl<A: Aead> Sealer<A> {
     /// sent, and each later call gives [`SealError::Closed`].
     #[inline]
     pub fn seal(&mut self, message: &[u8], record: &mut [u8]) -> Result<usize, SealError> {
-        let len = self.check(message.len(), record.len())?;
-        let header_len = self.header_len(message.len());
-        let (header, body) = record
-            .get_mut(..len)
-            .and_then(|record| record.split_at_mut_checked(header_len))
-            .ok_or(SealError::Failed)?;
-        self.run(message.len(), header, |cipher, nonce| {
-            cipher.seal(nonce, message, body)
-        })?;
-        Ok(len)
+        self.check_live()?;
+        let record_len = self.sealed_len(message.len())?;
+        self.seal_record(message, record_len, record)?;
+        Ok(record_len)
     }
 
     /// Seals the message of `message_len` bytes that lies in `record` from
@@ -132,28 +126,45 @@ impl<A: Aead> Sealer<A> {
         message_len: usize,
         record: &mut [u8],
     ) -> Result<(), SealError> {
-        let len = self.check(message_len, record.len())?;
-        let header_len = self.header_len(message_len);
-        let (header, body) = record
-            .get_mut(..len)
-            .and_then(|record| record.split_at_mut_checked(header_len))
-            .ok_or(SealError::Failed)?;
+        self.check_live()?;
+        let record_len = self.sealed_len(message_len)?;
+        self.seal_record_in_place(message_len, record_len, record)
+    }
+
+    /// Seals a message whose size was checked to the first `record_len` bytes of `buffer`.
+    #[inline]
+    fn seal_record(
+        &mut self,
+        message: &[u8],
+        record_len: usize,
+        buffer: &mut [u8],
+    ) -> Result<(), SealError> {
+        let (header, body) = split(message.len(), record_len, buffer)?;
+        self.run(message.len(), header, |cipher, nonce| {
+            cipher.seal(nonce, message, body)
+        })
+    }
+
+    /// Does so with a message that lies at its place in `buffer`.
+    #[inline]
+    fn seal_record_in_place(
+        &mut self,
+        message_len: usize,
+        record_len: usize,
+        buffer: &mut [u8],
+    ) -> Result<(), SealError> {
+        let (header, body) = split(message_len, record_len, buffer)?;
         self.run(message_len, header, |cipher, nonce| {
             cipher.seal_in_place(nonce, body)
         })
     }
 
-    /// Everything that can refuse a message without using a nonce.
     #[inline]
-    fn check(&self, message_len: usize, room: usize) -> Result<usize, SealError> {
+    const fn check_live(&self) -> Result<(), SealError> {
         if self.closed {
             return Err(SealError::Closed);
         }
-        let needed = self.sealed_len(message_len)?;
-        if room < needed {
-            return Err(SealError::NoRoom { needed, room });
-        }
-        Ok(needed)
+        Ok(())
     }
 
     /// Writes the header, lets `seal_body` do the rest, and closes if either
@@ -181,7 +192,8 @@ impl<A: Aead> Sealer<A> {
             CupsVersion::V0 => {
                 let mut bytes = [0; varint::MAX_U64_LEN];
                 let len = varint::encode_u64((message_len + TAG_LEN) as u64, &mut bytes);
-                header.copy_from_slice(bytes.get(..len)?);
+                let bytes = bytes.get(..len)?;
+                (header.len() == len).then(|| header.copy_from_slice(bytes))?;
             }
             CupsVersion::V1 => {
                 let length = u32::try_from(message_len).ok()?.to_be_bytes();
@@ -207,11 +219,18 @@ impl<A: Aead> Outgoing for Sealer<A> {
     fn append<B: DerefMut<Target = [u8]>>(
         &mut self,
         draft: &mut Draft<B>,
-        _: Planned,
+        planned: Planned,
         message: &[u8],
     ) -> Result<(), SealError> {
-        let length = self.seal(message, draft.behind_sealed())?;
-        draft.seal_up(length);
+        self.check_live()?;
+        if message.len() != planned.length() {
+            return Err(SealError::LengthMismatch {
+                length: message.len(),
+                planned: planned.length(),
+            });
+        }
+        self.seal_record(message, planned.room(), draft.behind_sealed())?;
+        draft.seal_up(planned.room());
         Ok(())
     }
 
@@ -253,7 +272,8 @@ impl<A: Aead> Outgoing for Sealer<A> {
         if place.start() != draft.sealed_len() + self.header_len(planned.length()) {
             return Err(SealError::Moved);
         }
-        self.seal_in_place(planned.length(), draft.behind_sealed())?;
+        self.check_live()?;
+        self.seal_record_in_place(planned.length(), planned.room(), draft.behind_sealed())?;
         draft.seal_up(planned.room());
         Ok(())
     }
@@ -262,6 +282,27 @@ impl<A: Aead> Outgoing for Sealer<A> {
     fn finish<B: DerefMut<Target = [u8]>>(&mut self, _: &mut Draft<B>) -> Result<(), SealError> {
         Ok(())
     }
+}
+
+/// The header and the body of a record, at the start of `buffer`.
+#[inline]
+fn split(
+    message_len: usize,
+    record_len: usize,
+    buffer: &mut [u8],
+) -> Result<(&mut [u8], &mut [u8]), SealError> {
+    let room = buffer.len();
+    let no_room = SealError::NoRoom {
+        needed: record_len,
+        room,
+    };
+    let record = buffer.get_mut(..record_len).ok_or(no_room)?;
+    // Another sealer's plan would leave room for another header.
+    record_len
+        .checked_sub(TAG_LEN)
+        .and_then(|end| end.checked_sub(message_len))
+        .and_then(|header_len| record.split_at_mut_checked(header_len))
+        .ok_or(SealError::Failed)
 }
 
 /// Wipes what sealing left of the key on the stack.

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::protocol::cipher::{Aead, AeadError, DefaultAead, RustCrypto};
+use crate::protocol::layout::{Draft, Incoming, Outgoing, Step};
 use crate::protocol::testing::{array, fill, hex, list, number, text, vectors};
 use alloc::format;
 use alloc::string::String;
@@ -576,5 +577,36 @@ fn a_panic_within_the_cipher_closes_both_directions() {
         assert!(panicked.is_err());
         assert_eq!(opener.open(&mut stream), Err(OpenError::Closed));
         assert_eq!(opener.finish(0), Err(OpenError::Closed));
+    }
+}
+
+// HAZARDS R12: what was planned elsewhere costs the direction at most, and no nonce twice.
+#[test]
+fn what_was_planned_for_another_message_or_sealer_is_not_sealed() {
+    for version in [CupsVersion::V0, CupsVersion::V1] {
+        let other = match version {
+            CupsVersion::V0 => CupsVersion::V1,
+            CupsVersion::V1 => CupsVersion::V0,
+        };
+        let (mut sealer, mut opener) = pair(version, 1_000);
+        let mut draft = Draft::new(vec![0; 2_000]);
+        let planned = sealer.plan(3).unwrap();
+        let mismatch = SealError::LengthMismatch {
+            length: 4,
+            planned: 3,
+        };
+        assert_eq!(sealer.append(&mut draft, planned, b"four"), Err(mismatch));
+        sealer.append(&mut draft, planned, b"one").unwrap();
+        let mut sent = draft.sealed().to_vec();
+        let step = Incoming::open(&mut opener, &mut sent).unwrap();
+        assert!(matches!(step, Step::Message { .. }), "{step:?}");
+        let elsewhere = pair(other, 1_000).0.plan(3).unwrap();
+        let failed = sealer.append(&mut draft, elsewhere, b"two");
+        assert_eq!(failed, Err(SealError::Failed));
+        assert_eq!(draft.sealed().len(), sent.len());
+        assert_eq!(
+            sealer.append(&mut draft, planned, b"two"),
+            Err(SealError::Closed)
+        );
     }
 }
