@@ -38,7 +38,7 @@ use ringseal::Wire;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    if let Some(order) = strangers::Order::of_this_process() {
+    if let Some(order) = strangers::FloodOrder::of_this_process() {
         return strangers::run(&order?);
     }
     let (flags, others): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|it| it == "--json");

@@ -12,7 +12,7 @@ use crate::measuring::Measuring;
 use crate::sample::Samples;
 use crate::server::{self, ADMITTED, Threads, config, key};
 use crate::stage::Stage;
-use crate::strangers::{Order, Strangers, processor_time};
+use crate::strangers::{FloodOrder, Strangers, processor_time};
 
 /// Until all strangers are there.
 const SETTLING: Duration = Duration::from_millis(100);
@@ -65,7 +65,7 @@ impl Price {
         let runtime = Runtime::builder().build()?;
         // It has the room that is asked for, and is idle.
         let admitted = runtime.block_on(connect(&server, self.wire));
-        let mut strangers = Strangers::start(&Order {
+        let mut strangers = Strangers::start(&FloodOrder {
             address: server::address(&server),
             wire: self.wire,
             stage: Some(self.stage),

@@ -53,7 +53,7 @@ static IS_OVER: AtomicBool = AtomicBool::new(false);
 
 /// What the process is to do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Order {
+pub(crate) struct FloodOrder {
     pub(crate) address: SocketAddr,
     pub(crate) wire: Wire,
     /// What each stranger does; `None` for nobody, but a core that is busy.
@@ -79,7 +79,7 @@ pub(crate) struct Strangers {
 
 impl Strangers {
     /// Starts them, and waits for the first to come.
-    pub(crate) fn start(order: &Order) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn start(order: &FloodOrder) -> Result<Self, Box<dyn Error>> {
         let index = |stage| Stage::ALL.iter().position(|&it| it == stage);
         let stage = order.stage.and_then(index);
         let mut child = Command::new(std::env::current_exe()?)
@@ -137,7 +137,7 @@ impl Drop for Strangers {
     }
 }
 
-impl Order {
+impl FloodOrder {
     /// Reads what this process is to do, if it is one of strangers.
     pub(crate) fn of_this_process() -> Option<Result<Self, Box<dyn Error>>> {
         let mut arguments = std::env::args().skip(1);
@@ -180,7 +180,7 @@ pub(crate) fn processor_time() -> Duration {
 }
 
 /// Does as ordered until it is to end, and prints what it has done while it counted.
-pub(crate) fn run(order: &Order) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(order: &FloodOrder) -> Result<(), Box<dyn Error>> {
     cores::pin(order.core)?;
     raise_descriptors();
     let told = thread::spawn(count_while_told);
@@ -238,7 +238,7 @@ fn count_while_told() -> io::Result<Came> {
 }
 
 /// Has so many come in a second, and cares for none.
-fn flood(order: &Order, stage: Stage, rate: u32) {
+fn flood(order: &FloodOrder, stage: Stage, rate: u32) {
     let bytes = stage.first_bytes(order.wire);
     let (start, mut begun) = (Instant::now(), 0_u64);
     let (mut coming, mut kept) = (VecDeque::new(), VecDeque::new());
@@ -316,7 +316,7 @@ fn keep(client: OwnedFd, kept: &mut VecDeque<OwnedFd>) {
 }
 
 /// Has the next one come when the server has ended the first.
-fn come_one_by_one(order: &Order, stage: Stage) -> rustix::io::Result<()> {
+fn come_one_by_one(order: &FloodOrder, stage: Stage) -> rustix::io::Result<()> {
     let bytes = stage.first_bytes(order.wire);
     let most = match stage {
         Stage::Silent => SILENT,
@@ -387,7 +387,7 @@ fn wait(socket: &OwnedFd, flags: PollFlags, limit: Duration) -> rustix::io::Resu
 }
 
 /// Has several shake hands again and again, so many in a second if there is a rate.
-fn shake_hands(order: &Order, stage: Stage) -> Result<(), Box<dyn Error>> {
+fn shake_hands(order: &FloodOrder, stage: Stage) -> Result<(), Box<dyn Error>> {
     let seed = stage.dials_as().ok_or("they only connect")?;
     let settings = config(seed, order.wire);
     let (start, begun) = (Instant::now(), AtomicU64::new(0));

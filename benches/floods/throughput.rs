@@ -16,7 +16,7 @@ use crate::measuring::Measuring;
 use crate::sample::Samples;
 use crate::server::{self, ADMITTED, Threads, config, key};
 use crate::stage::Stage;
-use crate::strangers::{Order, Strangers};
+use crate::strangers::{FloodOrder, Strangers};
 
 /// Admitted peers, and the length of their messages.
 const PEERS: usize = 4;
@@ -94,13 +94,13 @@ impl Flood {
     }
 
     /// Returns what the other process is to do, if there is one.
-    fn order(self, address: SocketAddr, wire: Wire, cores: Cores) -> Option<Order> {
+    fn order(self, address: SocketAddr, wire: Wire, cores: Cores) -> Option<FloodOrder> {
         let stage = match self {
             Self::Nobody => return None,
             Self::BusyCore => None,
             Self::Strangers { stage, .. } => Some(stage),
         };
-        Some(Order {
+        Some(FloodOrder {
             address,
             wire,
             stage,

@@ -27,7 +27,7 @@ pub(crate) struct DriverState {
 /// Who does operations.
 #[derive(Debug)]
 pub(super) enum Engine {
-    /// The native driver's queues.
+    /// The queues of the uring driver.
     #[cfg(target_os = "linux")]
     Uring(Rc<Queue>),
     /// tokio-uring.

@@ -4,10 +4,11 @@ use core::fmt;
 use std::ffi::OsStr;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::net::{SocketAddrAny, SocketAddrUnix};
+use rustix::net::{SocketAddrAny, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt};
 
 /// The address of a stream socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,4 +84,22 @@ impl fmt::Display for UnixName {
             Self::Abstract(name) => write!(formatter, "unix:@{}", name.escape_ascii()),
         }
     }
+}
+
+/// Returns the names of this end and of the other end of a connected stream socket, as far as they
+/// have any.
+///
+/// # Errors
+///
+/// What `getpeername(2)` says, and [`io::ErrorKind::InvalidInput`] for a socket of another kind.
+pub(crate) fn ends(socket: BorrowedFd<'_>) -> io::Result<(Option<Endpoint>, Option<Endpoint>)> {
+    if sockopt::socket_type(socket)? != SocketType::STREAM {
+        let text = "not a stream socket, which carries bytes in order";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let (local, peer) = (getsockname(socket)?, getpeername(socket)?);
+    Ok((
+        Endpoint::from_address(local),
+        peer.and_then(Endpoint::from_address),
+    ))
 }

@@ -6,7 +6,8 @@ use io_uring::{IoUring, Probe};
 
 use super::StartError;
 use super::probe::{builder_with, call_without_ring, cancels_by_descriptor};
-use super::requirement::{CANCEL, OPERATIONS, SetupFlag};
+use super::required_operation::{CANCEL, OPERATIONS};
+use super::setup_flag::SetupFlag;
 use super::start_error::{RING_SIZE, patiently};
 
 /// Entries of the throw-away rings, which count as locked memory while they live.

@@ -15,10 +15,12 @@
 //! * [`sleep`], [`timeout`]: timers, none of them on the hot path;
 //! * [`StartError`]: why there is no ring, in words that say what to change.
 
+mod acceptor;
 mod bind_options;
 mod byte_stream;
 mod catch_panic;
 mod completion;
+mod connect;
 mod descriptor;
 mod direction;
 #[expect(
@@ -37,7 +39,6 @@ mod inspection;
 mod keep_alive;
 mod latch;
 mod listening_socket;
-mod network;
 #[cfg(not(target_os = "linux"))]
 mod no_operation;
 #[cfg(target_os = "linux")]
@@ -49,12 +50,14 @@ mod port;
 #[cfg(target_os = "linux")]
 mod probe;
 #[cfg(target_os = "linux")]
-mod requirement;
+mod required_operation;
 mod resolver;
 mod retries;
 #[cfg(target_os = "linux")]
 mod ring_socket;
 mod settings;
+#[cfg(target_os = "linux")]
+mod setup_flag;
 mod shutdown;
 mod socket;
 mod start_error;
@@ -73,24 +76,25 @@ pub(crate) use crate::memory::ProcessMark;
 pub(crate) use ::tokio::io::ReadBuf;
 pub(crate) use ::tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) use ::tokio::sync::watch;
+pub(crate) use acceptor::{Acceptor, Arrival, refuse};
 pub use bind_options::BindOptions;
 pub(crate) use byte_stream::Duplex;
 pub(crate) use catch_panic::catch_panic;
 pub(crate) use completion::Completion;
+pub(crate) use connect::connect;
 pub(crate) use driver::Driver;
 pub use driver_error::DriverError;
 pub(crate) use driver_state::DriverState;
 #[cfg(target_os = "linux")]
 use driver_state::Engine;
 use driver_status::DriverStatus;
-pub(crate) use endpoint::{Endpoint, UnixName};
+pub(crate) use endpoint::{Endpoint, UnixName, ends};
 
 #[cfg(target_os = "linux")]
 pub use inspection::{Inspection, Support, SystemCall};
 pub(crate) use keep_alive::{KeepAlive, is_silence};
 pub(crate) use latch::{Latch, Waiting};
 pub(crate) use listening_socket::ListeningSocket;
-pub(crate) use network::{Acceptor, Arrival, connect, ends, refuse};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use no_operation::Operation;
 #[cfg(target_os = "linux")]

@@ -20,7 +20,7 @@ const ARENA_INDEX: u16 = 0;
 
 /// A submitted operation. Poll it to its end.
 ///
-/// Dropped before, the native driver cancels it and takes its memory back when it has ended. On
+/// Dropped before, the uring driver cancels it and takes its memory back when it has ended. On
 /// tokio-uring dropping cancels nothing and the memory stays the kernel's for good, which is safe
 /// and a leak; the rooms above never do it while a ring turns.
 pub(crate) struct Operation {

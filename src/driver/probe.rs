@@ -13,7 +13,8 @@ use io_uring::{Builder, IoUring, Probe, opcode, types};
 use rustix::io::Errno;
 
 use super::StartError;
-use super::requirement::{OPERATIONS, SetupFlag};
+use super::required_operation::OPERATIONS;
+use super::setup_flag::SetupFlag;
 use super::start_error::patiently;
 
 /// Returns the builder with the first of `candidates` that this kernel accepts.
@@ -111,7 +112,7 @@ pub(super) fn call_without_ring(call: libc::c_long, descriptor: BorrowedFd<'_>) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::requirement::WAITING_IN_THE_RING;
+    use super::super::setup_flag::WAITING_IN_THE_RING;
     use super::*;
 
     #[test]

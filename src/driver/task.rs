@@ -118,9 +118,9 @@ fn in_own_process<F: Future>(future: F) -> impl Future<Output = F::Output> {
     })
 }
 
-/// Whether this thread is inside the native driver.
+/// Whether this thread is inside the uring driver.
 #[cfg(feature = "testing")]
-fn is_native() -> bool {
+fn is_uring() -> bool {
     #[cfg(target_os = "linux")]
     return uring::Uring::is_inside_executor();
     #[cfg(not(target_os = "linux"))]
@@ -143,7 +143,7 @@ pub(crate) async fn give_others_a_turn() {
 /// Returns the time that timers go by.
 pub(crate) fn now() -> Instant {
     #[cfg(feature = "testing")]
-    if !is_native() {
+    if !is_uring() {
         return tokio::time::Instant::now().into_std();
     }
     Instant::now()

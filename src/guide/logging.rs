@@ -40,7 +40,7 @@
 //! | warn | `ringseal::server::accepting` | a thread of the server cannot accept yet; trying again | `error` |
 //! | info | `ringseal::driver::unix_path` | removing a socket that nobody listens on | `path` |
 //! | info span | `ringseal::connection` | connection | `peer`, `address`, `wire` |
-//! | debug | `ringseal::driver::network` | a client can't be reset | `error` |
+//! | debug | `ringseal::driver::acceptor` | a client can't be reset | `error` |
 //! | debug | `ringseal::driver::port` | a listening socket can't be shut down | `error` |
 //! | debug | `ringseal::driver::probe` | the kernel lacks one of these; starting with fewer | `flags` |
 //! | debug | `ringseal::driver::resolver` | no further thread for the resolver | `error` |

@@ -59,7 +59,7 @@ struct State {
 }
 
 /// What the task does next.
-enum Order {
+enum TaskStep {
     Send,
     Flush(u64),
     Finish(Last),
@@ -314,16 +314,16 @@ impl Outgoing {
     async fn send_until_last(&self, sender: &mut Sender) -> Last {
         let mut departing = Departing::default();
         loop {
-            let result = match poll_fn(|context| self.poll_order(context, &mut departing)).await {
-                Order::Send => departing.send(sender).await,
-                Order::Flush(target) => {
+            let result = match poll_fn(|context| self.poll_step(context, &mut departing)).await {
+                TaskStep::Send => departing.send(sender).await,
+                TaskStep::Flush(target) => {
                     let result = sender.flush().await;
                     if result.is_ok() {
                         self.note_flushed(target);
                     }
                     result
                 }
-                Order::Finish(last) => return last,
+                TaskStep::Finish(last) => return last,
             };
             if let Err(error) = result {
                 return Last::Fail(error);
@@ -331,7 +331,7 @@ impl Outgoing {
         }
     }
 
-    fn poll_order(&self, context: &Context<'_>, departing: &mut Departing) -> Poll<Order> {
+    fn poll_step(&self, context: &Context<'_>, departing: &mut Departing) -> Poll<TaskStep> {
         self.state.poll(
             context,
             |state| &mut state.idle_task,
@@ -339,9 +339,9 @@ impl Outgoing {
                 if !state.waiting.is_empty() || !state.notices.is_empty() {
                     departing.batch.append(&mut state.waiting);
                     departing.notices.append(&mut state.notices);
-                    return (Poll::Ready(Order::Send), state.caller.take());
+                    return (Poll::Ready(TaskStep::Send), state.caller.take());
                 }
-                (state.look_for_order(), None)
+                (state.next_step(), None)
             },
         )
     }
@@ -439,15 +439,15 @@ impl State {
     }
 
     /// Returns what there is to do when nothing is queued.
-    fn look_for_order(&self) -> Poll<Order> {
+    fn next_step(&self) -> Poll<TaskStep> {
         Poll::Ready(if let Some(reason) = self.aborting {
-            Order::Finish(Last::Abort(reason))
+            TaskStep::Finish(Last::Abort(reason))
         } else if self.closing {
-            Order::Finish(Last::Close)
+            TaskStep::Finish(Last::Close)
         } else if self.sender_dropped {
-            Order::Finish(Last::Leave)
+            TaskStep::Finish(Last::Leave)
         } else if self.wanted > self.flushed {
-            Order::Flush(self.accepted)
+            TaskStep::Flush(self.accepted)
         } else {
             return Poll::Pending;
         })

@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use ringseal::protocol::record::MAX_MESSAGE_SIZE;
 use ringseal::{Address, RuntimeBuilder, Wire};
 use ringseal_cli::args::{RingArgs, address, seconds, seconds_or_none};
-use ringseal_cli::order::{Direction, MAX_BATCH};
+use ringseal_cli::work_order::{Direction, MAX_BATCH};
 
 use super::pinning::Cores;
 use super::rate::RateArgs;

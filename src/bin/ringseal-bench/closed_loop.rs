@@ -11,8 +11,8 @@ use std::thread::{self, JoinHandle};
 use ringseal::Address;
 use ringseal_cli::failure::{self, Failure};
 use ringseal_cli::interrupts::Interrupts;
-use ringseal_cli::order::Work;
 use ringseal_cli::stdio;
+use ringseal_cli::work_order::Work;
 use tokio::sync::oneshot;
 
 use super::arguments::BenchArgs;

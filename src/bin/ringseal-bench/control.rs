@@ -12,8 +12,8 @@ use ringseal::protocol::cipher::{Aead, DefaultAead};
 use ringseal::{Connection, Statistics, timeout};
 use ringseal_cli::args::BackendName;
 use ringseal_cli::failure::Failure;
-use ringseal_cli::order::{Description, Order};
 use ringseal_cli::snapshot::Snapshot;
+use ringseal_cli::work_order::{Description, WorkOrder};
 
 use super::settings::Settings;
 
@@ -62,7 +62,7 @@ impl Control {
     }
 
     /// Says what to do; gives what the listener runs on.
-    pub(crate) async fn order(&mut self, order: &Order) -> Result<Description, Failure> {
+    pub(crate) async fn order(&mut self, order: &WorkOrder) -> Result<Description, Failure> {
         self.connection.send(&order.encode()).await?;
         Description::decode(&self.answer().await?)
     }

@@ -7,8 +7,8 @@ use std::time::Instant;
 use ringseal::{Address, Identity, PublicKey};
 use ringseal_cli::failure::Failure;
 use ringseal_cli::interrupts::Interrupts;
-use ringseal_cli::order::{Description, Order, Work};
-use ringseal_cli::report::RoundTrips;
+use ringseal_cli::round_trips::RoundTrips;
+use ringseal_cli::work_order::{Description, Work, WorkOrder};
 
 use super::control::{Control, describe};
 use super::measurement::{Mark, Measurement, Progress};
@@ -119,7 +119,7 @@ impl Session {
         let mut control = Control::new(connect().await?);
         let connections = plan.settings.connections;
         let work = plan.work;
-        let theirs = control.order(&Order { work, connections }).await?;
+        let theirs = control.order(&WorkOrder { work, connections }).await?;
         let mut workers = Workers::new(Role::Dialer, work)?;
         let mut established = Vec::new();
         for _ in 0..connections {

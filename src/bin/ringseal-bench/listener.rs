@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ringseal::{Address, Admission, Config, Connection, Identity, Listener, PublicKey, timeout};
 use ringseal_cli::failure::{self, Failure};
-use ringseal_cli::order::{Description, Order};
+use ringseal_cli::work_order::{Description, WorkOrder};
 
 use super::control::{END, MARK, PATIENCE, READY, describe};
 use super::pinning::pin;
@@ -83,7 +83,7 @@ async fn session(
         .ok_or_else(|| Failure::new("a dialer came and ordered nothing"))??
         .ok_or_else(gone)?;
     let limit = post.settings.size.max(Config::DEFAULT_MAX_MESSAGE_SIZE);
-    let order = match Order::decode(&message, post.settings.connections, limit) {
+    let order = match WorkOrder::decode(&message, post.settings.connections, limit) {
         Ok(order) => order,
         Err(failure) => {
             if let Failure::Failed(text) = &failure {

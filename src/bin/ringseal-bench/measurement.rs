@@ -1,7 +1,7 @@
 //! What a run has shown: differences of counters over the measured time, and nothing else.
-use ringseal_cli::order::{Description, Direction};
-use ringseal_cli::report::RoundTrips;
+use ringseal_cli::round_trips::RoundTrips;
 use ringseal_cli::snapshot::Snapshot;
+use ringseal_cli::work_order::{Description, Direction};
 
 /// The figures of both ends at about the same time.
 #[derive(Clone, Copy, Debug)]

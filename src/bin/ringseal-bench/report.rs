@@ -4,8 +4,8 @@ use core::fmt;
 use core::time::Duration;
 
 use ringseal::Wire;
-use ringseal_cli::order::{Description, Direction, Work, name};
 use ringseal_cli::snapshot::Snapshot;
+use ringseal_cli::work_order::{Description, Direction, Work, name};
 use serde_json::{Value, json};
 
 use super::measurement::{Measurement, Progress, Window, ratio};

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use ringseal::{Connection, Receiver, Sender, Task, spawn};
 use ringseal_cli::failure::Failure;
-use ringseal_cli::order::{Direction, Work};
-use ringseal_cli::report::RoundTrips;
+use ringseal_cli::round_trips::RoundTrips;
+use ringseal_cli::work_order::{Direction, Work};
 use tokio::sync::mpsc;
 
 use super::snapshot::Received;

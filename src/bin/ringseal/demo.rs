@@ -13,9 +13,10 @@ use tokio::sync::oneshot;
 
 use crate::args::DemoArgs;
 use crate::failure::Failure;
+use crate::figures::{Figures, Tally};
 use crate::interrupts;
 use crate::keygen::fresh_identity;
-use crate::report::{Figures, RoundTrips, Tally};
+use crate::round_trips::RoundTrips;
 use crate::start::start;
 use crate::stdio;
 

@@ -14,7 +14,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ringseal_cli::{
-    events, failure, interrupts, key_file, log, public_key_argument, report, start, stdio,
+    events, failure, figures, interrupts, key_file, log, public_key_argument, round_trips, start,
+    stdio,
 };
 
 use args::{Cli, Command};

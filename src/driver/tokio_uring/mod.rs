@@ -20,7 +20,7 @@ use core::time::Duration;
 use std::io;
 use std::rc::Rc;
 
-use super::{DriverStatus, StartError, epoll, probe, requirement};
+use super::{DriverStatus, StartError, epoll, probe, setup_flag};
 use crate::memory::Pool;
 use registration::Registered;
 
@@ -42,7 +42,7 @@ impl TokioUring {
     pub(super) fn start(entries: u32, status: &Rc<DriverStatus>) -> Result<Self, StartError> {
         // tokio-uring leaks descriptors when its own start fails, and does not tell what failed,
         // so a throw-away ring and a throw-away reactor go first.
-        let builder = probe::usable_builder(entries, &requirement::WAITING_ELSEWHERE)?;
+        let builder = probe::usable_builder(entries, &setup_flag::WAITING_ELSEWHERE)?;
         drop(epoll::Epoll::start().map_err(StartError::Epoll)?);
         let start = || {
             let mut settings = tokio_uring::builder();

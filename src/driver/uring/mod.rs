@@ -35,7 +35,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use super::start_error::patiently;
-use super::{DriverStatus, StartError, probe, requirement};
+use super::{DriverStatus, StartError, probe, setup_flag};
 use crate::memory::Pool;
 use executor::Executor;
 use remote::Remote;
@@ -57,7 +57,7 @@ impl Uring {
         busy_poll: Duration,
         status: &Rc<DriverStatus>,
     ) -> Result<Self, StartError> {
-        let builder = probe::usable_builder(entries, &requirement::WAITING_IN_THE_RING)?;
+        let builder = probe::usable_builder(entries, &setup_flag::WAITING_IN_THE_RING)?;
         let queue = patiently(|| Queue::new(&builder, entries, Rc::clone(status)))?;
         let queue = Rc::new(queue);
         let remote = Remote::new().map_err(StartError::from_eventfd)?;

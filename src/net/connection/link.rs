@@ -12,7 +12,7 @@
 use core::cell::{Cell, OnceCell, RefCell};
 use core::future::poll_fn;
 use core::ops::Range;
-use core::task::{Context as TaskContext, Poll};
+use core::task::{Context, Poll};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
@@ -222,7 +222,7 @@ impl Link {
     }
 
     /// Polls the read in flight, which is cancelled if the connection is over.
-    pub(crate) fn poll_read(&self, context: &mut TaskContext<'_>) -> Poll<Completion> {
+    pub(crate) fn poll_read(&self, context: &mut Context<'_>) -> Poll<Completion> {
         let Some(socket) = self.socket() else {
             return Poll::Ready(Completion::cancelled());
         };
@@ -232,12 +232,12 @@ impl Link {
     }
 
     /// Has `context` woken when the connection is over, for a receiver that waits for memory.
-    pub(crate) fn wake_when_over(&self, context: &TaskContext<'_>) {
+    pub(crate) fn wake_when_over(&self, context: &Context<'_>) {
         self.reader.set(context.waker());
     }
 
     /// Polls the write in flight, which is cancelled if the connection is over.
-    pub(crate) fn poll_write(&self, context: &mut TaskContext<'_>) -> Poll<Completion> {
+    pub(crate) fn poll_write(&self, context: &mut Context<'_>) -> Poll<Completion> {
         let Some(socket) = self.socket() else {
             return Poll::Ready(Completion::cancelled());
         };
@@ -249,7 +249,7 @@ impl Link {
     }
 
     /// Shuts our writing down. Nothing may be in flight.
-    pub(crate) fn poll_end_writing(&self, context: &mut TaskContext<'_>) -> Poll<()> {
+    pub(crate) fn poll_end_writing(&self, context: &mut Context<'_>) -> Poll<()> {
         let Some(socket) = self.socket() else {
             return Poll::Ready(());
         };

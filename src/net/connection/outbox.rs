@@ -16,7 +16,7 @@ use super::dump;
 use super::link::Link;
 use super::records::{AppendError, OutgoingRecords};
 use super::send_progress::SendProgress;
-use super::sending::{Next, Progress, Refusal, Sending};
+use super::sending::{Next, NotOpen, Progress, Sending};
 use crate::driver::{self, Completion, WakerCell};
 use crate::memory::{Account, Buffer, Class};
 use crate::net::error::SendError;
@@ -744,8 +744,8 @@ impl State {
     fn check(&mut self) -> Result<(), OutboxError> {
         match self.sending.check() {
             Ok(()) => Ok(()),
-            Err(Refusal::Closed) => Err(OutboxError::Closed),
-            Err(Refusal::Failed) => Err(self.take_failure()),
+            Err(NotOpen::Closed) => Err(OutboxError::Closed),
+            Err(NotOpen::Failed) => Err(self.take_failure()),
         }
     }
 

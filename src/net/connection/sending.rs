@@ -112,7 +112,7 @@ pub(crate) struct Stopped<B> {
 
 /// Why nothing more is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum NotOpen {
     /// This end has closed the direction.
     Closed,
     /// The socket has failed.
@@ -146,13 +146,13 @@ impl<B: DerefMut<Target = [u8]>> Sending<B> {
     ///
     /// # Errors
     ///
-    /// [`Refusal`].
+    /// [`NotOpen`].
     #[inline]
-    pub(crate) const fn check(&self) -> Result<(), Refusal> {
+    pub(crate) const fn check(&self) -> Result<(), NotOpen> {
         match self.phase {
             Phase::Open => Ok(()),
-            Phase::Failed => Err(Refusal::Failed),
-            Phase::Closing { .. } | Phase::Closed | Phase::Aborted => Err(Refusal::Closed),
+            Phase::Failed => Err(NotOpen::Failed),
+            Phase::Closing { .. } | Phase::Closed | Phase::Aborted => Err(NotOpen::Closed),
         }
     }
 
@@ -704,7 +704,7 @@ mod tests {
         fill(&mut machine, &mut records, 60);
         assert!(append(&mut machine, &mut records, 20));
         machine.close(&mut records);
-        assert_eq!(machine.check(), Err(Refusal::Closed));
+        assert_eq!(machine.check(), Err(NotOpen::Closed));
         assert!(!machine.is_closed());
         submitted(&mut machine, &mut records);
         machine.completed(37);
@@ -759,16 +759,16 @@ mod tests {
         let mut records = cups();
         let mut machine = Machine::new();
         machine.fail();
-        assert_eq!(machine.check(), Err(Refusal::Failed));
+        assert_eq!(machine.check(), Err(NotOpen::Failed));
         let mut machine = Machine::new();
         machine.abort();
-        assert_eq!(machine.check(), Err(Refusal::Closed));
+        assert_eq!(machine.check(), Err(NotOpen::Closed));
         let mut machine = Machine::new();
         machine.close(&mut records);
-        assert_eq!(machine.check(), Err(Refusal::Closed));
+        assert_eq!(machine.check(), Err(NotOpen::Closed));
         // What fails while it closes has failed.
         assert!(machine.fail().is_some());
-        assert_eq!(machine.check(), Err(Refusal::Failed));
+        assert_eq!(machine.check(), Err(NotOpen::Failed));
     }
 
     /// A wire that has something to say at its end.

@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::future::{Future, pending, poll_fn};
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
-use core::task::{Context as TaskContext, Poll, ready};
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -286,7 +286,7 @@ impl Drop for Listener {
 }
 
 impl Outcomes {
-    fn poll_next(&self, context: &mut TaskContext<'_>) -> Poll<Option<Outcome>> {
+    fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
         let outcome = self.ready.borrow_mut().pop_front();
         let Some(outcome) = outcome else {
             if self.is_over.get() {
@@ -310,7 +310,7 @@ impl Outcomes {
         self.ready.borrow().len()
     }
 
-    fn set_task(&self, context: &TaskContext<'_>) {
+    fn set_task(&self, context: &Context<'_>) {
         self.task.set(context.waker());
     }
 
@@ -357,7 +357,7 @@ impl Background {
     }
 
     /// Works on the handshakes, and lets the other tasks of the thread have their turn in between.
-    fn poll(&mut self, context: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.outcomes.set_task(context);
         if let Some(rest) = &mut self.rest {
             ready!(rest.as_mut().poll(context));
@@ -397,7 +397,7 @@ impl Background {
     }
 
     /// Ends handshakes before their time, and of clients that wait for theirs, and tells of each.
-    fn give_up(&mut self, given_up: GivenUp, context: &mut TaskContext<'_>) {
+    fn give_up(&mut self, given_up: GivenUp, context: &mut Context<'_>) {
         if given_up == GivenUp::Nobody {
             return;
         }
@@ -444,7 +444,7 @@ impl Background {
     }
 
     /// Works on one handshake; returns whether there may be more to do.
-    fn step(&mut self, context: &mut TaskContext<'_>) -> bool {
+    fn step(&mut self, context: &mut Context<'_>) -> bool {
         match self.handshakes.step(context) {
             Step::Ended(outcome) => self.put(outcome),
             Step::Worked => {}
@@ -454,7 +454,7 @@ impl Background {
     }
 
     /// Begins the handshake of the next client, if there is one and room for it.
-    fn admit(&mut self, context: &mut TaskContext<'_>) -> bool {
+    fn admit(&mut self, context: &mut Context<'_>) -> bool {
         let cap = self.handshake_limit;
         let waiting = self.outcomes.count();
         if waiting >= cap {

@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 /// The sending direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sending {
+enum SendingStage {
     /// Messages may come.
     Open,
     /// Nobody sends any more; what is sealed still goes out.
@@ -17,7 +17,7 @@ enum Sending {
 
 /// The receiving direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Receiving {
+enum ReceivingStage {
     /// Somebody may receive.
     Open,
     /// Nobody receives any more.
@@ -43,15 +43,15 @@ pub(crate) enum Need {
 /// Both directions of a connection.
 #[derive(Debug)]
 pub(crate) struct Lifetime {
-    sending: Cell<Sending>,
-    receiving: Cell<Receiving>,
+    sending: Cell<SendingStage>,
+    receiving: Cell<ReceivingStage>,
 }
 
 impl Default for Lifetime {
     fn default() -> Self {
         Self {
-            sending: Cell::new(Sending::Open),
-            receiving: Cell::new(Receiving::Open),
+            sending: Cell::new(SendingStage::Open),
+            receiving: Cell::new(ReceivingStage::Open),
         }
     }
 }
@@ -59,66 +59,68 @@ impl Default for Lifetime {
 impl Lifetime {
     pub(crate) fn need(&self) -> Need {
         match (self.sending.get(), self.receiving.get()) {
-            (_, Receiving::Open) | (Sending::Open, _) => Need::Use,
-            (Sending::Failed, _) | (Sending::Ended, Receiving::Ended) => Need::Nothing,
-            (Sending::Left | Sending::Ended, _) => Need::Arrival,
+            (_, ReceivingStage::Open) | (SendingStage::Open, _) => Need::Use,
+            (SendingStage::Failed, _) | (SendingStage::Ended, ReceivingStage::Ended) => {
+                Need::Nothing
+            }
+            (SendingStage::Left | SendingStage::Ended, _) => Need::Arrival,
         }
     }
 
     /// Nobody sends any more.
     pub(crate) fn sender_left(&self) {
-        if self.sending.get() == Sending::Open {
-            self.sending.set(Sending::Left);
+        if self.sending.get() == SendingStage::Open {
+            self.sending.set(SendingStage::Left);
         }
     }
 
     /// Whether nobody sends any more, and what is sealed may still be on its way.
     pub(crate) fn has_sender_left(&self) -> bool {
-        self.sending.get() == Sending::Left
+        self.sending.get() == SendingStage::Left
     }
 
     /// All is out that ever will be.
     pub(crate) fn sending_ended(&self) {
-        if self.sending.get() != Sending::Failed {
-            self.sending.set(Sending::Ended);
+        if self.sending.get() != SendingStage::Failed {
+            self.sending.set(SendingStage::Ended);
         }
     }
 
     /// Whether all is out that ever will be.
     pub(crate) fn has_sending_ended(&self) -> bool {
-        self.sending.get() == Sending::Ended
+        self.sending.get() == SendingStage::Ended
     }
 
     /// The socket takes nothing more.
     pub(crate) fn sending_failed(&self) {
-        self.sending.set(Sending::Failed);
+        self.sending.set(SendingStage::Failed);
     }
 
     /// Nobody receives any more.
     pub(crate) fn receiver_left(&self) {
-        if self.receiving.get() == Receiving::Open {
-            self.receiving.set(Receiving::Left);
+        if self.receiving.get() == ReceivingStage::Open {
+            self.receiving.set(ReceivingStage::Left);
         }
     }
 
     /// The peer's end was read.
     pub(crate) fn peer_ended(&self) {
-        self.receiving.set(Receiving::Ended);
+        self.receiving.set(ReceivingStage::Ended);
     }
 
     /// What the peer sent is not acceptable.
     pub(crate) fn peer_refused(&self) {
-        self.receiving.set(Receiving::Refused);
+        self.receiving.set(ReceivingStage::Refused);
     }
 
     /// Whether the peer has sent what is not acceptable.
     pub(crate) fn is_peer_refused(&self) -> bool {
-        self.receiving.get() == Receiving::Refused
+        self.receiving.get() == ReceivingStage::Refused
     }
 
     /// Whether the peer's end was read.
     pub(crate) fn has_peer_ended(&self) -> bool {
-        self.receiving.get() == Receiving::Ended
+        self.receiving.get() == ReceivingStage::Ended
     }
 }
 

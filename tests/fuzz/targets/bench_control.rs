@@ -2,8 +2,8 @@
 //! and descriptions that are right but for their values.
 
 use ringseal_cli::failure::Failure;
-use ringseal_cli::order::{Description, MAX_BATCH, Order};
 use ringseal_cli::snapshot::Snapshot;
+use ringseal_cli::work_order::{Description, MAX_BATCH, WorkOrder};
 
 use crate::text::check_error;
 
@@ -21,13 +21,13 @@ pub(crate) fn bench_control(data: &[u8]) {
 }
 
 fn order(bytes: &[u8]) {
-    let order = match Order::decode(bytes, CONNECTIONS, LONGEST) {
+    let order = match WorkOrder::decode(bytes, CONNECTIONS, LONGEST) {
         Ok(order) => order,
         Err(error) => return check_failure(&error),
     };
     assert!(order.connections <= CONNECTIONS && order.work.size <= LONGEST);
     assert!((1..=MAX_BATCH).contains(&order.work.batch));
-    let again = Order::decode(&order.encode(), CONNECTIONS, LONGEST);
+    let again = WorkOrder::decode(&order.encode(), CONNECTIONS, LONGEST);
     assert!(matches!(again, Ok(again) if again == order));
 }
 

@@ -45,8 +45,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "a caller is not woken when its messages are taken over" {
         "handle/outgoing.rs":
-            "return (Poll::Ready(Order::Send), state.caller.take());"
-            => "return (Poll::Ready(Order::Send), if MUTATED { None } else { state.caller.take() });",
+            "return (Poll::Ready(TaskStep::Send), state.caller.take());"
+            => "return (Poll::Ready(TaskStep::Send), if MUTATED { None } else { state.caller.take() });",
     }
     "a flush is told before the kernel has anything" {
         "handle/outgoing.rs":

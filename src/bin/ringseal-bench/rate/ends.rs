@@ -54,7 +54,7 @@ impl Setup {
 
 /// One run at one rate.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub(crate) struct RunOrder {
     /// Index among the wires.
     pub(crate) wire: usize,
     pub(crate) rate: u64,
@@ -162,7 +162,7 @@ impl Dialer {
         identity: impl Fn() -> Identity,
         core: Option<usize>,
         started: oneshot::Sender<BackendName>,
-        mut orders: mpsc::UnboundedReceiver<Order>,
+        mut orders: mpsc::UnboundedReceiver<RunOrder>,
     ) -> Result<(), Failure> {
         pin(core)?;
         let runtime = self.setup.settings.runtime()?;
@@ -179,7 +179,7 @@ impl Dialer {
         })
     }
 
-    async fn one(&mut self, order: &Order, config: &Config) -> Result<Run, Failure> {
+    async fn one(&mut self, order: &RunOrder, config: &Config) -> Result<Run, Failure> {
         let Setup {
             warmup,
             seconds,

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::arguments::RateArgs;
-use super::ends::{self, Dialer, Order, Setup};
+use super::ends::{self, Dialer, RunOrder, Setup};
 use super::latencies::Run;
 use super::report::{Report, Row};
 use super::sweep::Sweep;
@@ -174,7 +174,10 @@ async fn measure(
 }
 
 /// Runs all rounds of all rows, which take turns.
-async fn rows(args: &RateArgs, orders: &mpsc::UnboundedSender<Order>) -> Result<Vec<Row>, Failure> {
+async fn rows(
+    args: &RateArgs,
+    orders: &mpsc::UnboundedSender<RunOrder>,
+) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for (index, wire) in args.wires.iter().enumerate() {
         let row = |rate| Row {
@@ -205,7 +208,7 @@ async fn rows(args: &RateArgs, orders: &mpsc::UnboundedSender<Order>) -> Result<
 /// not take turns.
 async fn sweep(
     row: impl Fn(u64) -> Row,
-    orders: &mpsc::UnboundedSender<Order>,
+    orders: &mpsc::UnboundedSender<RunOrder>,
 ) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     let mut sweep = Sweep::new();
@@ -221,9 +224,9 @@ async fn sweep(
     Ok(rows)
 }
 
-async fn one(row: &Row, orders: &mpsc::UnboundedSender<Order>) -> Result<Run, Failure> {
+async fn one(row: &Row, orders: &mpsc::UnboundedSender<RunOrder>) -> Result<Run, Failure> {
     let (reply, run) = oneshot::channel();
-    let order = Order {
+    let order = RunOrder {
         wire: row.wire_index,
         rate: row.rate,
         reply,

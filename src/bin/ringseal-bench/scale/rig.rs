@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::crowd::{Crowd, Target};
 use super::row::{Idle, Run};
 use super::server::config;
-use super::server_process::{Order, ServerProcess};
+use super::server_process::{ServerProcess, ServerSettings};
 use super::state::{State, cpu_ns};
 use crate::heap;
 use crate::settings::{Identities, fresh_seed};
@@ -35,7 +35,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    pub(crate) async fn start(order: &Order<'_>) -> Result<Self, Failure> {
+    pub(crate) async fn start(order: &ServerSettings<'_>) -> Result<Self, Failure> {
         let seed = fresh_seed()?;
         let keys = Identities::from_seed(seed.as_bytes());
         let server = ServerProcess::start(order, &seed)?;

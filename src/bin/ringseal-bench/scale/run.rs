@@ -15,7 +15,7 @@ use super::bare;
 use super::report::Report;
 use super::rig::Rig;
 use super::row::{BareRow, Comparison, Idle, Measured, Row};
-use super::server_process::Order;
+use super::server_process::ServerSettings;
 use crate::median::Median;
 use crate::settings::allow_descriptors;
 
@@ -119,8 +119,8 @@ impl Bench<'_> {
         })
     }
 
-    fn order(&self, wire: Wire, threads: usize, connections: u32) -> Order<'_> {
-        Order {
+    fn order(&self, wire: Wire, threads: usize, connections: u32) -> ServerSettings<'_> {
+        ServerSettings {
             wire,
             threads,
             cores: &self.cores[..threads.min(self.cores.len())],
@@ -221,7 +221,7 @@ impl Bench<'_> {
     /// A few busy connections, with and without somebody who takes metrics.
     async fn with_metrics(&self, wire: Wire, measured: &mut Measured) -> Result<(), Failure> {
         let order = self.order(wire, self.most_threads(), BUSY);
-        let watched = Order {
+        let watched = ServerSettings {
             metrics: true,
             ..order.clone()
         };

@@ -12,7 +12,7 @@ use super::state::State;
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
-pub(crate) struct Order<'a> {
+pub(crate) struct ServerSettings<'a> {
     pub(crate) wire: Wire,
     pub(crate) threads: usize,
     /// A core for each thread, or none at all.
@@ -33,7 +33,7 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    pub(crate) fn start(order: &Order<'_>, seed: &str) -> Result<Self, Failure> {
+    pub(crate) fn start(order: &ServerSettings<'_>, seed: &str) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("scale-server")

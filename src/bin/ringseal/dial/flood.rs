@@ -9,7 +9,7 @@ use super::advice::{GONE, explain_recv, explain_send, leaving};
 use super::patience::wait;
 use crate::args::DialArgs;
 use crate::failure::Failure;
-use crate::report::Figures;
+use crate::figures::Figures;
 use crate::standstill::still_for;
 
 /// The clock is looked at once in so many messages or bytes, whichever comes first.

@@ -9,7 +9,7 @@ use super::advice::{explain_recv, explain_send, leaving};
 use super::patience::{ECHO_WAIT, wait};
 use crate::args::DialArgs;
 use crate::failure::Failure;
-use crate::report::RoundTrips;
+use crate::round_trips::RoundTrips;
 use crate::standstill::still_for;
 
 /// Measures for as long as it was asked to.

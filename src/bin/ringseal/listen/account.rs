@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ringseal::{Message, Receiver, RecvError, Session};
 
 use super::losses::Losses;
-use crate::report::{Figures, Tally};
+use crate::figures::{Figures, Tally};
 
 /// What one connection has brought, and what of that is lost if its handler is dropped now, as the
 /// server does when the time of a drain is over.

@@ -39,14 +39,14 @@ pub struct Work {
 
 /// What the dialer wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct WorkOrder {
     /// What is sent.
     pub work: Work,
     /// Over how many connections.
     pub connections: u32,
 }
 
-impl Order {
+impl WorkOrder {
     /// Writes it for the listener.
     pub fn encode(&self) -> Vec<u8> {
         let order = json!({
@@ -195,8 +195,8 @@ fn number<N: TryFrom<u64>>(value: &Value, field: &str) -> Result<N, Failure> {
 mod tests {
     use super::*;
 
-    fn order() -> Order {
-        Order {
+    fn order() -> WorkOrder {
+        WorkOrder {
             work: Work {
                 direction: Direction::Both,
                 size: 64,
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn orders_cross_and_what_the_listener_is_not_prepared_for_is_refused() {
-        let decode = |order: Order| Order::decode(&order.encode(), 2, 100);
+        let decode = |order: WorkOrder| WorkOrder::decode(&order.encode(), 2, 100);
         assert!(matches!(decode(order()), Ok(decoded) if decoded == order()));
         let mut large = order();
         large.work.size = 101;
@@ -217,15 +217,15 @@ mod tests {
             other => panic!("not refused: {other:?}"),
         };
         assert!(text(decode(large)).contains("--size 101"));
-        let many = Order {
+        let many = WorkOrder {
             connections: 3,
             ..order()
         };
         assert!(text(decode(many)).contains("--connections 3"));
-        assert!(text(Order::decode(b"hello", 2, 100)).contains("ringseal-bench"));
-        assert!(text(Order::decode(b"{}", 2, 100)).contains("one version"));
+        assert!(text(WorkOrder::decode(b"hello", 2, 100)).contains("ringseal-bench"));
+        assert!(text(WorkOrder::decode(b"{}", 2, 100)).contains("one version"));
         let astray = json!({ "version": VERSION, "direction": "\u{1b}[2J" }).to_string();
-        let said = text(Order::decode(astray.as_bytes(), 2, 100));
+        let said = text(WorkOrder::decode(astray.as_bytes(), 2, 100));
         assert!(said.contains("direction") && !said.contains('\u{1b}'));
     }
 
