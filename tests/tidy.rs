@@ -59,7 +59,7 @@ const ONLY_IN: [(&str, &[&str]); 5] = [
     ("async_task::", &["driver/"]),
     ("tokio::", &["driver/", "bin/"]),
     ("io_uring::", &["driver/"]),
-    ("SystemTime", &["net/establish/attempt.rs"]),
+    ("SystemTime", &["net/establish/attempt/commonware.rs"]),
 ];
 
 /// What the sans-IO room may not name: sockets, clocks, tasks.

@@ -12,17 +12,21 @@ use crate::protocol::native::record::AbortReason;
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionControl {
     link: Weak<Link>,
-    is_native: bool,
+    /// Whether the wire can say something beside messages.
+    has_control_frames: bool,
 }
 
 impl ConnectionControl {
-    pub(crate) fn new(link: Weak<Link>, is_native: bool) -> Self {
-        Self { link, is_native }
+    pub(crate) fn new(link: Weak<Link>, has_control_frames: bool) -> Self {
+        Self {
+            link,
+            has_control_frames,
+        }
     }
 
     /// Asks the peer to begin nothing new and then to end, where the wire has that.
     pub(crate) fn announce_leaving(&self, reason: u16) {
-        if let Some(link) = self.link.upgrade().filter(|_| self.is_native) {
+        if let Some(link) = self.link.upgrade().filter(|_| self.has_control_frames) {
             link.announce_leaving(reason);
         }
     }
@@ -38,7 +42,7 @@ impl ConnectionControl {
     /// Gives the connection up, whoever holds its halves.
     pub(crate) fn abort(&self) {
         if let Some(link) = self.link.upgrade() {
-            link.abort(AbortReason::UNSPECIFIED, self.is_native);
+            link.abort(AbortReason::UNSPECIFIED, self.has_control_frames);
         }
     }
 
