@@ -15,7 +15,7 @@ use super::locked::{Locked, ready_when, wake};
 use super::notices::{Notice, Notices};
 use crate::driver::{catch_panic, sleep};
 use crate::net::{SendError, SendProgress, Sender};
-use crate::protocol::native::record::AbortReason;
+use crate::protocol::AbortReason;
 
 /// How long a peer that does not read may keep what is queued from leaving before the connection
 /// is given up. As long as a submission buffer has at the end of a connection.

@@ -15,8 +15,8 @@ use super::error::RemoteError;
 use super::incoming::Taken;
 use super::shared::Shared;
 use crate::net::RecvError;
+use crate::protocol::AbortReason;
 use crate::protocol::layout::End;
-use crate::protocol::native::record::AbortReason;
 
 /// Receives in any thread and any executor; also a [`Stream`], which ends with the peer's
 /// direction, or after the first error.

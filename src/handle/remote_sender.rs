@@ -13,7 +13,7 @@ use super::batch::Fragment;
 use super::error::RemoteError;
 use super::shared::Shared;
 use crate::net::{SendError, SendProgress};
-use crate::protocol::native::record::AbortReason;
+use crate::protocol::AbortReason;
 
 /// Sends from any thread and in any executor; also a [`Sink`].
 ///

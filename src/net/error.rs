@@ -15,7 +15,8 @@ use crate::driver::UnsuitableSocket;
 use crate::protocol::handshake::HandshakeError;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native;
-use crate::protocol::native::record::{AbortReason, OpenError, RefuseReason};
+use crate::protocol::native::record::OpenError;
+use crate::protocol::{AbortReason, RefuseReason};
 
 /// Why one attempt to establish a connection failed. The peer learns nothing of it but that it is not
 /// admitted, where the wire can say so.

@@ -32,6 +32,7 @@ pub mod native;
 
 mod commonware;
 mod ephemeral;
+mod reasons;
 mod record_counts;
 mod role;
 mod secret;
@@ -39,6 +40,7 @@ mod varint;
 mod wire;
 
 pub use commonware::{handshake, record};
+pub use reasons::{AbortReason, RefuseReason};
 pub(crate) use record_counts::RecordCounts;
 pub use role::Role;
 

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use super::link::Link;
 use crate::net::establish::unix_socket::PeerCredentials;
-use crate::protocol::native::record::AbortReason;
+use crate::protocol::AbortReason;
 
 /// A connection that somebody else holds, while there is one.
 #[derive(Clone, Debug)]

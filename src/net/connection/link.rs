@@ -30,7 +30,7 @@ use crate::net::thread::lifetime::{Lifetime, Need};
 use crate::net::thread::retirement::{self, MAX_RETIRING, Retiring};
 use crate::net::thread::shard::{Member, Shard, count};
 use crate::net::thread::time_limits::{IdleTracker, Limited, TimeLimit};
-use crate::protocol::native::record::AbortReason;
+use crate::protocol::AbortReason;
 
 /// A socket on its ring.
 #[derive(Debug)]

@@ -23,9 +23,9 @@ use crate::net::error::SendError;
 use crate::net::thread::counters::Waiting;
 use crate::net::thread::shard::count;
 use crate::net::thread::time_limits::TimeLimit;
+use crate::protocol::AbortReason;
 use crate::protocol::RecordCounts;
 use crate::protocol::layout::{Draft, Outgoing, Place, Planned};
-use crate::protocol::native::record::AbortReason;
 
 #[derive(Debug)]
 struct State {

@@ -14,9 +14,10 @@ use crate::driver::Completion;
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request, View};
 use crate::net::error::RecvError;
 use crate::net::thread::shard::count;
+use crate::protocol::AbortReason;
 use crate::protocol::RecordCounts;
 use crate::protocol::layout::{End, Incoming};
-use crate::protocol::native::record::{AbortReason, OpenError};
+use crate::protocol::native::record::OpenError;
 use crate::protocol::record;
 
 /// How many times what has come of a message in parts the block for it has. Parts are as long as what

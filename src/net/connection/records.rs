@@ -6,12 +6,12 @@ use core::ops::{DerefMut, Range};
 
 use super::dump::{self, Dump};
 use crate::net::error::{RecvError, SendError};
-use crate::protocol::RecordCounts;
 use crate::protocol::layout::{Draft, End, Incoming, IsNoRoom, Outgoing, Place, Planned, Step};
 use crate::protocol::native::record as native;
 use crate::protocol::record::{self, Opener, Sealer};
+use crate::protocol::{AbortReason, RecordCounts};
 
-pub(crate) use native::{AbortReason, Event};
+pub(crate) use native::Event;
 
 /// One sending direction.
 #[derive(Debug)]
@@ -122,6 +122,37 @@ impl From<AppendError> for SendError {
         match error {
             AppendError::Commonware(error) => error.into(),
             AppendError::Native(error) => error.into(),
+        }
+    }
+}
+
+impl From<record::SealError> for SendError {
+    fn from(error: record::SealError) -> Self {
+        use record::SealError;
+
+        match error {
+            SealError::TooLarge { length, limit } => Self::TooLarge {
+                length,
+                limit: limit.into(),
+            },
+            SealError::Closed => Self::Closed,
+            _ => Self::SealFailed,
+        }
+    }
+}
+
+impl From<native::SealError> for SendError {
+    fn from(error: native::SealError) -> Self {
+        use native::SealError;
+
+        match error {
+            SealError::TooLarge { length, limit } => Self::TooLarge {
+                length: usize::try_from(length).unwrap_or(usize::MAX),
+                limit,
+            },
+            SealError::TooLongInPlace { length, limit } => Self::TooLongInPlace { length, limit },
+            SealError::Closed | SealError::Ended => Self::Closed,
+            _ => Self::SealFailed,
         }
     }
 }

@@ -12,10 +12,8 @@ use super::send_progress::SendProgress;
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request};
 use crate::net::error::SendError;
 use crate::net::thread::shard::{Shard, count};
+use crate::protocol::AbortReason;
 use crate::protocol::layout::{Draft, Place, Planned};
-use crate::protocol::native;
-use crate::protocol::native::record::AbortReason;
-use crate::protocol::record::SealError;
 
 /// Seals messages straight into submission buffers; small ones of the native wire are copied once, into
 /// the record that they share there.
@@ -666,35 +664,6 @@ impl From<OutboxError> for SendError {
             OutboxError::Closed => Self::Closed,
             OutboxError::Failed(error) => Self::Transport(error),
             OutboxError::TimedOut(limit) => Self::TimedOut { limit },
-        }
-    }
-}
-
-impl From<SealError> for SendError {
-    fn from(error: SealError) -> Self {
-        match error {
-            SealError::TooLarge { length, limit } => Self::TooLarge {
-                length,
-                limit: limit.into(),
-            },
-            SealError::Closed => Self::Closed,
-            _ => Self::SealFailed,
-        }
-    }
-}
-
-impl From<native::record::SealError> for SendError {
-    fn from(error: native::record::SealError) -> Self {
-        use native::record::SealError;
-
-        match error {
-            SealError::TooLarge { length, limit } => Self::TooLarge {
-                length: usize::try_from(length).unwrap_or(usize::MAX),
-                limit,
-            },
-            SealError::TooLongInPlace { length, limit } => Self::TooLongInPlace { length, limit },
-            SealError::Closed | SealError::Ended => Self::Closed,
-            _ => Self::SealFailed,
         }
     }
 }

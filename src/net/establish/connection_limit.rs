@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::protocol::native::record::RefuseReason;
+use crate::protocol::RefuseReason;
 
 /// Which limit of a [`Server`](crate::Server) kept a client out whose handshake went well otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use crate::net::error::{AcceptError, AttemptError, DialError};
 use crate::net::thread::counters::{HandshakeCounts, Outcome, count_handshake};
 use crate::net::thread::shard::Shard;
+use crate::protocol::RefuseReason;
 use crate::protocol::handshake::HandshakeError;
-use crate::protocol::native::record::RefuseReason;
 
 /// Counts an attempt of a dialer.
 pub(crate) fn count_dialed<T>(shard: &Shard, outcome: &Result<T, DialError>) {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::protocol::AbortReason;
 use crate::protocol::layout::End;
-use crate::protocol::native::record::AbortReason;
 
 /// What a peer would have received, in order. Its lock is the standard library's: it is no part of
 /// what is tried.

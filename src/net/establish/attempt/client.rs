@@ -17,10 +17,10 @@ use crate::net::establish::connection_limit::ConnectionLimit;
 use crate::net::establish::place::Place;
 use crate::net::establish::progress::Progress;
 use crate::net::thread::shard::Shard;
+use crate::protocol::RefuseReason;
 use crate::protocol::Wire;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native::handshake::ListenerSetup;
-use crate::protocol::native::record::RefuseReason;
 
 /// What all attempts of a listener have in common.
 #[derive(Debug)]

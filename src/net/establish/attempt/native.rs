@@ -21,7 +21,8 @@ use crate::net::establish::progress::{Progress, Stage};
 use crate::protocol::Wire;
 use crate::protocol::native::Suite;
 use crate::protocol::native::handshake::{Dialer, Listener, ListenerEvent, ListenerSetup, Session};
-use crate::protocol::native::record::{AbortReason, OpenError, RefuseReason};
+use crate::protocol::native::record::OpenError;
+use crate::protocol::{AbortReason, RefuseReason};
 
 /// Bytes of the key that an answer begins with.
 const KEY_LEN: usize = 32;

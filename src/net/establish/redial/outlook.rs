@@ -7,7 +7,7 @@
 use std::io;
 
 use crate::net::error::{AttemptError, DialError};
-use crate::protocol::native::record::RefuseReason;
+use crate::protocol::RefuseReason;
 use crate::protocol::{handshake, native};
 
 /// What another attempt may bring.

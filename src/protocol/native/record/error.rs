@@ -1,6 +1,6 @@
 //! What can go wrong with a record, one type per direction.
 
-use super::control::AbortReason;
+use crate::protocol::AbortReason;
 use crate::protocol::layout::IsNoRoom;
 
 /// Nothing was put into a draft.

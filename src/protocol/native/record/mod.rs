@@ -40,8 +40,9 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::pair;
 
+pub use crate::protocol::{AbortReason, RefuseReason};
 pub(super) use control::Answer;
-pub use control::{AbortReason, Event, Frame, RefuseReason};
+pub use control::{Event, Frame};
 pub(super) use direction::Direction;
 pub use error::{OpenError, SealError};
 pub(crate) use header::describe;
