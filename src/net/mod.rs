@@ -8,7 +8,7 @@
 //!   listener are a [`SocketListener`] and what comes to it, [`Incoming`]; above [`dial`] a [`Redialer`].
 //! * `connection`: [`Connection`] splits into a [`Sender`], which appends to the outbox that a writer
 //!   task empties, and a [`Receiver`], which opens in the slots that were read into. What is done next
-//!   is decided by two machines without sockets. The socket belongs to a link, which sees it through
+//!   is decided by machines without sockets. The socket belongs to a link, which sees it through
 //!   retirement when both halves are gone.
 //! * `metrics`: what is counted, for systems that watch it.
 //! * `plain`: [`PlainSocket`] reads into the reservations of a [`Sender`] and writes the messages of a

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Sender --append--> outbox: Sending, records --writer task--> link --> socket
-//! Receiver: Receiving, records <------------------------------ link <-- socket
+//! Receiver: Assembling, Receiving, records <------------------ link <-- socket
 //! ```
 //!
 //! **Order of a turn**: a sender appends to the buffer that fills and wakes the writer task, which
@@ -22,6 +22,7 @@
 //! leave is never reported as flushed; a message that is given out is authentic and stays valid as
 //! long as it is held; a dropped future loses nothing.
 
+pub(crate) mod assembling;
 pub(crate) mod batch;
 pub(crate) mod control;
 pub(crate) mod dump;

@@ -6,6 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::rc::Rc;
 
+use super::assembling::{Assembling, Room, Step, Whole};
 use super::link::Link;
 use super::message::Message;
 use super::receiving::{Found, Memory, Read, Receiving, Shape, Wanted};
@@ -20,9 +21,6 @@ use crate::protocol::layout::{End, Incoming};
 use crate::protocol::native::record::OpenError;
 use crate::protocol::record;
 
-/// How many times what has come of a message in parts the block for it has. Parts are as long as what
-/// a slot holds, so that few steps lead to any length.
-const GROWTH: usize = 2;
 /// How much is done without a message that comes of it before others have a turn: one for a record,
 /// more for a read.
 const TURN: usize = 256;
@@ -49,9 +47,8 @@ const MESSAGES: u32 = 16_384;
 #[derive(Debug)]
 pub struct Receiver {
     records: IncomingRecords,
-    /// How long a message may get that is put together of parts, in bytes.
-    message_limit: usize,
     receiving: Receiving,
+    assembling: Assembling,
     link: Rc<Link>,
     /// The heap blocks that are read into, and those that messages given out are views of.
     account: Account,
@@ -61,14 +58,10 @@ pub struct Receiver {
     packed: Option<View>,
     /// What was given out and put back. `packed` is in there meanwhile.
     untaken: Option<Untaken>,
-    /// The message of which parts have come.
-    assembly: Option<Assembly>,
-    /// How long the last one was: peers that send long messages tend to send others like it.
-    assembled: usize,
-    /// A part that was opened in its slot: being padded, or because it is given out as it is.
-    part: Option<Part>,
-    /// What becomes of the parts of the message that comes.
-    parts: Parts,
+    /// The parts of a message that are put together.
+    block: Option<Buffer>,
+    /// A part that was opened in its slot.
+    part: Option<View>,
     /// What the end that was given out proves.
     end: Option<End>,
     /// Why the peer would like this end to end.
@@ -90,48 +83,6 @@ pub struct Receiver {
 struct Untaken {
     message: Message,
     packed: Option<View>,
-}
-
-/// The parts of a message behind each other.
-#[derive(Debug)]
-struct Assembly {
-    block: Buffer,
-    length: usize,
-}
-
-impl Assembly {
-    /// Returns where the next part goes, which has `length` bytes, if there is room for it.
-    fn place(&mut self, length: usize) -> Option<&mut [u8]> {
-        self.block.get_mut(self.length..self.length + length)
-    }
-}
-
-#[derive(Debug)]
-struct Part {
-    view: View,
-    is_last: bool,
-}
-
-/// What becomes of the parts of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parts {
-    /// They are put together.
-    Assembled,
-    /// They are given out as they come, those of the message that comes next.
-    GivenOut,
-    /// So they were, and the message is not complete.
-    BeingGivenOut,
-    /// The peer gave up a message of which parts were given out.
-    GivenUp,
-    /// Nobody wants the rest of them.
-    Skipped,
-}
-
-impl Parts {
-    /// Whether parts of a message have come that are not in an assembly.
-    const fn is_mid_message(self) -> bool {
-        matches!(self, Self::BeingGivenOut | Self::Skipped)
-    }
 }
 
 /// A piece of a message that is taken in parts.
@@ -163,31 +114,19 @@ pub enum Received {
     Leaving(u16),
 }
 
-/// What has become of a part that was to be opened into its place.
-enum Placed {
-    /// The message is complete with it.
-    Message(Message),
-    /// It is there, and others follow.
-    Part,
-    /// There is no place for it yet.
-    Nowhere,
-}
-
 impl Receiver {
     pub(crate) fn new(records: IncomingRecords, link: Rc<Link>, message_limit: usize) -> Self {
         Self {
             records,
-            message_limit,
             receiving: Receiving::new(),
+            assembling: Assembling::new(message_limit),
             account: link.shard.pool.account(Class::Receive),
             link,
             buffer: None,
             packed: None,
             untaken: None,
-            assembly: None,
-            assembled: 0,
+            block: None,
             part: None,
-            parts: Parts::Assembled,
             end: None,
             leaving: None,
             is_leaving_news: false,
@@ -204,12 +143,12 @@ impl Receiver {
 
     /// Returns how long a message may get that [`recv`](Self::recv) puts together of parts, in bytes.
     pub(crate) fn message_limit(&self) -> usize {
-        self.message_limit
+        self.assembling.limit()
     }
 
     /// Whether the peer may send longer ones, for those who take them in parts.
     fn takes_longer_in_parts(&self) -> bool {
-        self.records.message_limit() > self.message_limit as u64
+        self.records.message_limit() > self.message_limit() as u64
     }
 
     /// Returns the next message, or `None` when the peer has ended its direction.
@@ -340,17 +279,14 @@ impl Receiver {
     ) -> Poll<Result<Option<Piece>, RecvError>> {
         loop {
             // Not only at first: what was skipped may be over now.
-            if self.parts == Parts::Assembled {
-                self.parts = Parts::GivenOut;
-            }
+            self.assembling.give_out();
             if let Some(piece) = self.next_piece_buffered()? {
                 return Poll::Ready(Ok(Some(piece)));
             }
-            if self.parts == Parts::Assembled {
+            if self.assembling.assembles() {
                 continue;
             }
-            if self.parts == Parts::GivenUp {
-                self.parts = Parts::Assembled;
+            if self.assembling.take_given_up() {
                 return Poll::Ready(Err(RecvError::MessageGivenUp));
             }
             if ready!(self.poll_more(context, claim))? {
@@ -361,9 +297,7 @@ impl Receiver {
 
     fn piece_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
         self.check()?;
-        if self.parts == Parts::Assembled {
-            self.parts = Parts::GivenOut;
-        }
+        self.assembling.give_out();
         let result = self.next_piece_buffered();
         if let Err(error) = &result {
             self.fail(error);
@@ -374,27 +308,22 @@ impl Receiver {
     /// Returns the next part that is here.
     fn next_piece_buffered(&mut self) -> Result<Option<Piece>, RecvError> {
         // Parts that came before somebody asked for them.
-        if let Some(Assembly { block, length }) = self.assembly.take() {
-            self.parts = Parts::BeingGivenOut;
+        if let Some(length) = self.assembling.take_begun()
+            && let Some(block) = self.block.take()
+            && length > 0
+        {
             let view = block.freeze().narrow(0..length);
             return Ok(Some(self.give_part(view, false)));
         }
         if let Some(message) = self.next_buffered()? {
-            self.parts = Parts::Assembled;
+            self.assembling.message_was_whole();
             return Ok(Some(Piece::whole(message)));
         }
-        if self.parts == Parts::Skipped {
-            return Ok(None);
-        }
-        let Some(Part { view, is_last }) = self.part.take() else {
+        let Some(is_last) = self.assembling.take_part() else {
             return Ok(None);
         };
-        self.parts = if is_last {
-            Parts::Assembled
-        } else {
-            Parts::BeingGivenOut
-        };
-        Ok(Some(self.give_part(view, is_last)))
+        let part = self.part.take();
+        Ok(part.map(|view| self.give_part(view, is_last)))
     }
 
     fn give_part(&mut self, view: View, is_last: bool) -> Piece {
@@ -404,11 +333,7 @@ impl Receiver {
 
     /// Whoever took a message in parts is gone: what still comes of it is for nobody.
     pub(super) fn skip_rest(&mut self) {
-        self.parts = match self.parts {
-            Parts::BeingGivenOut => Parts::Skipped,
-            Parts::GivenOut | Parts::GivenUp => Parts::Assembled,
-            other => other,
-        };
+        self.assembling.skip_rest();
     }
 
     /// Returns where the next message lies in the record that is opened, if there is one.
@@ -458,7 +383,7 @@ impl Receiver {
             return self.was_mid_message;
         }
         let is_mid_record = self.receiving.is_mid_record() && !self.receiving.may_open();
-        is_mid_record || self.has_parts()
+        is_mid_record || self.assembling.is_mid_message()
     }
 
     /// Does what [`recv`](Self::recv) does. `claim` keeps its place in line for memory, and is to be
@@ -547,7 +472,7 @@ impl Receiver {
             if let Some(message) = self.next_buffered()? {
                 return Poll::Ready(Ok(Some(Received::Message(message))));
             }
-            if !self.is_leaving_news && ready!(self.poll_place_or_more(context, claim))? {
+            if !self.is_leaving_news && ready!(self.poll_room_or_more(context, claim))? {
                 self.finish()?;
                 return Poll::Ready(Ok(None));
             }
@@ -621,12 +546,13 @@ impl Receiver {
             _ => !self.receiving.may_open(),
         };
         self.was_mid_message =
-            self.has_parts() || (is_record_cut && self.receiving.is_mid_record());
+            self.assembling.is_mid_message() || (is_record_cut && self.receiving.is_mid_record());
         self.receiving.fail();
+        self.assembling.clear();
         self.buffer = None;
         self.packed = None;
         self.untaken = None;
-        self.assembly = None;
+        self.block = None;
         self.part = None;
         match error {
             RecvError::Transport(error) if self.link.shard.is_running() => self.link.fail(error),
@@ -664,27 +590,22 @@ impl Receiver {
             if let Some(message) = self.next_buffered()? {
                 return Poll::Ready(Ok(Some(message)));
             }
-            if ready!(self.poll_place_or_more(context, claim))? {
+            if ready!(self.poll_room_or_more(context, claim))? {
                 return Poll::Ready(self.finish());
             }
         }
     }
 
-    /// Gets a place for the part that comes next, or more to open; returns whether nothing more comes.
+    /// Gets room for the part that comes next, or more to open; returns whether nothing more comes.
     #[inline]
-    fn poll_place_or_more(
+    fn poll_room_or_more(
         &mut self,
         context: &mut Context<'_>,
         claim: &mut Option<Claim>,
     ) -> Poll<Result<bool, RecvError>> {
-        let length = match &self.part {
-            Some(part) => Some(part.view.len()),
-            // It would be open if there were a place for it.
-            None => self.part_ahead(),
-        };
-        match length {
-            Some(length) if self.idle_work < TURN => {
-                ready!(self.poll_place(context, claim, length))?;
+        match self.next_step() {
+            Step::Room(added) if self.idle_work < TURN => {
+                ready!(self.poll_room(context, claim, added))?;
                 Poll::Ready(Ok(false))
             }
             _ => self.poll_more(context, claim),
@@ -737,31 +658,26 @@ impl Receiver {
         }
         while self.idle_work < TURN {
             self.idle_work += 1;
-            if let Some(part) = &self.part {
-                match self.parts {
-                    Parts::Skipped => {
-                        if part.is_last {
-                            self.parts = Parts::Assembled;
-                        }
-                        self.part = None;
+            match self.next_step() {
+                Step::Open => {}
+                Step::OpenInto(place) => {
+                    if let Some(message) = self.open_part(place)? {
+                        return Ok(Some(message));
                     }
-                    Parts::Assembled => match self.add_part() {
-                        Some(message) => return Ok(Some(message)),
-                        None if self.part.is_some() => return Ok(None),
-                        None => {}
-                    },
-                    _ => return Ok(None),
+                    continue;
                 }
-            }
-            if self.parts == Parts::GivenUp {
-                return Ok(None);
-            }
-            if let Some(length) = self.part_ahead() {
-                match self.open_part(length)? {
-                    Placed::Message(message) => return Ok(Some(message)),
-                    Placed::Part => continue,
-                    Placed::Nowhere => return Ok(None),
+                Step::Move(place) => {
+                    if let Some(message) = self.move_part(place) {
+                        return Ok(Some(message));
+                    }
+                    continue;
                 }
+                Step::Drop => {
+                    self.part = None;
+                    self.assembling.gone();
+                    continue;
+                }
+                Step::Room(_) | Step::Nothing => return Ok(None),
             }
             let Some(buffer) = &mut self.buffer else {
                 return Ok(None);
@@ -783,8 +699,8 @@ impl Receiver {
                     plaintext,
                     last: is_last,
                 } => {
-                    let view = buffer.split_to(cut).freeze().narrow(plaintext);
-                    self.part = Some(Part { view, is_last });
+                    self.assembling.came(plaintext.len(), is_last);
+                    self.part = Some(buffer.split_to(cut).freeze().narrow(plaintext));
                 }
                 Found::Header { cut } => drop(buffer.split_to(cut)),
                 Found::Event { cut, event } => {
@@ -841,107 +757,93 @@ impl Receiver {
         }
     }
 
-    /// Returns the length of the part that comes next, if it can be opened into its place.
+    /// Returns what is done next about the parts of a message.
     #[inline]
-    fn part_ahead(&self) -> Option<usize> {
-        if self.parts != Parts::Assembled {
-            return None;
-        }
-        let buffer = self.buffer.as_ref()?;
-        self.receiving.part_ahead(&self.records, buffer)
+    fn next_step(&self) -> Step {
+        self.assembling.next(|| {
+            let buffer = self.buffer.as_ref()?;
+            self.receiving.part_ahead(&self.records, buffer)
+        })
     }
 
-    /// Opens the part that comes next, of `length` bytes, behind those before it.
-    fn open_part(&mut self, length: usize) -> Result<Placed, RecvError> {
-        let (Some(assembly), Some(buffer)) = (&mut self.assembly, &mut self.buffer) else {
-            return Ok(Placed::Nowhere);
+    /// Opens the part that comes next into its place in the block. Returns the message if it is complete
+    /// with that.
+    fn open_part(&mut self, place: Range<usize>) -> Result<Option<Message>, RecvError> {
+        let (Some(block), Some(buffer)) = (&mut self.block, &mut self.buffer) else {
+            return Ok(None);
         };
-        let Some(place) = assembly.place(length) else {
-            return Ok(Placed::Nowhere);
-        };
+        let length = place.len();
+        let place = block.get_mut(place).unwrap_or_default();
         let found = (self.receiving).open_into(&mut self.records, buffer, place)?;
         let Found::Part { cut, last, .. } = found else {
-            return Ok(Placed::Nowhere);
+            return Ok(None);
         };
         drop(buffer.split_to(cut));
-        assembly.length += length;
-        if !last {
-            return Ok(Placed::Part);
-        }
-        Ok(self.complete().map_or(Placed::Part, Placed::Message))
+        let whole = self.assembling.placed(length, last);
+        Ok(whole.and_then(|whole| self.complete(whole)))
+    }
+
+    /// Moves the part that has come to its place in the block. Returns the message if it is complete with
+    /// that.
+    fn move_part(&mut self, place: Range<usize>) -> Option<Message> {
+        let (block, part) = self.block.as_mut().zip(self.part.take())?;
+        block.get_mut(place)?.copy_from_slice(&part);
+        count(&self.link.shard.counters.moved_bytes, part.len());
+        drop(part);
+        let whole = self.assembling.moved()?;
+        self.complete(whole)
     }
 
     /// Gives the message out of which the last part has come.
-    fn complete(&mut self) -> Option<Message> {
-        let Assembly { block, length } = self.assembly.take()?;
-        self.assembled = length;
-        // Nobody knew how long it would be, and it may be kept.
-        let block = if length < block.len() / 4 * 3 {
-            block.shrink(length)
-        } else {
-            block
-        };
+    fn complete(&mut self, whole: Whole) -> Option<Message> {
+        let Whole {
+            length,
+            is_block_long,
+        } = whole;
+        let mut block = self.block.take()?;
+        if is_block_long {
+            block = block.shrink(length);
+        }
         Some(self.give(block.freeze().narrow(0..length), true))
     }
 
-    /// Moves the part that has come behind those before it, if there is place for it. Returns the
-    /// message if it is complete with that.
-    fn add_part(&mut self) -> Option<Message> {
-        let part = self.part.as_ref()?;
-        let assembly = self.assembly.as_mut()?;
-        let length = part.view.len();
-        assembly.place(length)?.copy_from_slice(&part.view);
-        count(&self.link.shard.counters.moved_bytes, length);
-        assembly.length += length;
-        let is_last = part.is_last;
-        self.part = None;
-        if !is_last {
-            return None;
-        }
-        self.complete()
-    }
-
     /// Gets a block for the message in parts that has room for `added` more bytes.
-    fn poll_place(
+    fn poll_room(
         &mut self,
         context: &mut Context<'_>,
         claim: &mut Option<Claim>,
         added: usize,
     ) -> Poll<Result<(), RecvError>> {
-        let length = (self.assembly.as_ref()).map_or(0, |assembly| assembly.length);
-        // Never more than can come; and whoever has to wait, waits once for all of that.
-        let limit = self.message_limit;
-        if length + added > limit {
+        let Some(room) = self.assembling.room_for(added, Account::BLOCK) else {
+            let limit = self.message_limit();
             return Poll::Ready(Err(RecvError::TooLong { limit }));
-        }
+        };
+        let Room {
+            likely,
+            grown,
+            whole,
+        } = room;
         let request = |bytes: usize| Request {
-            bytes: bytes.max(Account::BLOCK).min(limit).max(length + added),
-            replaces: self.assembly_bytes(),
+            bytes,
+            replaces: self.block_bytes(),
             begun: 0,
             fits_slot: false,
             shared_slot: None,
         };
-        let likely = request(self.assembled);
-        let grown = request((length + added).saturating_mul(GROWTH));
-        let grant = match likely.bytes > grown.bytes {
-            true => self.account.try_take_within(likely),
-            false => None,
-        };
+        let grant = likely.and_then(|bytes| self.account.try_take_within(request(bytes)));
         // Nobody needs as much yet.
         let block = grant.and_then(|grant| self.block_of(grant).ok());
         let mut block = match block {
             Some(block) => block,
-            None => {
-                let whole = limit.max(length + added);
-                ready!(self.poll_block(context, claim, grown, whole))?
-            }
+            None => ready!(self.poll_block(context, claim, request(grown), whole))?,
         };
         *claim = None;
-        if let Some(assembly) = &self.assembly {
-            block[..length].copy_from_slice(&assembly.block[..length]);
+        let length = self.assembling.has_room(block.len());
+        if let Some(begun) = &self.block {
+            block[..length].copy_from_slice(&begun[..length]);
             count(&self.link.shard.counters.moved_bytes, length);
         }
-        self.assembly = Some(Assembly { block, length });
+        self.block = Some(block);
         Poll::Ready(Ok(()))
     }
 
@@ -955,12 +857,8 @@ impl Receiver {
             Event::Refused(reason) => return Err(RecvError::Refused { reason }),
             Event::Aborted(reason) => return Err(RecvError::Aborted { reason }),
             Event::Dropped => {
-                self.assembly = None;
-                self.parts = match self.parts {
-                    Parts::BeingGivenOut => Parts::GivenUp,
-                    Parts::Skipped => Parts::Assembled,
-                    other => other,
-                };
+                self.block = None;
+                self.assembling.message_given_up();
             }
             Event::Leaving(reason) => {
                 self.leaving = Some(reason);
@@ -1084,12 +982,7 @@ impl Receiver {
 
     /// Whether a part of a message has come: the rest must not be waited for without limit.
     fn is_waiting_for_rest(&self) -> bool {
-        self.receiving.is_mid_record() || self.has_parts()
-    }
-
-    /// Whether parts of a message have come that is not complete.
-    fn has_parts(&self) -> bool {
-        self.part.is_some() || self.assembly.is_some() || self.parts.is_mid_message()
+        self.receiving.is_mid_record() || self.assembling.is_mid_message()
     }
 
     fn shape(&self) -> Option<Shape> {
@@ -1143,9 +1036,9 @@ impl Receiver {
     }
 
     /// Returns the bytes of the heap block with the parts that have come of a message.
-    fn assembly_bytes(&self) -> usize {
-        let assembly = self.assembly.as_ref();
-        assembly.map_or(0, |assembly| assembly.block.heap_bytes_if_sole())
+    fn block_bytes(&self) -> usize {
+        let block = self.block.as_ref();
+        block.map_or(0, Buffer::heap_bytes_if_sole)
     }
 
     /// Takes memory to read into: a slot, or a heap block.
@@ -1165,7 +1058,7 @@ impl Receiver {
         let request = Request {
             bytes: wanted.bytes,
             replaces: buffer.map_or(0, Buffer::heap_bytes_if_sole),
-            begun: self.assembly_bytes(),
+            begun: self.block_bytes(),
             fits_slot: wanted.fits_slot,
             shared_slot: buffer.and_then(Buffer::slot),
         };
