@@ -60,12 +60,12 @@ pub fn encode_varint(value: u64) -> Vec<u8> {
     bytes[..length].to_vec()
 }
 
-/// Sends messages by the sending machine of a connection and receives them by the receiving one, over
-/// CUPS. Each step moves one of them: its kind says which, its number by how many bytes.
+/// Sends messages by the sending machine of a connection and receives them by the receiving ones, over
+/// CUPS. In each step one call is made at one end: the first number says which, the second one how.
 ///
 /// # Panics
 ///
-/// If anything comes out that is not what was sent, or the end does not.
+/// If anything comes out that was not sent, anything that was written does not, or the end is another.
 pub fn check_machines_on_commonware(
     version: CupsVersion,
     messages: &[Vec<u8>],

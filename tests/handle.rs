@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt, TryStreamExt, poll, stream};
+use ringseal::protocol::layout::End;
 use ringseal::protocol::native;
 use ringseal::protocol::native::record::AbortReason;
-use ringseal::protocol::record::layout::End;
 use ringseal::{
     Address, Admission, Backend, Config, DialError, Identity, OpenError, PublicKey, QueueLimits,
     RecvError, RemoteConnection, RemoteError, RemoteListener, RemoteReceiver, RemoteSender,

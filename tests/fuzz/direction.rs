@@ -4,9 +4,9 @@
 use core::convert::Infallible;
 use core::fmt::Debug;
 
+use ringseal::protocol::layout::{Draft, End, Incoming, IsNoRoom, Outgoing, Planned, Step};
 use ringseal::protocol::native::record::{self as native, Event, Frame};
 use ringseal::protocol::record as cups;
-use ringseal::protocol::record::layout::{Draft, End, Incoming, IsNoRoom, Outgoing, Planned, Step};
 
 use crate::input::{Flags, Input};
 

@@ -1,7 +1,7 @@
 //! Reads a stream of the native wire's records as an edge does, and checks what any reader relies on.
 
+use ringseal::protocol::layout::{End, Incoming, Step};
 use ringseal::protocol::native::record::{Event, OpenError, Opener};
-use ringseal::protocol::record::layout::{End, Incoming, Step};
 
 use crate::record_model::Given;
 

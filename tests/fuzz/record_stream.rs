@@ -1,9 +1,9 @@
 //! Records that an input describes, sealed with the right keys, and what is to come of them.
 
 use ringseal::internals::native_raw::{RawSealer, raw_pair};
+use ringseal::protocol::layout::End;
 use ringseal::protocol::native::record::OpenError;
 use ringseal::protocol::native::{Settings, Suite};
-use ringseal::protocol::record::layout::End;
 
 use crate::record_model::Model;
 use crate::record_reader::{Reader, State};

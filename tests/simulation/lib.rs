@@ -9,11 +9,11 @@
 //! here; the clock, which stands still while any task can run and then jumps; and the driver's sockets,
 //! because a user's stream takes their place.
 //!
-//! The machines without input and output that decide in there (`Sending`, `Receiving`, the records) are
-//! modelled by themselves in `net/connection/machines.rs`. Most faults of the past were not in them, but
-//! between them: a wake-up that nobody gave, memory that a dropped future had, a limit that was charged
-//! the wrong time. A simulation of the machines alone can't have those, so this one has all that is
-//! between them. It costs a runtime and a handshake a seed, some milliseconds, and thousands of seeds
+//! The machines without input and output that decide in there (`Sending`, `Receiving`, `Assembling`, the
+//! records) are modelled by themselves in `net/connection/machines`. Most faults of the past were not in
+//! them, but between them: a wake-up that nobody gave, memory that a dropped future had, a limit that was
+//! charged the wrong time. A simulation of the machines alone can't have those, so this one has all that
+//! is between them. It costs a runtime and a handshake a seed, some milliseconds, and thousands of seeds
 //! still pass in a minute. What it can't see is what the kernel does with a socket: `tests/suite` runs
 //! on sockets, and every driver.
 //!

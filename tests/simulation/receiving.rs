@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ringseal::protocol::record::layout::End;
+use ringseal::protocol::layout::End;
 use ringseal::{Message, Received, Receiver, RecvError};
 
 use crate::limits::Watch;

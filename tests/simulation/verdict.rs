@@ -1,8 +1,8 @@
 //! Whether the ends of a connection are what they may be after what has happened to it.
 
 use ringseal::RecvError;
+use ringseal::protocol::layout::End;
 use ringseal::protocol::native::record::OpenError as NativeError;
-use ringseal::protocol::record::layout::End;
 
 use crate::channel::{Channel, Cut};
 use crate::model::Ledger;

@@ -14,12 +14,12 @@ use super::setting::transport;
 use super::transport::{RawStream, Transport, somewhere};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
+use ringseal::protocol::layout::{Draft, End, Incoming, Outgoing, Step};
 use ringseal::protocol::native::handshake::{Dialer, Parameters};
 use ringseal::protocol::native::record::{
     AbortReason, Frame, OpenError, Opener, RefuseReason, Sealer,
 };
 use ringseal::protocol::native::{ExportError, Settings, Suite, Suites};
-use ringseal::protocol::record::layout::{Draft, End, Incoming, Outgoing, Step};
 use ringseal::{
     Address, Admission, AttemptError, Config, Connection, DialError, Listener, Received, RecvError,
     SendError, TimeLimit, Wire, dial,

@@ -26,7 +26,7 @@ pub(crate) fn machines(data: &[u8]) {
     let most = if is_native { 30_000 } else { 400 };
     let mut steps = Vec::new();
     while !input.is_over() && steps.len() < MAX_STEPS {
-        steps.push((input.byte() % 5, input.below(most)));
+        steps.push((input.byte(), input.below(most)));
     }
     if is_native {
         let mut options = SealOptions::default();

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use ringseal::internals::native_forge::{CLAIMS_LEN, proof, settings_from, settings_to};
+use ringseal::protocol::layout::{Incoming, Step};
 use ringseal::protocol::native::handshake::{
     ANSWER_LEN, Dialer, HandshakeError, Listener, ListenerEvent, ListenerSetup, PROOF_LEN,
     Parameters,
 };
 use ringseal::protocol::native::record::{Event, RefuseReason};
 use ringseal::protocol::native::{Settings, SettingsError, Suite, Suites};
-use ringseal::protocol::record::layout::{Incoming, Step};
 use ringseal::{Identity, PublicKey};
 
 use crate::ends::{self, Draws, LISTENER};

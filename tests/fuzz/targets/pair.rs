@@ -6,11 +6,11 @@ use core::num::NonZeroU32;
 use std::sync::Arc;
 
 use ringseal::protocol::handshake as sake;
+use ringseal::protocol::layout::{End, Incoming, Step};
 use ringseal::protocol::native::handshake as native;
 use ringseal::protocol::native::record::{Event, Opener, RefuseReason, SealOptions};
 use ringseal::protocol::native::{Exporter, Settings, Suite, Suites};
 use ringseal::protocol::record::CupsVersion;
-use ringseal::protocol::record::layout::{End, Incoming, Step};
 
 use crate::direction::{Direction, Item, Sends};
 use crate::ends::{self, DIALER, Draws, LISTENER, NAMESPACE};

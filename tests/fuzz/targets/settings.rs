@@ -4,9 +4,9 @@ use core::num::NonZeroU32;
 
 use ringseal::internals::native_forge::{settings_from, settings_to};
 use ringseal::internals::native_raw::pair;
+use ringseal::protocol::layout::{Draft, Outgoing};
 use ringseal::protocol::native::record::{Opener, SealError, SealOptions, Sealer};
 use ringseal::protocol::native::{Settings, Suite};
-use ringseal::protocol::record::layout::{Draft, Outgoing};
 
 use crate::input::{Flags, Input};
 use crate::record_model::Given;
