@@ -54,12 +54,26 @@ impl Library {
     /// Returns the library in this build that is the fastest for `suite` on this processor.
     #[must_use]
     pub fn for_suite(suite: Suite) -> Self {
-        #[cfg(feature = "ring-crypto")]
-        if suite == Suite::Aes256Gcm && has_vector_aes_without_avx512() {
-            return Self::Ring;
+        Self::fastest(suite, Self::BUILT, AesFeatures::of_processor())
+    }
+
+    /// Returns which of the libraries in `built`, the preferred one first, is the fastest for `suite`
+    /// on a processor that has `features`.
+    fn fastest(suite: Suite, built: &[Self], features: AesFeatures) -> Self {
+        let prefers_ring = suite == Suite::Aes256Gcm && features.vector_aes && !features.avx512;
+        let ring = built.iter().find(|library| library.is_ring());
+        let preferred = ring.filter(|_| prefers_ring).or(built.first());
+        preferred.copied().unwrap_or(Self::RustCrypto)
+    }
+
+    const fn is_ring(self) -> bool {
+        match self {
+            #[cfg(feature = "aws-lc-rs")]
+            Self::AwsLc => false,
+            #[cfg(feature = "ring-crypto")]
+            Self::Ring => true,
+            Self::RustCrypto => false,
         }
-        let _ = suite;
-        Self::BUILT.first().copied().unwrap_or(Self::RustCrypto)
     }
 
     /// Returns the name of the crate that computes `suite`, for logs and reports.
@@ -76,22 +90,36 @@ impl Library {
     }
 }
 
-#[cfg(all(feature = "ring-crypto", target_arch = "x86_64"))]
-fn has_vector_aes_without_avx512() -> bool {
-    let vector_aes = is_x86_feature_detected!("vaes")
-        && is_x86_feature_detected!("vpclmulqdq")
-        && is_x86_feature_detected!("avx2");
-    // What aws-lc-rs asks for before it takes its AVX-512 code.
-    let avx512 = is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl");
-    vector_aes && !avx512
+/// What decides which library is the fastest for AES-256-GCM on a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct AesFeatures {
+    /// Several blocks an instruction, for AES and for GHASH.
+    vector_aes: bool,
+    /// What aws-lc-rs asks for before it takes its AVX-512 code, but for that.
+    avx512: bool,
 }
 
-#[cfg(all(feature = "ring-crypto", not(target_arch = "x86_64")))]
-const fn has_vector_aes_without_avx512() -> bool {
-    false
+impl AesFeatures {
+    #[cfg(target_arch = "x86_64")]
+    fn of_processor() -> Self {
+        Self {
+            vector_aes: is_x86_feature_detected!("vaes")
+                && is_x86_feature_detected!("vpclmulqdq")
+                && is_x86_feature_detected!("avx2"),
+            avx512: is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl"),
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    const fn of_processor() -> Self {
+        Self {
+            vector_aes: false,
+            avx512: false,
+        }
+    }
 }
 
 /// A library that computes ML-KEM-768.
@@ -163,6 +191,71 @@ impl Default for Libraries {
             aes_256_gcm: Library::for_suite(Suite::Aes256Gcm),
             chacha20_poly1305: Library::for_suite(Suite::ChaCha20Poly1305),
             ml_kem_768: KemLibrary::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: AesFeatures = features(false, false);
+    const VECTOR_AES: AesFeatures = features(true, false);
+    const AVX512: AesFeatures = features(false, true);
+    const BOTH: AesFeatures = features(true, true);
+
+    const fn features(vector_aes: bool, avx512: bool) -> AesFeatures {
+        AesFeatures { vector_aes, avx512 }
+    }
+
+    #[cfg(all(feature = "aws-lc-rs", feature = "ring-crypto"))]
+    #[test]
+    fn ring_computes_aes_where_there_is_vector_aes_without_avx512() {
+        use Library::{AwsLc, Ring, RustCrypto};
+        let aes = Suite::Aes256Gcm;
+        for (built, features, fastest) in [
+            (&[AwsLc, Ring, RustCrypto][..], VECTOR_AES, Ring),
+            (&[AwsLc, Ring, RustCrypto], BOTH, AwsLc),
+            (&[AwsLc, Ring, RustCrypto], AVX512, AwsLc),
+            (&[AwsLc, Ring, RustCrypto], NONE, AwsLc),
+            (&[AwsLc, RustCrypto], VECTOR_AES, AwsLc),
+            (&[AwsLc, RustCrypto], BOTH, AwsLc),
+            (&[AwsLc, RustCrypto], NONE, AwsLc),
+            (&[Ring, RustCrypto], VECTOR_AES, Ring),
+            (&[Ring, RustCrypto], BOTH, Ring),
+            (&[Ring, RustCrypto], NONE, Ring),
+        ] {
+            let chosen = Library::fastest(aes, built, features);
+            assert_eq!(chosen, fastest, "{built:?} {features:?}");
+        }
+    }
+
+    #[test]
+    fn processors_make_no_difference_to_chacha20() {
+        for features in [NONE, VECTOR_AES, AVX512, BOTH] {
+            let chosen = Library::fastest(Suite::ChaCha20Poly1305, Library::BUILT, features);
+            assert_eq!(chosen, Library::BUILT[0], "{features:?}");
+        }
+    }
+
+    #[test]
+    fn a_build_without_c_takes_the_crates_in_rust() {
+        for suite in Suite::ALL {
+            for features in [NONE, VECTOR_AES, AVX512, BOTH] {
+                let chosen = Library::fastest(suite, &[Library::RustCrypto], features);
+                assert_eq!(chosen, Library::RustCrypto);
+            }
+        }
+    }
+
+    #[test]
+    fn the_choice_for_this_processor_is_the_default() {
+        let libraries = Libraries::default();
+        for suite in Suite::ALL {
+            let features = AesFeatures::of_processor();
+            let fastest = Library::fastest(suite, Library::BUILT, features);
+            assert_eq!(Library::for_suite(suite), fastest);
+            assert_eq!(libraries.of(suite), fastest);
         }
     }
 }
