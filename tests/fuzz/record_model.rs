@@ -5,9 +5,8 @@ use ringseal::protocol::native::Settings;
 use ringseal::protocol::native::record::{AbortReason, Event, RefuseReason};
 
 const MAX_PACKED_LEN: usize = 65_536;
-/// What one key may seal, in blocks, and what Update counts.
+/// What one key may seal, in blocks.
 const MAX_BLOCKS: u64 = 1 << 26;
-const UPDATE_BLOCKS: u64 = 3;
 
 /// What a caller gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +51,9 @@ impl Model {
         if kind > 4 || body.len() > self.record_limit {
             return Err(Malformed);
         }
-        let is_tolerated = kind == 3 && body.len() == 1;
-        let most = MAX_BLOCKS + if is_tolerated { UPDATE_BLOCKS } else { 0 };
         self.used += (body.len() as u64).div_ceil(16) + 2;
         self.records += 1;
-        if self.used > most || (self.answer_due && kind != 3) {
+        if self.used > MAX_BLOCKS || (self.answer_due && kind != 3) {
             return Err(Malformed);
         }
         match kind {

@@ -103,15 +103,10 @@ impl Direction {
         self.0.used + blocks + UPDATE_BLOCKS <= MAX_BLOCKS
     }
 
-    /// Whether a peer that keeps the limit can have sealed such a record next. One that counts
-    /// Update itself to the next generation is tolerated.
+    /// Whether one more record of this generation may have a body of `body_len` bytes.
     #[inline]
-    pub(super) const fn may_open(&self, kind: Kind, body_len: usize) -> bool {
-        let most = match (kind, body_len) {
-            (Kind::Control, 1) => MAX_BLOCKS + UPDATE_BLOCKS,
-            _ => MAX_BLOCKS,
-        };
-        self.0.used + blocks(body_len) <= most
+    pub(super) const fn allows(&self, body_len: usize) -> bool {
+        self.0.used + blocks(body_len) <= MAX_BLOCKS
     }
 
     /// Seals `body` to the start of `record`, which is as long as the record.
@@ -164,7 +159,7 @@ impl Direction {
             .split_first_chunk_mut::<HEADER_LEN>()
             .ok_or(AeadError)?;
         let body_len = sealed.len().checked_sub(TAG_LEN).ok_or(AeadError)?;
-        if self.0.used + blocks(body_len) > MAX_BLOCKS {
+        if !self.allows(body_len) {
             return Err(AeadError);
         }
         *header = kind.with_length(sealed.len());

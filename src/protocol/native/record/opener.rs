@@ -137,7 +137,7 @@ impl Opener {
         }
         let header = Header::read(stream, self.record_limit)?;
         match header {
-            Some(Header { kind, body_len }) if !self.keys.may_open(kind, body_len) => {
+            Some(Header { body_len, .. }) if !self.keys.allows(body_len) => {
                 Err(OpenError::KeyOverused)
             }
             header => Ok(header),
