@@ -265,6 +265,13 @@ pub enum SendError {
         "the commonware wire has no messages in parts; use Sender::send, or Wire::native on both ends"
     )]
     NoParts,
+    /// The listener does not take this end. Only who did not wait for its answer hears of it here, once
+    /// the receiving half has: see [`Config::await_accept`](crate::Config::await_accept).
+    #[error("the listener has refused the connection: {reason}")]
+    Refused {
+        /// Why.
+        reason: RefuseReason,
+    },
     /// Sealing failed: the nonce counter is used up.
     #[error("the message could not be sealed; the key is used up, open a new connection")]
     SealFailed,
@@ -274,10 +281,11 @@ pub enum SendError {
         /// Which limit.
         limit: TimeLimit,
     },
-    /// The message is longer than the limit. Nothing was sent and the sender can be used.
+    /// The message is longer than the limit: on the native wire what the peer has told that it takes,
+    /// on the commonware wire that of this end. Nothing was sent and the sender can be used.
     #[error(
-        "a message of {length} bytes exceeds the limit of {limit}; \
-         raise Config::max_message_size on both ends"
+        "a message of {length} bytes exceeds the limit of {limit}; raise Config::max_message_size \
+         at the receiving end, and on the commonware wire at this end too"
     )]
     TooLarge {
         /// Bytes of the message.

@@ -30,7 +30,7 @@ use crate::net::thread::lifetime::{Lifetime, Need};
 use crate::net::thread::retirement::{self, MAX_RETIRING, Retiring};
 use crate::net::thread::shard::{Member, Shard, count};
 use crate::net::thread::time_limits::{IdleTracker, Limited, TimeLimit};
-use crate::protocol::AbortReason;
+use crate::protocol::{AbortReason, RefuseReason};
 
 /// A socket on its ring.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ pub(crate) struct Link {
     is_given_up: Cell<bool>,
     /// What the peer is to be told about what it has sent, instead of an end.
     abort_due: Cell<Option<AbortReason>>,
+    /// Why the listener does not take this end, if it has said so.
+    refusal: Cell<Option<RefuseReason>>,
     /// Why the connection was cut, for the half that did not see it.
     failure: RefCell<Option<io::Error>>,
     key: usize,
@@ -113,6 +115,7 @@ impl Link {
             is_served: Cell::new(false),
             is_given_up: Cell::new(false),
             abort_due: Cell::new(None),
+            refusal: Cell::new(None),
             failure: RefCell::default(),
         })
     }
@@ -450,6 +453,17 @@ impl Link {
     pub(crate) fn fail_with(&self, error: io::Error) {
         self.failure.replace(Some(error));
         self.cut();
+    }
+
+    /// The listener does not take this end, and this is what the sender is told.
+    pub(crate) fn refused(&self, reason: RefuseReason) {
+        self.refusal.set(Some(reason));
+        self.fail_with(io::ErrorKind::ConnectionRefused.into());
+    }
+
+    /// Returns why the listener does not take this end, if it has said so.
+    pub(crate) fn refusal(&self) -> Option<RefuseReason> {
+        self.refusal.get()
     }
 
     /// Returns why the connection was cut, if somebody said so.

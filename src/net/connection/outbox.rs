@@ -23,9 +23,9 @@ use crate::net::error::SendError;
 use crate::net::thread::counters::Waiting;
 use crate::net::thread::shard::count;
 use crate::net::thread::time_limits::TimeLimit;
-use crate::protocol::AbortReason;
 use crate::protocol::RecordCounts;
 use crate::protocol::layout::{Draft, Outgoing, Place, Planned};
+use crate::protocol::{AbortReason, RefuseReason};
 
 #[derive(Debug)]
 struct State {
@@ -79,6 +79,8 @@ pub(crate) enum OutboxError {
     Closed,
     /// The first to hear of a failure.
     Failed(io::Error),
+    /// The first to hear that the listener does not take this end.
+    Refused(RefuseReason),
     /// The first to hear that a limit was over.
     TimedOut(TimeLimit),
 }
@@ -719,12 +721,7 @@ impl Outbox {
             Stop::Socket(error) if stopped.is_some() => {
                 let _telling = self.link.telling();
                 tracing::debug!(%error, "the sending direction failed");
-                let result = Err::<(), _>(error);
-                state.failure = Some(match (self.link.limit_behind(&result), result) {
-                    (Some(limit), _) => OutboxError::TimedOut(limit),
-                    (None, Err(error)) => OutboxError::Failed(error),
-                    (None, Ok(())) => OutboxError::Closed,
-                });
+                state.failure = Some(self.cause(error));
                 drop(state);
                 self.link.sending_failed();
             }
@@ -736,6 +733,19 @@ impl Outbox {
         drop(stopped);
         self.sender.wake();
         Poll::Ready(())
+    }
+
+    /// Returns what is behind the failure of a write, as the sender is told.
+    fn cause(&self, error: io::Error) -> OutboxError {
+        if let Some(reason) = self.link.refusal() {
+            return OutboxError::Refused(reason);
+        }
+        let result = Err::<(), _>(error);
+        match (self.link.limit_behind(&result), result) {
+            (Some(limit), _) => OutboxError::TimedOut(limit),
+            (None, Err(error)) => OutboxError::Failed(error),
+            (None, Ok(())) => OutboxError::Closed,
+        }
     }
 }
 

@@ -558,9 +558,8 @@ impl Receiver {
             RecvError::Transport(error) if self.link.shard.is_running() => self.link.fail(error),
             RecvError::Record(_) => self.link.refuse_peer(),
             // The peer takes nothing more either.
-            RecvError::Refused { .. }
-            | RecvError::Aborted { .. }
-            | RecvError::NativeRecord(OpenError::Truncated) => {
+            RecvError::Refused { reason } => self.link.refused(*reason),
+            RecvError::Aborted { .. } | RecvError::NativeRecord(OpenError::Truncated) => {
                 let kind = std::io::ErrorKind::ConnectionAborted;
                 self.link
                     .fail_with(std::io::Error::new(kind, error.to_string()));

@@ -663,6 +663,7 @@ impl From<OutboxError> for SendError {
         match error {
             OutboxError::Closed => Self::Closed,
             OutboxError::Failed(error) => Self::Transport(error),
+            OutboxError::Refused(reason) => Self::Refused { reason },
             OutboxError::TimedOut(limit) => Self::TimedOut { limit },
         }
     }
