@@ -3,7 +3,9 @@
 //! | what | default | where |
 //! |---|---|---|
 //! | longest message | 1 MiB, each end its own; up to 4 294 967 279 bytes | [`Config::max_message_size`] |
+//! | longest message that is taken [in parts](crate::Receiver::recv_stream), native wire | 0: as any other; up to 2^64 - 1 bytes, which is no limit | [`Config::max_streamed_size`] |
 //! | handshake, from connect to the end, admission included | 5 s | [`Config::handshake_deadline`] |
+//! | a dial returns when the listener has accepted, native wire | yes; else half a round trip earlier | [`Config::await_accept`] |
 //! | first message of a client, from accept | 2 s | [`Config::first_message_timeout`] |
 //! | peer's clock ahead; its handshake message old | 5 s; 10 s | [`Config::synchrony_bound`], [`Config::max_handshake_age`] |
 //! | clients that wait to be accepted, on each address | 4 096, cut to `net.core.somaxconn` | [`BindOptions::backlog`] |
@@ -12,9 +14,14 @@
 //! | connections of a server, in all, for a key, for a source | no limit | [`ServerLimits`] |
 //! | a connection lasts | no limit | [`Config::max_lifetime`] |
 //! | nothing comes while the receiver waits | no limit | [`Config::idle_timeout`] |
+//! | nothing is sent, native wire: the peer hears of this end within | its own idle timeout, if it has one | [`Config::keep_alive`] |
 //! | half a record, or a peer that stops reading, stands still | 60 s | [`Config::progress_timeout`] |
 //! | peer's host does not answer | 60 s | [`Config::host_timeout`] |
 //! | wire | `native`, with the suite that the processor is fast at | [`Config::wire`] |
+//! | records are padded to a multiple of, native wire | not padded; 1 to 4 294 967 295 bytes | [`Config::padding`] |
+//! | messages of up to so many bytes share a record, native wire | 4096 bytes | [`SealOptions::packing_limit`], of [`protocol`](crate::protocol) alone |
+//! | a record of messages that share it; of one message, or a part of one | 64 KiB; what a slot of its receiver holds, 16 KiB to 16 MiB | [`RuntimeBuilder::slot_size`] of the receiver |
+//! | one key seals, native wire | 2^26 blocks of 16 bytes, 1 GiB; then it is updated, or when you ask | [`Sender::update_keys`] |
 //! | signatures | small-order and non-canonical keys refused | [`Config::verification`] |
 //! | a peer with our own identity | refused | [`Config::allow_self`] |
 //! | slots of a runtime | 10 of 272 KiB: 2 785 280 bytes locked | [`RuntimeBuilder::slots`], [`RuntimeBuilder::slot_size`] |
@@ -84,6 +91,12 @@
 //! # }
 //! ```
 //!
+//! [`Config::await_accept`]: crate::Config::await_accept
+//! [`Config::keep_alive`]: crate::Config::keep_alive
+//! [`Config::max_streamed_size`]: crate::Config::max_streamed_size
+//! [`Config::padding`]: crate::Config::padding
+//! [`SealOptions::packing_limit`]: crate::protocol::native::record::SealOptions::packing_limit
+//! [`Sender::update_keys`]: crate::Sender::update_keys
 //! [`RuntimeBuilder::slots`]: crate::RuntimeBuilder::slots
 //! [`RuntimeBuilder::slot_size`]: crate::RuntimeBuilder::slot_size
 //! [`RuntimeBuilder::ring_entries`]: crate::RuntimeBuilder::ring_entries

@@ -10,7 +10,7 @@
 //! | the end of a stream | is authenticated: a cut is an error | is not: mark your own |
 //! | a refusal | is told, with its reason | looks like a lost connection |
 //! | keys | are updated, by themselves once a gigabyte | never change |
-//! | a silent connection | is kept alive for a peer with an idle timeout | is closed by such a peer |
+//! | a silent connection | is kept alive for a peer with an idle timeout, or as you ask ([`Config::keep_alive`]) | is closed by such a peer |
 //! | lengths of messages | can be hidden ([`Config::padding`]) | V1 encrypts them, V0 shows them |
 //! | a message of any length | can be [streamed](#messages-of-any-length) | no |
 //! | a server that wants to end | can [say so](crate::Sender::announce_leaving) | no |
@@ -79,6 +79,7 @@
 //! # }
 //! ```
 //!
+//! [`Config::keep_alive`]: crate::Config::keep_alive
 //! [`Config::max_streamed_size`]: crate::Config::max_streamed_size
 //! [`Config::padding`]: crate::Config::padding
 //! [`Receiver::recv_stream`]: crate::Receiver::recv_stream

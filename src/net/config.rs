@@ -38,6 +38,7 @@ pub struct Config {
     first_message_timeout: Duration,
     max_handshakes: usize,
     time_limits: TimeLimits,
+    keep_alive_within: Option<Duration>,
     host_timeout: Option<Duration>,
 }
 
@@ -78,6 +79,7 @@ impl Config {
                 progress: Some(Self::DEFAULT_PROGRESS_TIMEOUT),
                 lifetime: None,
             },
+            keep_alive_within: None,
             host_timeout: Some(Self::DEFAULT_HOST_TIMEOUT),
         }
     }
@@ -108,8 +110,9 @@ impl Config {
 
     /// Sets whether [`dial`](crate::dial) returns only when the listener has accepted, as it does by
     /// default. If not, it returns half a round trip earlier, what is sent may be for nobody, and a
-    /// refusal is the error of the next receive, and then of the next send: who only sends sees that
-    /// the connection has ended, and not why. The handshake deadline does not count on from there. Of
+    /// refusal is the error of the next receive, and then of the next send
+    /// ([`SendError::Refused`](crate::SendError::Refused)): who only sends sees that the connection has
+    /// ended, and not why. The handshake deadline does not count on from there. Of
     /// the native wire only: the other one has no acceptance.
     #[must_use]
     pub fn await_accept(mut self, awaits: bool) -> Self {
@@ -203,8 +206,8 @@ impl Config {
 
     /// Sets how long a connection may bring nothing while its receiver waits; `None`, the default,
     /// no limit. On the native wire the peer is told, and says in time that it is there, at most ten
-    /// times a second: so from 300 milliseconds on. There is no keep-alive on the commonware wire: where silence is normal, have the peer send something within
-    /// this time.
+    /// times a second: so from 300 milliseconds on. There is no keep-alive on the commonware wire: where
+    /// silence is normal, have the peer send something within this time.
     ///
     /// A limit is overrun by up to a quarter of the shortest limit on the thread, half a second at
     /// most, and never undercut. Time that this process does not have, because it is stopped or the
@@ -212,6 +215,17 @@ impl Config {
     #[must_use]
     pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.time_limits.idle = limit.into();
+        self
+    }
+
+    /// Sets within which time the peer is to hear of this end, on the native wire: when nothing was sent
+    /// for a third of it, a record says that this end is there, at most ten times a second. `None`, the
+    /// default, leaves that to the [`idle_timeout`](Self::idle_timeout) of the peer, which counts as well
+    /// where it is shorter. For what is between two hosts and forgets connections that are quiet, such as
+    /// address translation and firewalls. The commonware wire has no such record.
+    #[must_use]
+    pub fn keep_alive(mut self, within: impl Into<Option<Duration>>) -> Self {
+        self.keep_alive_within = within.into();
         self
     }
 
@@ -360,7 +374,12 @@ impl Config {
         self.time_limits
     }
 
-    pub(crate) fn keep_alive(&self) -> Option<KeepAlive> {
+    pub(crate) fn keep_alive_within(&self) -> Option<Duration> {
+        self.keep_alive_within
+    }
+
+    /// Returns what the kernel does for the peer's host.
+    pub(crate) fn host_probes(&self) -> Option<KeepAlive> {
         let silent = self.host_timeout?;
         // A peer that does not read acknowledges nothing new either.
         let unacknowledged = self.time_limits.progress.map(|limit| limit.max(silent));
@@ -388,5 +407,31 @@ impl Config {
         let mut share = self.clone();
         share.max_handshakes = ((self.max_handshakes + count - 1 - index) / count).max(1);
         share
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::native::{KemLibrary, Library};
+
+    // Which library it was shows nowhere else: the bytes are the same.
+    #[test]
+    fn the_handshake_computes_with_the_libraries_that_were_set() {
+        let settings = Config::new(Identity::from_seed(&[1; 32]), "test");
+        assert_eq!(settings.native(1 << 16).libraries, Libraries::default());
+        for &aes_256_gcm in Library::BUILT {
+            for &chacha20_poly1305 in Library::BUILT {
+                for &ml_kem_768 in KemLibrary::BUILT {
+                    let libraries = Libraries {
+                        aes_256_gcm,
+                        chacha20_poly1305,
+                        ml_kem_768,
+                    };
+                    let settings = settings.clone().libraries(libraries);
+                    assert_eq!(settings.native(1 << 16).libraries, libraries);
+                }
+            }
+        }
     }
 }

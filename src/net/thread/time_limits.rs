@@ -163,11 +163,11 @@ pub(crate) struct IdleTracker {
 }
 
 impl IdleTracker {
-    /// Has the peer told that this end is there before `idle` is over without a byte. Before
+    /// Has the peer told that this end is there before `within` is over without a byte. Before
     /// [`watch`].
-    pub(crate) fn tell_alive(&self, idle: Option<Duration>) {
+    pub(crate) fn tell_alive(&self, within: Option<Duration>) {
         // NATIVE section 4.3; but what a peer asks for must not keep the thread busy.
-        let after = idle.map(|idle| (idle / 3).max(SHORTEST_ALIVE));
+        let after = within.map(|within| (within / 3).max(SHORTEST_ALIVE));
         self.alive_after.set(after);
     }
 

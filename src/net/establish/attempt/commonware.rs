@@ -116,7 +116,7 @@ fn established(
         outgoing: OutgoingRecords::Commonware(sealer),
         incoming: IncomingRecords::Commonware(opener),
         exporter: None,
-        peer_idle: None,
+        alive_within: None,
     }
 }
 

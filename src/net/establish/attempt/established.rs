@@ -26,8 +26,8 @@ pub(super) struct Established {
     pub(super) outgoing: OutgoingRecords,
     pub(super) incoming: IncomingRecords,
     pub(super) exporter: Option<Exporter>,
-    /// After how long without a byte the peer gives up.
-    pub(super) peer_idle: Option<Duration>,
+    /// Within which time the peer is to hear of this end.
+    pub(super) alive_within: Option<Duration>,
 }
 
 pub(super) fn establish(
@@ -36,7 +36,7 @@ pub(super) fn establish(
     config: &Config,
     established: Established,
 ) -> Result<Connection, AttemptError> {
-    look_after(&link, config, established.peer_idle)?;
+    look_after(&link, config, established.alive_within)?;
     Ok(connect(link, who, config, established))
 }
 
@@ -44,11 +44,11 @@ pub(super) fn establish(
 pub(super) fn look_after(
     link: &Rc<Link>,
     config: &Config,
-    peer_idle: Option<Duration>,
+    alive_within: Option<Duration>,
 ) -> Result<(), AttemptError> {
-    link.tracker.tell_alive(peer_idle);
+    link.tracker.tell_alive(alive_within);
     time_limits::watch(&link.shard.watched, link, config.time_limits());
-    if let Some(settings) = config.keep_alive() {
+    if let Some(settings) = config.host_probes() {
         link.keep_alive(settings).map_err(AttemptError::Transport)?;
     }
     Ok(())

@@ -58,8 +58,8 @@ pub(super) async fn dial(
         reader.expect_consumed(consumed);
         if let Some(session) = session {
             write(&link, &mut output).await?;
-            let established = established(session);
-            let idle = established.peer_idle;
+            let established = established(session, config);
+            let alive_within = established.alive_within;
             let connection = connect(Rc::clone(&link), who, config, established);
             let mut unaccepted = Unaccepted(Some(connection));
             if config.awaits_accept()
@@ -67,7 +67,7 @@ pub(super) async fn dial(
             {
                 connection.accepted().await?;
             }
-            look_after(&link, config, idle)?;
+            look_after(&link, config, alive_within)?;
             return Ok(unaccepted.0.take().expect("nobody else takes it"));
         }
     }
@@ -111,12 +111,8 @@ pub(super) async fn listen(
                     address: client.asking.address,
                     peer,
                 };
-                return establish(
-                    client.link,
-                    who,
-                    &client.listening.config,
-                    established(session),
-                );
+                let config = &client.listening.config;
+                return establish(client.link, who, config, established(session, config));
             }
         }
         if !output.is_empty() {
@@ -174,18 +170,21 @@ impl Drop for Unaccepted {
     }
 }
 
-fn established(session: Session) -> Established {
+fn established(session: Session, config: &Config) -> Established {
     let wire = Wire::Native {
         suite: session.suite(),
     };
-    let peer_idle = session.peer_settings().idle_time();
+    let times = [
+        session.peer_settings().idle_time(),
+        config.keep_alive_within(),
+    ];
     let (sealer, opener, exporter) = session.split();
     Established {
         wire,
         outgoing: OutgoingRecords::Native(Box::new(NativeOutgoing::new(sealer))),
         incoming: IncomingRecords::Native(Box::new(NativeIncoming::new(opener))),
         exporter: Some(exporter),
-        peer_idle,
+        alive_within: times.into_iter().flatten().min(),
     }
 }
 
