@@ -67,6 +67,7 @@ impl Contender {
         Self::Ringseal(Drive::TokioUring, Spoken::V1),
         Self::Ringseal(Drive::Epoll, Spoken::V1),
         Self::Ringseal(Drive::Native, Spoken::NativeAes),
+        Self::Ringseal(Drive::BusyPolling, Spoken::NativeAes),
         Self::Ringseal(Drive::BatchCalls, Spoken::NativeAes),
         Self::Ringseal(Drive::BatchCalls, Spoken::NativeChaCha),
         Self::Ringseal(Drive::Native, Spoken::NativeChaCha),

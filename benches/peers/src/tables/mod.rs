@@ -6,6 +6,7 @@ mod floods;
 mod others;
 mod soak;
 mod streams;
+mod targets;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,7 @@ const DOCUMENTS: [(&str, &[(&str, Table)]); 2] = [
     (
         "benches/README.md",
         &[
+            ("targets", targets::targets),
             ("native", streams::native),
             ("commonware", streams::commonware),
             ("all", streams::all),

@@ -9,29 +9,33 @@ use crate::results::{Results, STREAMS};
 use super::{heading, markdown};
 
 /// The run of handshakes, if it was made.
-const HANDSHAKES: &str = "handshakes";
+pub(super) const HANDSHAKES: &str = "handshakes";
 
 const OURS: &str = "ringseal native AES";
 const OURS_BY_BATCH_CALLS: &str = "ringseal by batch calls native AES";
+const OURS_BY_CHACHA: [&str; 2] = [
+    "ringseal native ChaCha",
+    "ringseal by batch calls native ChaCha",
+];
 
 /// Message sizes of the table that everybody reads.
 const HEADLINE_SIZES: [usize; 6] = [64, 1024, 4096, 16_384, 65_536, 1 << 20];
 
 /// Some peer, and whether by its own batching.
 #[derive(Clone, Copy)]
-struct Way {
+pub(super) struct Way {
     peer: &'static str,
     is_batched: bool,
 }
 
-const fn one(peer: &'static str) -> Way {
+pub(super) const fn one(peer: &'static str) -> Way {
     Way {
         peer,
         is_batched: false,
     }
 }
 
-const fn batched(peer: &'static str) -> Way {
+pub(super) const fn batched(peer: &'static str) -> Way {
     Way {
         peer,
         is_batched: true,
@@ -56,7 +60,7 @@ const HEADLINE: [(&str, Way); 7] = [
 ];
 
 /// Who the native wire is compared with.
-const RIVALS: [Way; 15] = [
+const RIVALS: [Way; 17] = [
     one("packed pipeline AES"),
     one("plain TCP coalesced"),
     batched("plain TCP tokio"),
@@ -70,18 +74,31 @@ const RIVALS: [Way; 15] = [
     one("tonic TLS AES-256-GCM"),
     batched("tonic TLS AES-256-GCM"),
     batched("snow Noise XX ChaChaPoly"),
+    one("commonware tokio V1"),
     batched("commonware tokio V1"),
+    one("commonware io_uring V1"),
+    batched("commonware io_uring V1"),
+];
+
+/// Who it is compared with where both seal with ChaCha20-Poly1305.
+const CHACHA_RIVALS: [Way; 7] = [
+    one("packed pipeline ChaCha"),
+    one("rustls ChaCha20-Poly1305"),
+    batched("rustls ChaCha20-Poly1305"),
+    one("commonware tokio V1"),
+    batched("commonware tokio V1"),
+    one("commonware io_uring V1"),
     batched("commonware io_uring V1"),
 ];
 
 /// The figures of a run.
-struct Figures {
+pub(super) struct Figures {
     rows: Vec<Measured>,
-    heading: String,
+    pub(super) heading: String,
 }
 
 impl Figures {
-    fn of(run: &Value) -> Result<Self, String> {
+    pub(super) fn of(run: &Value) -> Result<Self, String> {
         Ok(Self {
             rows: Measured::all(run)?,
             heading: format!(
@@ -94,7 +111,7 @@ impl Figures {
         })
     }
 
-    fn streams(results: &Results) -> Result<Self, String> {
+    pub(super) fn streams(results: &Results) -> Result<Self, String> {
         Self::of(results.run(STREAMS).ok_or("there are no streams")?)
     }
 
@@ -107,7 +124,7 @@ impl Figures {
 
     /// The row of a stream. Where messages are so long that nobody batches, one at a time stands
     /// for it. Who gathers by itself has one row, and so has who only takes batches.
-    fn stream(&self, way: Way, size: usize) -> Result<&Measured, String> {
+    pub(super) fn stream(&self, way: Way, size: usize) -> Result<&Measured, String> {
         let rows = || {
             let of_size = self.rows.iter().filter(move |row| row.size == Some(size));
             of_size.filter(move |row| row.peer == way.peer)
@@ -122,7 +139,7 @@ impl Figures {
         found.ok_or_else(|| format!("{} was not measured at {size} bytes", way.peer))
     }
 
-    fn work(&self, beginning: &str, peer: &str) -> Option<&Measured> {
+    pub(super) fn work(&self, beginning: &str, peer: &str) -> Option<&Measured> {
         let mut rows = self.rows.iter();
         rows.find(|row| row.size.is_none() && row.work.starts_with(beginning) && row.peer == peer)
     }
@@ -183,27 +200,48 @@ fn over_its_spread(row: &Measured, behind: &str) -> String {
 /// The native wire over each rival, by `send` and by the batch calls.
 pub(super) fn native(results: &Results) -> Result<Option<String>, String> {
     let figures = Figures::streams(results)?;
+    let by_aes = over_rivals(
+        &figures,
+        "AES-256-GCM over",
+        [OURS, OURS_BY_BATCH_CALLS],
+        &RIVALS,
+    )?;
+    let by_chacha = over_rivals(
+        &figures,
+        "ChaCha20-Poly1305 over",
+        OURS_BY_CHACHA,
+        &CHACHA_RIVALS,
+    )?;
+    Ok(Some(format!(
+        "{}\n\n{by_aes}\n\n{by_chacha}",
+        figures.heading
+    )))
+}
+
+/// Ours, by `send` and by the batch calls, over each rival.
+fn over_rivals(
+    figures: &Figures,
+    title: &str,
+    [by_send, by_batch_calls]: [&'static str; 2],
+    rivals: &[Way],
+) -> Result<String, String> {
     let sizes = figures.sizes();
-    let mut columns = vec!["ringseal over".to_owned()];
+    let mut columns = vec![title.to_owned()];
     columns.extend(sizes.iter().map(|&size| bytes(size)));
     let mut rows = Vec::new();
-    for way in RIVALS {
+    for &way in rivals {
         let mut row = vec![format!("{}, {}", way.peer, figures.call(way)?)];
         for &size in &sizes {
             let theirs = figures.stream(way, size)?.median;
-            let by_send = figures.stream(one(OURS), size)?.median / theirs;
-            row.push(match figures.stream(batched(OURS_BY_BATCH_CALLS), size) {
-                Ok(ours) => format!("{}, {}", ratio(by_send), ratio(ours.median / theirs)),
-                Err(_) => ratio(by_send),
+            let ours = figures.stream(one(by_send), size)?.median / theirs;
+            row.push(match figures.stream(batched(by_batch_calls), size) {
+                Ok(batch) => format!("{}, {}", ratio(ours), ratio(batch.median / theirs)),
+                Err(_) => ratio(ours),
             });
         }
         rows.push(row);
     }
-    Ok(Some(format!(
-        "{}\n\n{}",
-        figures.heading,
-        markdown(&columns, &rows)
-    )))
+    Ok(markdown(&columns, &rows))
 }
 
 /// ringseal on the commonware wire beside commonware-stream on both of its runtimes.
