@@ -7,7 +7,7 @@
 
 #![cfg(target_os = "linux")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -334,14 +334,20 @@ fn deep_down(levels: usize, work: &mut dyn FnMut()) {
 
 /// What is found of `finder` once a thread has done `work`, while its stack is still there; `work`
 /// may let it be searched for before as well.
-fn found_after(
+fn found_after(finder: &Finder, work: impl FnMut(&dyn Fn()) + Send) -> (Vec<Found>, Vec<Found>) {
+    let mut searches = found_at_each_search(finder, work);
+    let last = searches.pop().expect("one when it is done");
+    (searches.into_iter().flatten().collect(), last)
+}
+
+/// What is found of `finder` each time that `work` has it searched for, and once it is done.
+fn found_at_each_search(
     finder: &Finder,
     mut work: impl FnMut(&dyn Fn()) + Send,
-) -> (Vec<Found>, Vec<Found>) {
+) -> Vec<Vec<Found>> {
     let (search_sender, search) = mpsc::sync_channel(0);
     let (done_sender, done) = mpsc::sync_channel(0);
-    let mut before = Vec::new();
-    let mut last = Vec::new();
+    let mut found = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let ask = || {
@@ -352,12 +358,11 @@ fn found_after(
             ask();
         });
         for () in search {
-            before.append(&mut last);
-            last = finder.search();
+            found.push(finder.search());
             done_sender.send(()).expect("the thread waits");
         }
     });
-    (before, last)
+    found
 }
 
 /// One search at a time, so that none finds what another has alive.
@@ -429,17 +434,23 @@ fn native_secrets_of(case: &Value) -> Vec<(String, Vec<u8>)> {
             add(format!("{name} of {direction}"), &case[direction][name]);
         }
     }
-    let next = &case["dialer_to_listener"]["next"]["secret"];
-    add("next secret of dialer_to_listener".into(), next);
+    let next = &case["dialer_to_listener"]["next"];
+    for name in ["secret", "key"] {
+        add(format!("next {name} of dialer_to_listener"), &next[name]);
+    }
     secrets
 }
 
-/// Both ends of the native wire's handshake in the vectors.
+/// Both ends of the native wire's handshake in the vectors, and the listener's first record.
 fn native_handshake(
     case: &Value,
     suite: Suite,
     library: Library,
-) -> (native::handshake::Session, native::handshake::Session) {
+) -> (
+    native::handshake::Session,
+    native::handshake::Session,
+    Vec<u8>,
+) {
     let mut namespace = vec![0; text(&case["namespace"]).len() / 2];
     decode(text(&case["namespace"]), &mut namespace);
     let settings = Settings::new(65_536, Settings::UNLIMITED).expect("within the limits");
@@ -478,37 +489,119 @@ fn native_handshake(
     listening
         .receive(&proof, &mut random, &mut answer)
         .expect("a good dialer");
+    answer.clear();
     let accepted = listening.admit(&mut answer).expect("it was asked");
-    (session.expect("the handshake is over"), accepted)
+    (session.expect("the handshake is over"), accepted, answer)
 }
 
 /// A whole connection of the native wire, from one end to the other with an update of keys;
 /// `while_alive` is called before it is dropped.
 fn native_connection(case: &Value, suite: Suite, library: Library, while_alive: impl FnOnce()) {
-    let (dialer, listener) = native_handshake(case, suite, library);
+    let (dialer, listener, _) = native_handshake(case, suite, library);
     let (mut sealer, _opener, _exporter) = dialer.split();
     let (_sealer, mut opener, _other_exporter) = listener.split();
     while_alive();
     for size in [0, 1, 64, 5_000, 60_000] {
-        let planned = sealer.plan(size).expect("a size");
-        let mut draft = Draft::new(vec![0; planned.room() + 100]);
-        sealer
-            .append(&mut draft, planned, &vec![7; size])
-            .expect("room");
-        sealer.update(&mut draft).expect("room");
-        let (mut stream, length) = draft.into_sealed();
-        let mut rest = &mut stream[..length];
-        while !rest.is_empty() {
-            let consumed = match opener.open(rest).expect("a record") {
-                Step::Packed { region, consumed } => {
-                    let message = opener.next_packed(&rest[region]);
-                    assert!(message.expect("a message").is_some());
-                    consumed
-                }
-                Step::Message { consumed, .. } | Step::Event { consumed, .. } => consumed,
-                step => panic!("{step:?}"),
+        pass_and_update(&mut sealer, &mut opener, size);
+    }
+}
+
+/// A message from one end to the other, and an update of the keys that it was sealed with.
+fn pass_and_update(
+    sealer: &mut native::record::Sealer,
+    opener: &mut native::record::Opener,
+    size: usize,
+) {
+    let planned = sealer.plan(size).expect("a size");
+    let mut draft = Draft::new(vec![0; planned.room() + 100]);
+    sealer
+        .append(&mut draft, planned, &vec![7; size])
+        .expect("room");
+    sealer.update(&mut draft).expect("room");
+    let (mut stream, length) = draft.into_sealed();
+    let mut rest = &mut stream[..length];
+    while !rest.is_empty() {
+        let consumed = match opener.open(rest).expect("a record") {
+            Step::Packed { region, consumed } => {
+                let message = opener.next_packed(&rest[region]);
+                assert!(message.expect("a message").is_some());
+                consumed
+            }
+            Step::Message { consumed, .. } | Step::Event { consumed, .. } => consumed,
+            step => panic!("{step:?}"),
+        };
+        rest = &mut rest[consumed..];
+    }
+}
+
+/// A connection of the native wire with one update of keys in each direction. `search` is called when
+/// it is there, when one direction has new keys, and when both have.
+fn updated_connection(case: &Value, suite: Suite, library: Library, search: &dyn Fn()) {
+    let (dialer, listener, mut accept) = native_handshake(case, suite, library);
+    let (mut sealer, mut opener, _exporter) = dialer.split();
+    let (mut other_sealer, mut other_opener, _other_exporter) = listener.split();
+    opener.open(&mut accept).expect("a record");
+    search();
+    pass_and_update(&mut sealer, &mut other_opener, 64);
+    search();
+    pass_and_update(&mut other_sealer, &mut opener, 5_000);
+    search();
+}
+
+/// One connection of the native wire for each suite, by the vectors.
+fn native_cases() -> Vec<(Suite, Value)> {
+    let cases = file("native-handshake.json");
+    // One of each suite has the settings that both ends are given here.
+    let settings = "00010000ffffffffffffffff0000000000000000";
+    let cases = cases.as_array().expect("cases").iter();
+    let cases: Vec<_> = cases
+        .filter(|case| case["dialer_settings"] == settings)
+        .map(|case| match case["suite"].as_u64() {
+            Some(1) => (Suite::Aes256Gcm, case.clone()),
+            _ => (Suite::ChaCha20Poly1305, case.clone()),
+        })
+        .collect();
+    assert_eq!(cases.len(), Suite::ALL.len());
+    cases
+}
+
+// NATIVE section 3: a generation is wiped once there is the next one, while the connection lives on.
+#[test]
+fn updated_keys_are_gone_while_the_connection_lives() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let (forth, back) = ("dialer_to_listener", "listener_to_dialer");
+    for (suite, case) in &native_cases() {
+        let finder = Finder::new(&native_secrets_of(case));
+        for &library in Library::BUILT {
+            let mut stages = found_at_each_search(&finder, |search| {
+                updated_connection(case, *suite, library, search);
+            })
+            .into_iter();
+            let mut stage = || {
+                let found = stages.next().expect("a search").into_iter();
+                found.map(|found| found.secret).collect::<HashSet<_>>()
             };
-            rest = &mut rest[consumed..];
+            let (made, half, updated) = (stage(), stage(), stage());
+            let is_in = |found: &HashSet<String>, name: &str, direction: &str| {
+                found.contains(&format!("{name} of {direction}"))
+            };
+            let of = format!("{suite} by {library:?}");
+            for direction in [forth, back] {
+                assert!(is_in(&made, "secret", direction), "{of}: {direction}");
+            }
+            for name in ["secret", "key"] {
+                assert!(!is_in(&half, name, forth), "{of}: old {name}");
+            }
+            assert!(is_in(&half, "next secret", forth), "{of}: what is searched");
+            assert!(is_in(&half, "secret", back), "{of}: the other direction");
+            // Nothing of the handshake either. Whether a library has the key itself in memory is up to
+            // that; of the other direction the vectors have no next secret.
+            let key = format!("next key of {forth}");
+            let left: HashSet<_> = updated.into_iter().filter(|name| *name != key).collect();
+            let next = format!("next secret of {forth}");
+            assert_eq!(left, HashSet::from(["exporter".to_owned(), next]), "{of}");
         }
     }
 }
@@ -519,19 +612,8 @@ fn the_native_wire_leaves_nothing() {
     let _alone = ALONE
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let cases = file("native-handshake.json");
-    // One of each suite has the settings that both ends are given here.
-    let settings = "00010000ffffffffffffffff0000000000000000";
-    let cases = cases.as_array().expect("cases").iter();
-    let cases: Vec<_> = cases
-        .filter(|case| case["dialer_settings"] == settings)
-        .collect();
-    assert_eq!(cases.len(), Suite::ALL.len());
-    for case in cases {
-        let suite = match case["suite"].as_u64() {
-            Some(1) => Suite::Aes256Gcm,
-            _ => Suite::ChaCha20Poly1305,
-        };
+    for (suite, case) in &native_cases() {
+        let suite = *suite;
         let finder = Finder::new(&native_secrets_of(case));
         for &library in Library::BUILT {
             let (alive, _) = found_after(&finder, |search| {
