@@ -57,14 +57,15 @@
 //! | debug | `ringseal::net::establish::listener` | a client's socket is unusable | `error` |
 //! | debug | `ringseal::net::thread::time_limits` | a connection ends | `limit` |
 //! | debug | `ringseal::server::serving` | a client did not become a connection | `error` |
+//! | debug | `ringseal::wire` | established | `connection`, `peer`, `address`, `wire` |
+//! | debug | `ringseal::wire` | received | `connection`, `kind`, `length` |
+//! | debug | `ringseal::wire` | received | `connection`, `kind`, `length`, `event` |
+//! | debug | `ringseal::wire` | sent | `connection`, `kind`, `length` |
 //! | trace | `ringseal::driver::byte_stream` | shutdown of a stream that had ended | `error` |
 //! | trace | `ringseal::driver::shutdown` | shutdown of a socket that had ended | `error` |
-//! | trace | `ringseal::wire` | established | `connection`, `peer`, `address`, `wire` |
-//! | trace | `ringseal::wire` | received | `connection`, `kind`, `length` |
-//! | trace | `ringseal::wire` | received | `connection`, `kind`, `length`, `event` |
-//! | trace | `ringseal::wire` | sent | `connection`, `kind`, `length` |
 //!
-//! The lines of `ringseal::wire` are of each record of the native wire that leaves or has come.
+//! The lines of `ringseal::wire` are of each record of the native wire that leaves or has come: many
+//! where there is traffic, so that `ringseal=debug,ringseal::wire=off` has the others alone.
 //! `ringseal::net`, `ringseal::driver` and the like are modules of the crate, and those of them may
 //! change; a filter by `ringseal`, `ringseal::server`, `ringseal::connection` or `ringseal::wire` stays
 //! good.

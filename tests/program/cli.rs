@@ -536,7 +536,7 @@ fn help_names_the_demo_and_shows_examples() {
 #[test]
 fn help_says_what_limits_count_what_is_told_and_how_to_see_records() {
     for (command, parts) in [
-        (&["--help"][..], &["RUST_LOG=ringseal::wire=trace"][..]),
+        (&["--help"][..], &["RUST_LOG=ringseal::wire=debug"][..]),
         (
             &["listen", "--help"],
             &["in all, however much still comes", "Leaving with reason 3"],

@@ -129,7 +129,7 @@ impl Write for EventWriter {
 fn left_out(count: u64) -> Vec<u8> {
     let text = format!(
         "{count} more lines about peers were left out, since {PEER_LINES} a second are printed; \
-         RUST_LOG=debug prints all"
+         RUST_LOG=debug,ringseal::wire=off prints all"
     );
     LogFormat::current().render(Level::WARN, &text)
 }

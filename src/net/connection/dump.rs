@@ -21,7 +21,7 @@ const TARGET: &str = "ringseal::wire";
 /// Whether anybody wants these events.
 #[inline]
 pub(crate) fn is_wanted() -> bool {
-    tracing::enabled!(target: TARGET, tracing::Level::TRACE)
+    tracing::enabled!(target: TARGET, tracing::Level::DEBUG)
 }
 
 /// Tells the records of one connection from those of others.
@@ -47,7 +47,7 @@ impl Dump {
         let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
         let span = span.clone();
         span.in_scope(|| {
-            tracing::trace!(target: TARGET, connection, %peer, %address, %wire, "established");
+            tracing::debug!(target: TARGET, connection, %peer, %address, %wire, "established");
         });
         Self { connection, span }
     }
@@ -58,7 +58,7 @@ impl Dump {
         let _entered = self.span.enter();
         while let Some((kind, length)) = describe(records) {
             let connection = self.connection;
-            tracing::trace!(target: TARGET, connection, kind, length, "sent");
+            tracing::debug!(target: TARGET, connection, kind, length, "sent");
             records = records.get(length..).unwrap_or_default();
         }
     }
@@ -74,9 +74,9 @@ impl Dump {
         match step {
             Step::Incomplete { .. } => {}
             Step::Event { event, .. } => {
-                tracing::trace!(target: TARGET, connection, kind, length, ?event, "received");
+                tracing::debug!(target: TARGET, connection, kind, length, ?event, "received");
             }
-            _ => tracing::trace!(target: TARGET, connection, kind, length, "received"),
+            _ => tracing::debug!(target: TARGET, connection, kind, length, "received"),
         }
     }
 }

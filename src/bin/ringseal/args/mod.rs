@@ -41,9 +41,10 @@ Exit codes, where a command does not list its own:
 
 Lines on standard error begin with `ringseal: `, or are JSON objects with --log-format json.
 RUST_LOG sets which events are logged there besides, as in RUST_LOG=debug or
-RUST_LOG=ringseal=info; without it, warnings. To see what goes over the native wire,
-RUST_LOG=ringseal::wire=trace logs each record that is sent or received: its connection, kind
-(packed, message, part, control, padded) and length, never what is in it."
+RUST_LOG=ringseal=info; without it, warnings. With debug each record of the native wire that is
+sent or received is logged as well: its connection, kind (packed, message, part, control, padded)
+and length, never what is in it. RUST_LOG=ringseal::wire=debug logs these alone, and
+RUST_LOG=debug,ringseal::wire=off all others."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
