@@ -153,23 +153,28 @@ fn values_in_between_are_as_in_the_vectors() {
     }
 }
 
+/// What the dialer of the vectors keeps, where AWS-LC is to open the answer.
+#[cfg(feature = "aws-lc-rs")]
+fn secrets_for_aws_lc(case: &Value) -> Secrets {
+    use super::super::kem::DecapsulationKey;
+    use aws_lc_rs::kem::{DecapsulationKey as Key, ML_KEM_768};
+    let key = Key::new(&ML_KEM_768, &hex(&case["decapsulation_key"])).unwrap();
+    Secrets {
+        ephemeral: Ephemeral::draw(&mut Script::new(&hex(&case["x"]))),
+        decapsulation: DecapsulationKey::AwsLc(key),
+    }
+}
+
 // AWS-LC draws by itself, so it is given the vectors' decapsulation key, and its encapsulation is
 // opened by the other library.
 #[cfg(feature = "aws-lc-rs")]
 #[test]
 fn aws_lc_opens_the_ciphertexts_of_the_vectors() {
-    use super::super::kem::DecapsulationKey;
-    use aws_lc_rs::kem::{DecapsulationKey as Key, ML_KEM_768};
     for case in list(&vectors!("native-handshake.json")) {
         let listening = listening(case, Library::AwsLc);
         let dialing = dialing(case, Library::AwsLc);
         let (mut dialer, _) = dialing.dial(listening.public_key(), suite(case));
-        let key = Key::new(&ML_KEM_768, &hex(&case["decapsulation_key"])).unwrap();
-        let secrets = Secrets {
-            ephemeral: Ephemeral::draw(&mut Script::new(&hex(&case["x"]))),
-            decapsulation: DecapsulationKey::AwsLc(key),
-        };
-        dialer.set_secrets(secrets, array(&case["h1"]));
+        dialer.set_secrets(secrets_for_aws_lc(case), array(&case["h1"]));
         let (session, proof) = conclude(&mut dialer, &hex(&case["answer"]), WHOLE)
             .unwrap()
             .unwrap();
@@ -197,8 +202,9 @@ fn named(refusal: Refusal, at: &str) -> &'static str {
     }
 }
 
-fn refused_by_listener(case: &Value, library: Library, piece: usize) -> Refusal {
+fn refused_by_listener(case: &Value, library: Library, kem: KemLibrary, piece: usize) -> Refusal {
     let mut listening = listening(case, library);
+    listening.parameters.libraries.ml_kem_768 = kem;
     listening.suites = list(&case["suites"])
         .iter()
         .filter_map(|byte| Suite::from_byte(u8::try_from(number(byte)).unwrap()))
@@ -235,7 +241,7 @@ fn every_bad_message_is_refused_at_its_place_and_told_as_it_may_be() {
         for &library in Library::BUILT {
             for piece in [1, WHOLE] {
                 let refusal = match at {
-                    "listener" => refused_by_listener(case, library, piece),
+                    "listener" => refused_by_listener(case, library, KemLibrary::RustCrypto, piece),
                     _ => refused_by_dialer(case, library, piece),
                 };
                 assert_eq!(named(refusal, at), case["error"], "{}", case["what"]);
@@ -258,6 +264,35 @@ fn every_bad_message_is_refused_at_its_place_and_told_as_it_may_be() {
         }
     }
     assert_eq!(tried, 92 * 2 * Library::BUILT.len());
+}
+
+// What a listener refuses before its answer does not go by what it draws, and what a dialer refuses
+// goes by the key that the vectors have.
+#[cfg(feature = "aws-lc-rs")]
+#[test]
+fn bad_messages_are_refused_by_aws_lc_as_well() {
+    let (mut encapsulation_keys, mut answers) = (0, 0);
+    for case in list(&vectors!("native-handshake-reject.json")) {
+        let at = text(&case["at"]);
+        let refusal = match at {
+            "listener" if case["proof"].is_null() => {
+                encapsulation_keys += usize::from(case["error"] == "ek");
+                refused_by_listener(case, Library::AwsLc, KemLibrary::AwsLc, WHOLE)
+            }
+            "listener" => continue,
+            _ => {
+                answers += 1;
+                let dialing = dialing(case, Library::AwsLc);
+                let peer = PublicKey::from_bytes(array(&case["listener_key"])).unwrap();
+                let (mut dialer, hello) = dialing.dial(peer, suite(case));
+                let h0 = schedule::transcript(peer, &hex(&case["namespace"]));
+                dialer.set_secrets(secrets_for_aws_lc(case), derive::hash(&[&h0, &hello]));
+                conclude(&mut dialer, &hex(&case["answer"]), WHOLE).unwrap_err()
+            }
+        };
+        assert_eq!(named(refusal, at), case["error"], "{}", case["what"]);
+    }
+    assert!(encapsulation_keys > 0 && answers > 0);
 }
 
 #[test]
