@@ -249,6 +249,55 @@ fn only_the_start_of_an_incomplete_frame_is_ever_moved() {
     });
 }
 
+// A record holds what a slot of its receiver does, and is opened into its place in the message.
+fn a_long_message_comes_in_few_records_and_is_copied_nowhere() {
+    const LENGTH: usize = 1 << 20;
+    const COUNT: u64 = 20;
+    if !on_native() {
+        return;
+    }
+    run(async {
+        let (dialer, listener) = pair().await;
+        let (mut sender, _receiver) = dialer.split();
+        let (_sender, mut receiver) = listener.split();
+        let message = pattern(LENGTH, 1);
+        let mut pass = async |count| {
+            let sending = async {
+                for _ in 0..count {
+                    sender.send(&message).await.expect("send");
+                }
+                sender.flush().await.expect("flush");
+            };
+            let receiving = async {
+                for _ in 0..count {
+                    let received = receiver.recv().await.expect("recv").expect("one");
+                    assert!(*received == *message);
+                }
+            };
+            futures_util::join!(sending, receiving);
+        };
+        // From the first one on the receiver knows how long they are.
+        pass(1).await;
+        let before = statistics();
+        let ((), most) = most_bytes_during(pass(COUNT)).await;
+        let after = statistics();
+        let bytes = LENGTH as u64 * COUNT;
+        let records = after.records_sent - before.records_sent;
+        // The slots of both ends have 272 KiB.
+        assert_eq!(records, 4 * COUNT, "{COUNT} messages of {LENGTH} bytes");
+        // The start of a record that a read has cut is moved, as of shorter messages.
+        let moved = after.moved_bytes - before.moved_bytes;
+        assert!(moved < bytes / 4, "{moved} of {bytes} bytes were moved");
+        // One that it is sealed into and one that it is opened into, and no other.
+        let blocks = after.large_blocks - before.large_blocks;
+        assert!(blocks <= 2 * COUNT, "{blocks} heap blocks");
+        // The wire in memory allocates by itself.
+        if transport() != Transport::Memory {
+            assert!(most < 2 * LENGTH + LENGTH / 2, "{most} bytes at a time");
+        }
+    });
+}
+
 fn received_bytes_lie_where_the_kernel_wrote_them() {
     run(async {
         let (mut dialer, mut listener) = pair().await;
@@ -275,5 +324,6 @@ crate::on_every_setting! {
     sinks_and_streams_allocate_nothing,
     what_passes_through_a_tunnel_is_neither_copied_nor_allocated_for,
     only_the_start_of_an_incomplete_frame_is_ever_moved,
+    a_long_message_comes_in_few_records_and_is_copied_nowhere,
     received_bytes_lie_where_the_kernel_wrote_them,
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::future::{pending, poll_fn, ready};
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,18 +12,21 @@ use std::time::Duration;
 
 use super::peers::{config, identity, key, pair, pair_with, pattern, relay, run};
 use super::setting::transport;
-use super::transport::{RawStream, Transport, somewhere};
+use super::transport::{RawListener, RawStream, Transport, somewhere};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
+use ringseal::internals::native_raw::RawSealer;
 use ringseal::protocol::layout::{Draft, End, Incoming, Outgoing, Step};
 use ringseal::protocol::native::handshake::{Dialer, Parameters};
 use ringseal::protocol::native::record::{
-    AbortReason, Frame, OpenError, Opener, RefuseReason, Sealer,
+    AbortReason, Event, Frame, OpenError, Opener, RefuseReason, Sealer,
 };
-use ringseal::protocol::native::{ExportError, Settings, Suite, Suites};
+use ringseal::protocol::native::{
+    ExportError, KemLibrary, Libraries, Library, Settings, Suite, Suites,
+};
 use ringseal::{
     Address, Admission, AttemptError, Config, Connection, DialError, Listener, Received, RecvError,
-    SendError, TimeLimit, Wire, dial,
+    SendError, Statistics, TimeLimit, Wire, dial,
 };
 
 fn commonware(seed: u8) -> Config {
@@ -269,11 +273,18 @@ fn who_is_not_admitted_is_told_so() {
             Ok(()) => connection.flush().await,
             refused => refused,
         };
-        let told = sent.map_err(|error| error.to_string());
         assert!(
-            matches!(&told, Err(text) if text.contains("not admitted")),
-            "{told:?}"
+            matches!(
+                sent,
+                Err(SendError::Refused {
+                    reason: RefuseReason::NOT_ADMITTED
+                })
+            ),
+            "{sent:?}"
         );
+        let text = sent.expect_err("refused").to_string();
+        assert!(text.contains("not admitted"), "{text}");
+        assert!(matches!(connection.send(b"").await, Err(SendError::Closed)));
         let (dialed, accepted) =
             futures_util::join!(dial(address, key(2), &carol), listener.accept());
         exchange(
@@ -327,6 +338,82 @@ fn a_wire_that_is_not_switched_on_is_refused() {
                 ),
                 "{reason:?}"
             );
+        }
+    });
+}
+
+// NATIVE section 1: no failure makes a dialer try another wire, not even one that a listener of that
+// configuration would take.
+fn a_dialer_never_falls_back() {
+    // More than either handshake has for an answer.
+    let garbled = vec![0xa5; 2000];
+    let answers = [
+        vec![],
+        b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+        garbled,
+    ];
+    for first in [Wire::native(), Wire::COMMONWARE] {
+        let second = if first.is_native() {
+            Wire::COMMONWARE
+        } else {
+            Wire::native()
+        };
+        for answer in &answers {
+            let socket = RawListener::bind();
+            let address = socket.address();
+            let (has_failed, failed) = std::sync::mpsc::channel();
+            let (answer, hello) = (answer.clone(), if first.is_native() { 1237 } else { 33 });
+            let listening = super::setting::spawn(move || {
+                let mut client = socket.accept();
+                let mut input = vec![0; hello];
+                client.read_exact(&mut input).expect("a hello");
+                assert_eq!(input.starts_with(b"RSL1"), first.is_native());
+                client.write_all(&answer).expect("write");
+                client.shutdown(Shutdown::Write);
+                // All that it sends on this one, and then whatever comes on another.
+                let mut rest = Vec::new();
+                let _ = client.read_to_end(&mut rest);
+                failed.recv().expect("the dialer's end");
+                socket.accept_within(Duration::from_millis(100)).is_some()
+            });
+            run(async {
+                let dialing = config(1).wires([first, second]);
+                let failure = dial(address, key(2), &dialing).await;
+                let failure = failure.expect_err("no listener");
+                assert!(matches!(failure, DialError::Attempt(_)), "{failure:?}");
+                // What it might do in the background has time as well.
+                ringseal::sleep(Duration::from_millis(20)).await;
+            });
+            has_failed.send(()).expect("somebody waits");
+            let came_again = listening.join().expect("the listener");
+            assert!(!came_again, "another attempt after {first}");
+        }
+    }
+}
+
+// Which library computes what never shows on the wire.
+fn ends_with_different_libraries_understand_each_other() {
+    let all = || {
+        let kinds = Library::BUILT.iter().zip(KemLibrary::BUILT.iter().cycle());
+        kinds.map(|(&library, &kem)| {
+            let mut libraries = Libraries::default();
+            libraries.aes_256_gcm = library;
+            libraries.chacha20_poly1305 = library;
+            libraries.ml_kem_768 = kem;
+            libraries
+        })
+    };
+    run(async {
+        for suite in Suite::ALL {
+            for dialing in all() {
+                for listening in all() {
+                    let wire = Wire::Native { suite };
+                    let dialer = config(1).wire(wire).libraries(dialing);
+                    let listener = config(2).libraries(listening);
+                    let mut pair = pair_with(&dialer, &listener).await;
+                    exchange(&mut pair, &[0, 100, 5_000, 300_000]).await;
+                }
+            }
         }
     });
 }
@@ -445,6 +532,48 @@ fn an_idle_connection_is_kept_alive_for_a_peer_that_would_give_up() {
             ),
             "{ended:?}"
         );
+    });
+}
+
+// NATIVE section 4.3: also for who has no idle time, where this end has a time of its own.
+fn a_keep_alive_time_of_its_own_has_an_end_heard_of() {
+    let sent = || {
+        let now = Statistics::current().expect("inside a runtime");
+        now.records_sent
+    };
+    let within = Duration::from_millis(300);
+    run(async {
+        let quick = |seed| config(seed).keep_alive(within);
+        let (mut dialer, mut listener) = pair_with(&quick(1), &config(2)).await;
+        let before = sent();
+        let hearing = async {
+            // Of nothing else there are records.
+            while sent() < before + 3 {
+                ringseal::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            received = listener.recv() => panic!("{received:?}"),
+            () = hearing => {}
+        }
+        dialer.send(b"there").await.expect("send");
+        assert!(listener.recv().await.expect("recv").is_some());
+        drop((dialer, listener));
+        // A longer one than the peer's idle time asks for makes no difference.
+        let slow = config(1).keep_alive(Duration::from_secs(600));
+        let idle = Duration::from_secs(1);
+        let (_dialer, mut listener) = pair_with(&slow, &config(2).idle_timeout(idle)).await;
+        let silent = ringseal::timeout(3 * idle, listener.recv()).await;
+        assert!(silent.is_none(), "{silent:?}");
+    });
+    // The other wire has no record for it.
+    run(async {
+        let quick = |seed| commonware(seed).keep_alive(within);
+        let (_dialer, mut listener) = pair_with(&quick(1), &quick(2)).await;
+        let before = sent();
+        let silent = ringseal::timeout(3 * within, listener.recv()).await;
+        assert!(silent.is_none(), "{silent:?}");
+        assert_eq!(sent(), before);
     });
 }
 
@@ -873,6 +1002,128 @@ fn floods_of_what_is_no_message_hold_up_nobody() {
     });
 }
 
+/// Takes the connection of a flooding peer while another connection of the thread goes on, and
+/// returns what `work` makes of it, with how many messages went each way on the other one.
+async fn beside_honest_traffic<T>(
+    listener: &mut Listener,
+    work: impl AsyncFnOnce(&mut Connection) -> T,
+) -> (T, Connection, usize) {
+    let mut honest = pair().await;
+    let mut flooded = listener.accept().await.expect("accept");
+    let rounds = Cell::new(0);
+    let others = async {
+        loop {
+            exchange(&mut honest, &[100]).await;
+            rounds.set(rounds.get() + 1);
+        }
+    };
+    let both = async {
+        tokio::select! {
+            output = work(&mut flooded) => output,
+            () = others => unreachable!("it goes on"),
+        }
+    };
+    let (output, most) = super::allocations::most_bytes_during(both).await;
+    assert!(most < 300_000, "{most} bytes were allocated");
+    (output, flooded, rounds.get())
+}
+
+// Each with a record between, as the wire has it: 20 000 generations, as fast as the peer can.
+fn a_flood_of_updates_is_followed_and_holds_up_nobody() {
+    const COUNT: usize = 20_000;
+    run(async {
+        let mut listener = bind(&config(2)).await;
+        let address = listener.local_address();
+        let flooding = super::setting::spawn(move || {
+            let mut peer = ByHand::dial(address, |_| Vec::new());
+            let sealer = &mut peer.sealer;
+            let mut flood = records(sealer, COUNT, |sealer, draft, _| {
+                sealer.control(draft, Frame::Alive).expect("room");
+                sealer.update(draft).expect("room");
+            });
+            flood.extend(records(sealer, 1, |sealer, draft, _| {
+                seal_message(sealer, draft, b"behind all");
+            }));
+            peer.stream.write_all(&flood).expect("write");
+            assert_eq!(peer.recv(), b"there");
+        });
+        let updates = || Statistics::current().expect("inside a runtime").key_updates;
+        let before = updates();
+        let (message, mut flooded, rounds) =
+            beside_honest_traffic(&mut listener, async |flooded: &mut Connection| {
+                flooded.recv().await.expect("recv").expect("a message")
+            })
+            .await;
+        assert_eq!(&*message, b"behind all");
+        // The other connection had a turn after 256 records at the latest, some of them a round.
+        assert!(rounds >= 2 * COUNT / 256 / 16, "{rounds} rounds");
+        // Whoever waits for the next message has gone through all before.
+        assert!(futures_util::poll!(pin!(flooded.recv())).is_pending());
+        assert_eq!(updates() - before, COUNT as u64);
+        flooded.send(b"there").await.expect("send");
+        flooded.flush().await.expect("flush");
+        flooding.join().expect("the peer");
+    });
+}
+
+// NATIVE section 4.3: an error as record 0 itself, and all that comes behind it is for nobody.
+fn a_flood_of_updates_without_a_record_between_is_refused() {
+    const COUNT: usize = 20_000;
+    /// Type 3 of the control frames, which are kind 3 of the records.
+    const UPDATE: (u8, &[u8]) = (3, &[3]);
+    run(async {
+        let mut listener = bind(&config(2)).await;
+        let address = listener.local_address();
+        let flooding = super::setting::spawn(move || {
+            let peer = ByHand::dial(address, |sealer| {
+                records(sealer, 1, |sealer, draft, _| {
+                    seal_message(sealer, draft, b"before");
+                })
+            });
+            let (mut stream, mut opener) = (peer.stream, peer.opener);
+            let mut sealer = RawSealer::behind(peer.sealer);
+            let mut flood = Vec::new();
+            for _ in 0..COUNT {
+                flood.extend(sealer.record(UPDATE.0, UPDATE.1));
+                sealer.update();
+            }
+            // It is told so while it writes, and may not get rid of all.
+            let _ = stream.write_all(&flood);
+            let mut input = Vec::new();
+            let _ = stream.read_to_end(&mut input);
+            let mut events = Vec::new();
+            let mut rest = &mut input[..];
+            while let Ok(Step::Event { event, consumed }) = opener.open(rest) {
+                events.push(event);
+                rest = &mut rest[consumed..];
+            }
+            events
+        });
+        let (before, mut flooded, _) =
+            beside_honest_traffic(&mut listener, async |flooded: &mut Connection| {
+                flooded.recv().await.expect("recv").expect("a message")
+            })
+            .await;
+        assert_eq!(&*before, b"before");
+        let refused = flooded.recv().await;
+        assert!(
+            matches!(
+                refused,
+                Err(RecvError::NativeRecord(OpenError::UpdateFirst))
+            ),
+            "{refused:?}"
+        );
+        assert!(matches!(flooded.recv().await, Err(RecvError::Closed)));
+        drop(flooded);
+        while !flooding.is_finished() {
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+        let events = flooding.join().expect("the peer");
+        let told = Event::Aborted(AbortReason::PROTOCOL);
+        assert_eq!(events.last(), Some(&told), "{events:?}");
+    });
+}
+
 // What comes before the answer stays in the socket: it takes no memory, and nobody gets it unless the
 // sender is admitted.
 fn records_before_admission_are_for_nobody_until_then() {
@@ -945,10 +1196,13 @@ crate::on_every_transport! {
     both_wires_share_a_port_and_are_told_apart,
     a_wire_that_is_not_switched_on_is_refused,
     a_suite_that_is_not_switched_on_is_refused,
+    ends_with_different_libraries_understand_each_other,
+    a_dialer_never_falls_back,
     a_hello_for_another_key_or_namespace_is_refused,
     keys_are_updated_under_load_in_both_directions,
     a_peer_that_leaves_is_heard_of,
     an_idle_connection_is_kept_alive_for_a_peer_that_would_give_up,
+    a_keep_alive_time_of_its_own_has_an_end_heard_of,
     both_ends_export_the_same_and_other_connections_do_not,
     padded_messages_arrive,
     batches_hold_all_that_is_here_and_lose_nothing,
@@ -960,5 +1214,7 @@ crate::on_every_transport! {
     who_waits_for_messages_can_hear_that_the_peer_leaves,
     a_record_full_of_empty_messages_leaves_others_their_turns,
     floods_of_what_is_no_message_hold_up_nobody,
+    a_flood_of_updates_is_followed_and_holds_up_nobody,
+    a_flood_of_updates_without_a_record_between_is_refused,
     records_before_admission_are_for_nobody_until_then,
 }

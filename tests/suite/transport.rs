@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::setting::transport;
 use ringseal::{Address, UnixSocket};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketType, bind, connect, connect_unspec, shutdown, socket};
 
 /// Another address of this host, from which clients are another source.
@@ -171,6 +172,16 @@ impl RawListener {
             Self::Tcp(listener) => listener.local_addr().expect("bound").into(),
             Self::Unix(_, address) => address.clone(),
         }
+    }
+
+    /// Accepts a client that comes within `limit`.
+    pub(crate) fn accept_within(&self, limit: Duration) -> Option<RawStream> {
+        let mut waiting = [match self {
+            Self::Tcp(listener) => PollFd::new(listener, PollFlags::IN),
+            Self::Unix(listener, _) => PollFd::new(listener, PollFlags::IN),
+        }];
+        let limit = limit.try_into().expect("not for so long");
+        (poll(&mut waiting, Some(&limit)).expect("poll") > 0).then(|| self.accept())
     }
 
     pub(crate) fn accept(&self) -> RawStream {

@@ -15,6 +15,12 @@ use core::fmt;
 pub struct RawSealer(Direction);
 
 impl RawSealer {
+    /// Goes on where `sealer` is, whose records are all in what has left.
+    #[must_use]
+    pub fn behind(sealer: Sealer) -> Self {
+        Self(sealer.into_keys())
+    }
+
     /// Seals `body`. Of a kind that nobody knows, the record holds zeros behind its header.
     pub fn record(&mut self, kind: u8, body: &[u8]) -> Vec<u8> {
         let mut record = vec![0; body.len() + OVERHEAD];

@@ -236,6 +236,11 @@ impl Sealer {
         self.keys.counts()
     }
 
+    #[cfg(any(test, feature = "internals"))]
+    pub(super) fn into_keys(self) -> Direction {
+        self.keys
+    }
+
     #[cfg(test)]
     pub(super) const fn keys_mut(&mut self) -> &mut Direction {
         &mut self.keys
