@@ -1,6 +1,6 @@
 //! What a client of the metrics is answered.
 
-use super::request::Request;
+use ringseal_cli::request::Request;
 
 /// What a client is answered, as it crosses.
 pub(super) fn answer(request: Request, metrics: &str, metrics_type: &str) -> Vec<u8> {

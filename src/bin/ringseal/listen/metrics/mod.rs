@@ -5,7 +5,6 @@
 //! time.
 
 mod answer;
-mod request;
 
 use core::convert::Infallible;
 use core::time::Duration;
@@ -15,6 +14,7 @@ use std::sync::Arc;
 use std::thread;
 
 use ringseal::{PrometheusText, ServerHandle};
+use ringseal_cli::request::{self, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener as Listener, TcpStream};
 use tokio::runtime::Builder;
@@ -22,7 +22,6 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::failure::Failure;
-use request::Request;
 
 /// How many clients are answered at a time; others wait in the kernel.
 const MAX_CLIENTS: usize = 8;

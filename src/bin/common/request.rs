@@ -1,4 +1,4 @@
-//! What a client of the metrics asks for, read within limits.
+//! What a client of `ringseal listen --metrics` asks for, read within limits.
 
 use std::io;
 
@@ -6,15 +6,18 @@ use httparse::{EMPTY_HEADER, Error, Status};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The longest head of a request, in bytes.
-const MAX_HEAD: usize = 8 * 1024;
+pub const MAX_HEAD: usize = 8 * 1024;
 /// The most fields in it.
-const MAX_FIELDS: usize = 64;
+pub const MAX_FIELDS: usize = 64;
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Request {
-    /// GET, with this path or another.
-    Get { is_metrics: bool },
+pub enum Request {
+    /// GET.
+    Get {
+        /// Of the metrics, or of something else.
+        is_metrics: bool,
+    },
     /// Something else than GET.
     OtherMethod,
     /// Its head is longer than we read.
@@ -25,7 +28,11 @@ pub(super) enum Request {
 
 /// Reads the head of a request, and no byte beyond what it takes to know; `None` if the client goes
 /// before that.
-pub(super) async fn read(client: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Request>> {
+///
+/// # Errors
+///
+/// What reading from the client says.
+pub async fn read(client: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Request>> {
     let mut head = [0; MAX_HEAD];
     let mut filled = 0;
     loop {
@@ -44,7 +51,8 @@ pub(super) async fn read(client: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
 }
 
 /// Reads what has come of a head; `None` as long as more has to come.
-fn parse(head: &[u8]) -> Option<Request> {
+#[must_use]
+pub fn parse(head: &[u8]) -> Option<Request> {
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(head) {
