@@ -62,6 +62,7 @@ targets! {
     first_byte,
     key_list,
     machines,
+    metrics_request,
     native_answer,
     native_control,
     native_hello,

@@ -6,6 +6,7 @@ pub(crate) mod cups_records;
 pub(crate) mod first_byte;
 pub(crate) mod key_list;
 pub(crate) mod machines;
+pub(crate) mod metrics_request;
 pub(crate) mod native_answer;
 pub(crate) mod native_control;
 pub(crate) mod native_hello;
