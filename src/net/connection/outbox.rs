@@ -27,6 +27,16 @@ use crate::protocol::RecordCounts;
 use crate::protocol::layout::{Draft, Outgoing, Place, Planned};
 use crate::protocol::{AbortReason, RefuseReason};
 
+/// Whether a write failed because nobody reads it any more. What the peer sent before may still come.
+fn is_peer_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
+    )
+}
+
 #[derive(Debug)]
 struct State {
     sending: Sending<Buffer>,
@@ -721,8 +731,17 @@ impl Outbox {
             Stop::Socket(error) if stopped.is_some() => {
                 let _telling = self.link.telling();
                 tracing::debug!(%error, "the sending direction failed");
+                let is_peer_gone = is_peer_gone(&error);
                 state.failure = Some(self.cause(error));
+                let has_end = state.records.can_abort();
                 drop(state);
+                // The peer may wait for what does not come, and this end for the peer.
+                if has_end {
+                    self.link.end_writing();
+                } else if !is_peer_gone {
+                    // Anything else would be taken for an end, and what was sent for received.
+                    self.link.reset();
+                }
                 self.link.sending_failed();
             }
             Stop::Socket(_) => {
