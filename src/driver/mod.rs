@@ -108,4 +108,6 @@ pub use start_error::StartError;
 pub use task::{Task, sleep, spawn, timeout};
 pub(crate) use task::{give_others_a_turn, now};
 pub use unsuitable_socket::UnsuitableSocket;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) use uring::{Playing, Rates};
 pub(crate) use waker_cell::WakerCell;

@@ -90,6 +90,12 @@ impl OperationResources {
         self.memory.is_some()
     }
 
+    /// Whether the end of the ring waits for the operation.
+    #[cfg(test)]
+    pub(crate) const fn is_counted(&self) -> bool {
+        self.counted.is_some()
+    }
+
     /// Ends both directions of the socket. One that listens goes on for other threads.
     pub(crate) fn end_socket(&self) {
         if self.is_listening {

@@ -20,6 +20,8 @@ mod error;
 mod establish;
 mod metrics;
 mod plain;
+#[cfg(all(test, target_os = "linux"))]
+mod scripted;
 mod thread;
 
 pub(crate) use self::metrics::MetricSink;

@@ -28,6 +28,8 @@ mod executor;
 mod idle;
 mod queue;
 mod remote;
+#[cfg(test)]
+mod script;
 mod timer;
 
 use core::future::Future;
@@ -42,6 +44,8 @@ use remote::Remote;
 
 pub(super) use contained::Contained;
 pub(super) use queue::{Placement, Queue};
+#[cfg(test)]
+pub(crate) use script::{Playing, Rates, shorten};
 pub(super) use timer::Sleep;
 
 /// The ring of a thread and the executor that turns it.

@@ -21,6 +21,8 @@ use slab::Slab;
 use super::doorbell::Doorbell;
 use super::enter::{enter_and_wait, enter_now, is_harmless, knows_no_io_wait};
 use super::idle::{BUSY, IdleSignal, wait_readable};
+#[cfg(test)]
+use super::script;
 use crate::driver::operation_resources::{OperationResources, POLLIN};
 use crate::driver::{Completion, DriverError, DriverStatus, StartError, catch_panic};
 use crate::memory::Pool;
@@ -189,6 +191,10 @@ impl Queue {
             resources,
             stage: Stage::Submitted(None),
         });
+        #[cfg(test)]
+        if self.is_ended_by_script(key, placement) {
+            return Ok(key);
+        }
         let entry = entry.user_data(key as u64);
         match placement {
             Placement::Deferred => self.waits.borrow_mut().push(entry),
@@ -271,6 +277,14 @@ impl Queue {
         let (errno, times) = self.injected.get()?;
         self.injected.set((times > 1).then_some((errno, times - 1)));
         Some(errno)
+    }
+
+    /// Whether a test ends the operation of `key` instead of the kernel: a transfer, or a wait for one.
+    #[cfg(test)]
+    fn is_ended_by_script(&self, key: usize, placement: Placement) -> bool {
+        let operations = self.operations.borrow();
+        let is_transfer = operations[key].resources.is_counted();
+        is_transfer && placement != Placement::AfterDeferred && script::ends(key as u64)
     }
 
     /// Notes that the ring could not be entered. What is queued stays queued, and is submitted when
@@ -418,6 +432,10 @@ impl Queue {
 
     /// Whether completions can be taken, or would be there after entering the kernel.
     pub(super) fn has_completions(&self) -> bool {
+        #[cfg(test)]
+        if script::has_held() {
+            return true;
+        }
         let mut ring = self.ring.borrow_mut();
         let Some(ring) = ring.as_mut() else {
             return false;
@@ -451,6 +469,10 @@ impl Queue {
             return wait_readable(doorbell.as_fd(), timeout);
         }
         self.push_waits();
+        #[cfg(test)]
+        if script::has_held() {
+            return self.enter(enter_now);
+        }
         match &self.idle {
             None => self.enter(|ring| enter_and_wait(ring, timeout, true)),
             Some(_) if timeout.is_some_and(|timeout| timeout <= BUSY) => {
@@ -504,16 +526,26 @@ impl Queue {
                 match entry.user_data() {
                     WAKE_UP => woken = true,
                     IGNORED => {}
-                    // A waker may be foreign, and the rest of these is taken only once.
-                    key => {
-                        catch_panic(|| self.complete(key, entry.result()));
-                    }
+                    key => self.answered(key, entry.result()),
                 }
             }
             if taken.len() < COMPLETIONS {
+                #[cfg(test)]
+                for (key, result) in script::due() {
+                    catch_panic(|| self.complete(key, result));
+                }
                 return woken;
             }
         }
+    }
+
+    fn answered(&self, key: u64, result: i32) {
+        #[cfg(test)]
+        if script::holds(key, result) {
+            return;
+        }
+        // A waker may be foreign, and the rest of what is there is taken only once.
+        catch_panic(|| self.complete(key, result));
     }
 
     fn complete(&self, key: u64, result: i32) {
