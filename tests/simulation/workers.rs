@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::simulation::{Report, run};
 
 /// How long a run may take on the machine's clock before it is taken for endless.
@@ -21,6 +23,8 @@ pub struct Settings {
     pub count: u64,
     /// On how many threads.
     pub threads: usize,
+    /// How much processor time they may take for each thread.
+    pub within: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -29,6 +33,7 @@ impl Default for Settings {
             first: 0,
             count: 1000,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
+            within: None,
         }
     }
 }
@@ -143,10 +148,20 @@ fn tell(seed: u64, reason: &str) {
     println!("replay: cargo run -q -p ringseal-simulation -- --seed {seed}");
 }
 
+/// Returns the processor time that this process has had.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).expect("a time since the start")
+}
+
 /// Runs seeds and tells what came of it.
 #[must_use]
 pub fn run_all(settings: Settings) -> ExitCode {
-    let start = Instant::now();
+    let (start, processor_start) = (Instant::now(), processor_time());
+    println!(
+        "{} seeds from {} on: ringseal-simulation --seeds {0} --first {1}",
+        settings.count, settings.first
+    );
     let summary = run_seeds(settings);
     if let Some((seed, reason)) = &summary.failure {
         tell(*seed, reason);
@@ -158,14 +173,29 @@ pub fn run_all(settings: Settings) -> ExitCode {
     for (what, count) in &summary.seen {
         println!("{count:>10}  {what}");
     }
+    let processor_time = processor_time() - processor_start;
+    let threads = u32::try_from(settings.threads).unwrap_or(u32::MAX);
+    let each = processor_time / threads;
     println!(
-        "{} seeds from {} on passed: {} s of virtual time in {:.1} s",
+        "{} seeds from {} on passed: {} s of virtual time in {:.1} s, {:.1} s of processor time for each \
+         of {threads} threads",
         summary.passed,
         settings.first,
         summary.took / 1000,
-        start.elapsed().as_secs_f64()
+        start.elapsed().as_secs_f64(),
+        each.as_secs_f64(),
     );
-    ExitCode::SUCCESS
+    match settings.within {
+        Some(limit) if each > limit => {
+            println!("that is more than the {} s allowed", limit.as_secs());
+            ExitCode::FAILURE
+        }
+        Some(limit) => {
+            println!("at most {} s were allowed", limit.as_secs());
+            ExitCode::SUCCESS
+        }
+        None => ExitCode::SUCCESS,
+    }
 }
 
 /// Runs one seed and prints all that happens.
