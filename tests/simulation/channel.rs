@@ -72,7 +72,8 @@ pub(crate) struct Channel {
     /// The writer says that nothing follows, or is gone.
     is_ended: bool,
     has_end_arrived: bool,
-    is_reader_gone: bool,
+    /// When the reader was dropped.
+    pub(crate) reader_gone_at: Option<u64>,
     cut: Option<Cut>,
     /// The byte that was changed.
     flipped: Option<u64>,
@@ -80,6 +81,10 @@ pub(crate) struct Channel {
     writer: Option<Waker>,
     /// When bytes were read last.
     pub(crate) delivered_at: u64,
+    /// When the read began that is not done.
+    pub(crate) read_since: Option<u64>,
+    /// For how long a read has waited for bytes, at the most.
+    pub(crate) longest_wait: u64,
     /// When the write began that is not done.
     pub(crate) write_since: Option<u64>,
     /// When there was no room last.
@@ -104,12 +109,14 @@ impl Channel {
             is_stalled: false,
             is_ended: false,
             has_end_arrived: false,
-            is_reader_gone: false,
+            reader_gone_at: None,
             cut: None,
             flipped: None,
             reader: None,
             writer: None,
             delivered_at: now,
+            read_since: None,
+            longest_wait: 0,
             write_since: None,
             full_at: None,
             record: None,
@@ -199,7 +206,9 @@ impl Channel {
         match self.cut {
             Some(Cut::End) => Some(io::ErrorKind::BrokenPipe.into()),
             Some(Cut::Reset) => Some(io::ErrorKind::ConnectionReset.into()),
-            _ if self.is_ended || self.is_reader_gone => Some(io::ErrorKind::BrokenPipe.into()),
+            _ if self.is_ended || self.reader_gone_at.is_some() => {
+                Some(io::ErrorKind::BrokenPipe.into())
+            }
             _ => None,
         }
     }
@@ -271,15 +280,19 @@ impl Channel {
         let is_over = here == 0 && self.is_over();
         let is_ready = !self.is_stalled && (here > 0 || is_over);
         if !is_ready || self.hesitates() {
+            self.read_since.get_or_insert(now);
             self.reader = Some(context.waker().clone());
             if is_ready {
                 later.push(Later(0, Event::WakeReader));
             }
             return Poll::Pending;
         }
+        let began = self.read_since.take().unwrap_or(now);
         if is_over {
             return Poll::Ready(Ok(0));
         }
+        let waited = now - began.max(self.delivered_at);
+        self.longest_wait = self.longest_wait.max(waited);
         let most = self.random.length(1, self.conditions.chunk);
         let count = here.min(bytes.len()).min(most);
         if self.room() == 0 {
@@ -320,8 +333,8 @@ impl Channel {
     }
 
     /// Nobody reads any more.
-    pub(crate) fn abandon(&mut self, later: &mut Vec<Later<Event>>) {
-        self.is_reader_gone = true;
+    pub(crate) fn abandon(&mut self, now: u64, later: &mut Vec<Later<Event>>) {
+        self.reader_gone_at = Some(now);
         later.push(Later(0, Event::WakeWriter));
     }
 
@@ -356,7 +369,7 @@ impl fmt::Debug for Channel {
             .field("arrived", &self.arrived)
             .field("read", &self.read)
             .field("is_ended", &self.is_ended)
-            .field("is_reader_gone", &self.is_reader_gone)
+            .field("reader_gone_at", &self.reader_gone_at)
             .field("is_reader_waiting", &self.reader.is_some())
             .field("is_writer_waiting", &self.writer.is_some())
             .finish_non_exhaustive()

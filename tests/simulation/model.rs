@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use ringseal::SendProgress;
+
 /// One direction: what was sent, and how far the receiver is.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -19,6 +21,15 @@ pub(crate) struct Ledger {
     delivered: u64,
     /// What the sender has given as reasons to leave.
     announced: Vec<u16>,
+    /// What the sender says of itself.
+    progress: Progress,
+}
+
+/// Numbers of messages, as [`SendProgress`](ringseal::SendProgress) has them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    accepted: u64,
+    flushed: u64,
 }
 
 /// A message, or what may have become one.
@@ -71,6 +82,7 @@ impl Ledger {
             sent_bytes: 0,
             delivered: 0,
             announced: Vec::new(),
+            progress: Progress::default(),
         }
     }
 
@@ -142,6 +154,63 @@ impl Ledger {
             !self.places.is_empty(),
             "a message has arrived that was given up before it was sent"
         );
+    }
+
+    /// Of the messages that were begun last, the first few were sent, and the sender says how many.
+    pub(crate) fn sent_in_part(&mut self, batch: core::ops::Range<usize>, progress: SendProgress) {
+        let sent = progress.accepted - self.sent_messages();
+        let sent = usize::try_from(sent).expect("a number of messages");
+        assert!(sent <= batch.len(), "more are sent than there are");
+        let (first, last) = (batch.start, batch.end);
+        for place in first..first + sent {
+            self.sent(place);
+        }
+        for place in (first + sent..last).rev() {
+            self.not_sent(place);
+        }
+    }
+
+    /// Checks what the sender says of itself when no call is under way; `is_flushed` if a flush behind
+    /// all messages was done.
+    pub(crate) fn says(&mut self, progress: SendProgress, is_flushed: bool) {
+        let SendProgress {
+            accepted, flushed, ..
+        } = progress;
+        assert_eq!(accepted, self.sent_messages(), "messages that were sent");
+        let before = self.progress.flushed;
+        assert!(
+            (before..=accepted).contains(&flushed) && (flushed == accepted || !is_flushed),
+            "{flushed} of {accepted} messages are flushed, and {before} were"
+        );
+        self.progress = Progress { accepted, flushed };
+    }
+
+    /// Checks what the sender says of itself behind a failure.
+    pub(crate) fn says_at_last(&mut self, progress: SendProgress) {
+        let SendProgress {
+            accepted, flushed, ..
+        } = progress;
+        assert!(
+            accepted >= self.sent_messages()
+                && (self.progress.flushed..=accepted).contains(&flushed),
+            "{flushed} of {accepted} messages are flushed, {} were sent",
+            self.sent_messages()
+        );
+        self.progress = Progress { accepted, flushed };
+    }
+
+    /// Checks that nothing has arrived that the sender does not know of.
+    pub(crate) fn none_beyond(&self) {
+        let (delivered, accepted) = (self.delivered, self.progress.accepted);
+        assert!(
+            delivered <= accepted,
+            "{delivered} messages have arrived, and {accepted} were sent"
+        );
+    }
+
+    fn sent_messages(&self) -> u64 {
+        let is_sent = |entry: &&Entry| entry.state == State::Sent;
+        self.entries.iter().filter(is_sent).count() as u64
     }
 
     /// Returns the first `length` bytes that a message would have.

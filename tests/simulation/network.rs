@@ -243,7 +243,8 @@ impl Drop for WireEnd {
         let mut later = Vec::new();
         network.with(self.outgoing, |channel| channel.end(&mut later));
         network.schedule_all(self.outgoing, core::mem::take(&mut later));
-        network.with(self.incoming, |channel| channel.abandon(&mut later));
+        let now = network.world.now();
+        network.with(self.incoming, |channel| channel.abandon(now, &mut later));
         network.schedule_all(self.incoming, later);
     }
 }

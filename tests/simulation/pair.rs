@@ -7,15 +7,20 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use futures_util::future::{join, join_all};
+use ringseal::protocol::handshake::HandshakeError;
+use ringseal::protocol::native;
 use ringseal::{
-    Admission, AttemptError, Connection, DialError, Receiver, Sender, accept_over, dial_over,
+    Admission, AttemptError, Connection, DialError, Receiver, RecvError, Sender, accept_over,
+    dial_over,
 };
 
 use crate::channel::{Channel, Cut, Damage, Event, Later};
+use crate::forger::{self, Flaw};
+use crate::half::Half;
 use crate::limits::Watch;
 use crate::model::Ledger;
 use crate::network::{Network, Number};
-use crate::patience::{Fate, Patience};
+use crate::patience::Patience;
 use crate::random::Random;
 use crate::receiving::{ReceiverEnd, Receiving};
 use crate::scenario::{Fault, Kind, Pair};
@@ -38,12 +43,15 @@ pub(crate) async fn play(
     index: usize,
     pair: Pair,
     gate: Rc<Cell<bool>>,
-    random: Random,
+    mut random: Random,
 ) {
-    let (number, dialed, accepted) = shake_hands(&network, &pair).await;
+    let (number, dialed, accepted) = shake_hands(&network, &pair, random.fork()).await;
     if kind == Kind::Handshake {
-        check_handshake(&network, number, &pair, &dialed, &accepted);
-        return;
+        return match pair.fault {
+            Fault::NotAdmitted => check_refused(&network, &pair, dialed, accepted).await,
+            Fault::Forged(flaw) => check_forged(&network, flaw, accepted.as_ref()),
+            _ => check_handshake(&network, number, &pair, &dialed, &accepted),
+        };
     }
     let (Some(Ok(dialed)), Some(Ok(accepted))) = (dialed, accepted) else {
         assert!(
@@ -63,22 +71,45 @@ pub(crate) async fn play(
     Box::pin(play.run(dialed, accepted, random)).await;
 }
 
-async fn shake_hands(network: &Rc<Network>, pair: &Pair) -> (Number, Outcome, Outcome) {
+async fn shake_hands(
+    network: &Rc<Network>,
+    pair: &Pair,
+    random: Random,
+) -> (Number, Outcome, Outcome) {
     let (number, ours, theirs) = network.wire(pair.conditions);
     prepare(network, number, pair.fault);
     let patience = |end: usize| match pair.fault {
-        Fault::GivenUp(which, after) if which == end => Patience::Time(after, Fate::Dropped),
+        Fault::GivenUp(which, patience) if which == end => patience,
         _ => Patience::Endless,
     };
     let [dialer, listener] = pair.configs();
-    let anybody = Admission::any();
-    let dial = Box::pin(dial_over(ours, listener.public_key(), &dialer));
-    let accept = Box::pin(accept_over(theirs, &listener, &anybody));
-    let (dialed, accepted) = join(
-        patience(0).give(timed(network, pair.ends[0].deadline, dial)),
-        patience(1).give(timed(network, pair.ends[1].deadline, accept)),
-    )
-    .await;
+    let admission = match pair.fault {
+        Fault::NotAdmitted => Admission::allow_list([listener.public_key()]),
+        _ => Admission::any(),
+    };
+    let mut forged = None;
+    let dial = async {
+        if let Fault::Forged(flaw) = pair.fault {
+            let dialed = Box::pin(forger::dial(ours, pair, flaw, random)).await;
+            forged = Some(dialed.expect("a network without faults"));
+            return None;
+        }
+        let dial = Box::pin(dial_over(ours, listener.public_key(), &dialer));
+        patience(0)
+            .give(timed(network, pair.ends[0].deadline, dial))
+            .await
+    };
+    let accept = Box::pin(accept_over(theirs, &listener, &admission));
+    let accept = timed(network, pair.ends[1].deadline, accept);
+    let (dialed, accepted) = join(dial, patience(1).give(accept)).await;
+    drop(forged);
+    if let Fault::GivenUp(which, _) = pair.fault
+        && [&dialed, &accepted][which].is_none()
+    {
+        network
+            .world
+            .count(["a dial is given up", "an accept is given up"][which]);
+    }
     (number, dialed, accepted)
 }
 
@@ -154,6 +185,60 @@ fn check_handshake(
     } else if !dialed {
         network.world.count("no end has a connection");
     }
+}
+
+/// Whom the listener does not list has no connection, and is told so where the wire can say it.
+async fn check_refused(network: &Network, pair: &Pair, dialed: Outcome, accepted: Outcome) {
+    let accepted = accepted.expect("nobody gives up");
+    let is_native = pair.wire.is_native();
+    assert!(
+        match &accepted {
+            Err(DialError::Attempt(AttemptError::NotAdmitted { .. })) => is_native,
+            Err(DialError::Attempt(AttemptError::Handshake(HandshakeError::PeerRejected(_)))) => {
+                !is_native
+            }
+            _ => false,
+        },
+        "who is not listed must not be admitted: {accepted:?}"
+    );
+    let is_told = match dialed.expect("nobody gives up") {
+        Ok(connection) => {
+            let (_sender, mut receiver) = connection.split();
+            let received = receiver.recv().await;
+            is_native
+                && !pair.ends[0].awaits_accept
+                && matches!(received, Err(RecvError::Refused { .. }))
+        }
+        Err(DialError::Attempt(AttemptError::Refused { .. })) => {
+            is_native && pair.ends[0].awaits_accept
+        }
+        Err(DialError::Attempt(AttemptError::UnexpectedEnd)) => !is_native,
+        Err(_) => false,
+    };
+    assert!(is_told, "who is not admitted is told something else");
+    network.world.count("a stranger is not admitted");
+}
+
+/// Who does not keep to the handshake has no connection.
+fn check_forged(network: &Network, flaw: Flaw, accepted: Option<&Result<Connection, DialError>>) {
+    let is_right = match accepted {
+        Some(Ok(_)) => flaw == Flaw::None,
+        Some(Err(DialError::Attempt(error))) => {
+            let is_noticed = matches!(
+                error,
+                AttemptError::NativeHandshake(native::handshake::HandshakeError::Failed)
+                    | AttemptError::Handshake(HandshakeError::BadSignature)
+            );
+            flaw != Flaw::None && is_noticed
+        }
+        _ => false,
+    };
+    assert!(is_right, "a dialer with the flaw {flaw:?}: {accepted:?}");
+    network.world.count(match flaw {
+        Flaw::None => "a dialer keeps to the handshake by hand",
+        Flaw::Signer => "a wrong signature is refused",
+        Flaw::Finished => "a wrong finished value is refused",
+    });
 }
 
 /// How a half has ended.
@@ -232,9 +317,16 @@ impl Play {
             }
             _ => {}
         }
-        if let Some((which, after, duration)) = self.pair.stall {
+        let fault = match self.pair.fault {
+            Fault::Stall(which, after, duration) => Some((which, after, duration)),
+            _ => None,
+        };
+        for (which, after, duration) in [fault, self.pair.stall].into_iter().flatten() {
             network.schedule(number + which, Later(after, Event::Stall));
             network.schedule(number + which, Later(after + duration, Event::Resume));
+            if duration > 600 {
+                network.world.count("a direction stalls for long");
+            }
         }
         if self.pair.is_recorded {
             for which in [0, 1] {
@@ -257,7 +349,7 @@ impl Play {
         let watch = self.watch(line.which);
         Sending {
             name: format!("sender {}.{}", self.name, line.which),
-            sender,
+            sender: Half::new(sender),
             direction: self.pair.directions[line.which],
             is_native: self.pair.wire.is_native(),
             ledger: Rc::clone(&line.ledger),
@@ -276,7 +368,7 @@ impl Play {
         };
         Receiving {
             name: format!("receiver {}.{}", self.name, line.which),
-            receiver,
+            receiver: Half::new(receiver),
             direction,
             ledger: Rc::clone(&line.ledger),
             watch: self.watch(1 - line.which),

@@ -43,6 +43,18 @@ impl Patience {
         }
     }
 
+    /// Draws a point of a call that takes long: any poll of it, or any time.
+    pub(crate) fn any_point(random: &mut Random) -> Self {
+        if random.chance(60) {
+            let most = random.one_of(&[2, 10, 60, 400]);
+            let polls = u32::try_from(random.between(0, most)).expect("small");
+            Self::Polls(polls, Fate::Dropped)
+        } else {
+            let most = random.one_of(&[3, 40, 400]);
+            Self::Time(random.between(0, most), Fate::Dropped)
+        }
+    }
+
     /// Runs `call`; `None` when it was given up.
     pub(crate) async fn give<F: Future>(self, call: F) -> Option<F::Output> {
         let (polls, time, fate) = match self {

@@ -1,5 +1,9 @@
 //! Where all chance comes from: one number, the seed.
 
+use core::convert::Infallible;
+
+use rand_core::{TryCryptoRng, TryRng};
+
 /// A stream of choices that the seed decides.
 #[derive(Debug)]
 pub(crate) struct Random(fastrand::Rng);
@@ -16,6 +20,10 @@ impl Random {
 
     pub(crate) fn number(&mut self) -> u64 {
         self.0.u64(..)
+    }
+
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill(bytes);
     }
 
     /// Says yes so many times in a hundred.
@@ -50,3 +58,23 @@ impl Random {
         unreachable!("less than the sum of the weights")
     }
 }
+
+/// For keys that protect nothing.
+impl TryRng for Random {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0.u32(..))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.u64(..))
+    }
+
+    fn try_fill_bytes(&mut self, target: &mut [u8]) -> Result<(), Infallible> {
+        self.fill(target);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Random {}

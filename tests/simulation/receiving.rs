@@ -5,9 +5,11 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use futures_util::StreamExt;
 use ringseal::protocol::layout::End;
-use ringseal::{Message, Received, Receiver, RecvError};
+use ringseal::{Message, OpenError, Received, Receiver, RecvError};
 
+use crate::half::Half;
 use crate::limits::Watch;
 use crate::model::Ledger;
 use crate::patience::Patience;
@@ -32,7 +34,7 @@ pub(crate) enum ReceiverEnd {
 /// A receiver at work.
 pub(crate) struct Receiving {
     pub(crate) name: String,
-    pub(crate) receiver: Receiver,
+    pub(crate) receiver: Half<Receiver>,
     pub(crate) direction: Direction,
     pub(crate) ledger: Rc<RefCell<Ledger>>,
     pub(crate) watch: Watch,
@@ -59,7 +61,10 @@ enum Call {
     Recv,
     Event,
     Batch,
-    Stream,
+    /// Through a stream of messages.
+    Messages,
+    /// A message in parts.
+    Parts,
     Pause,
     Release,
 }
@@ -73,13 +78,12 @@ impl Receiving {
                 return end;
             }
             let call = self.draw();
-            let waits_since = self.watch.world().now();
             match self.call(call).await {
                 Step::On => {}
                 Step::End => return self.ended().await,
                 Step::Failed(error) => {
                     note!(self.watch.world(), "{} {call:?} failed: {error}", self.name);
-                    self.failed(&error, waits_since).await;
+                    self.failed(&error).await;
                     return ReceiverEnd::Failed(error);
                 }
             }
@@ -113,7 +117,8 @@ impl Receiving {
             (50 * whole, Call::Recv),
             (10 * whole, Call::Event),
             (15 * whole, Call::Batch),
-            (streams, Call::Stream),
+            (10 * whole, Call::Messages),
+            (streams, Call::Parts),
             (if self.pauses > 0 { 10 } else { 0 }, Call::Pause),
             (10, Call::Release),
         ])
@@ -125,7 +130,8 @@ impl Receiving {
             Call::Recv => self.recv().await,
             Call::Event => self.event().await,
             Call::Batch => self.batch().await,
-            Call::Stream => self.stream().await,
+            Call::Messages => self.messages().await,
+            Call::Parts => self.parts().await,
             Call::Pause => {
                 self.pauses -= 1;
                 let pause = self.random.between(1, 300);
@@ -187,7 +193,7 @@ impl Receiving {
 
     async fn recv(&mut self) -> Step {
         let patience = self.patience();
-        match patience.give(self.receiver.recv()).await {
+        match self.watch.give(patience, self.receiver.recv()).await {
             Some(Ok(Some(message))) => self.take(message),
             Some(Ok(None)) => return Step::End,
             Some(Err(error)) => return Step::Failed(error),
@@ -198,7 +204,7 @@ impl Receiving {
 
     async fn event(&mut self) -> Step {
         let patience = self.patience();
-        match patience.give(self.receiver.recv_event()).await {
+        match self.watch.give(patience, self.receiver.recv_event()).await {
             Some(Ok(Some(Received::Message(message)))) => self.take(message),
             Some(Ok(Some(Received::Leaving(reason)))) => {
                 self.ledger.borrow().leaving(reason);
@@ -215,7 +221,7 @@ impl Receiving {
     async fn batch(&mut self) -> Step {
         let (patience, most) = (self.patience(), self.random.between(0, 20));
         let (ledger, world) = (Rc::clone(&self.ledger), Rc::clone(self.watch.world()));
-        let mut batch = match patience.give(self.receiver.recv_batch()).await {
+        let mut batch = match self.watch.give(patience, self.receiver.recv_batch()).await {
             Some(Ok(Some(batch))) => batch,
             Some(Ok(None)) => return Step::End,
             Some(Err(error)) => return Step::Failed(error),
@@ -240,13 +246,37 @@ impl Receiving {
         Step::On
     }
 
+    /// Takes messages through a stream, each look at it given up at any point.
+    async fn messages(&mut self) -> Step {
+        let mut messages = self.receiver.take().into_stream();
+        let mut step = Step::On;
+        for _ in 0..self.random.between(0, 4) {
+            let patience = self.patience();
+            match self.watch.give(patience, messages.next()).await {
+                Some(Some(Ok(message))) => {
+                    self.take(message);
+                    self.count("a message comes through a stream");
+                    continue;
+                }
+                Some(Some(Err(error))) => step = Step::Failed(error),
+                Some(None) => step = Step::End,
+                None => continue,
+            }
+            let again = messages.next().await;
+            assert!(again.is_none(), "{}: behind the end: {again:?}", self.name);
+            break;
+        }
+        self.receiver.put(messages.into_receiver());
+        step
+    }
+
     /// Takes a message in parts, and turns away from it now and then.
-    async fn stream(&mut self) -> Step {
+    async fn parts(&mut self) -> Step {
         let (patience, turns_away) = (self.patience(), self.random.chance(10));
         let mut patiences: Vec<Patience> = (0..6).map(|_| self.patience()).collect();
         let (ledger, world) = (Rc::clone(&self.ledger), Rc::clone(self.watch.world()));
         let (name, leaks) = (self.name.clone(), self.direction.leaks);
-        let mut reader = match patience.give(self.receiver.recv_stream()).await {
+        let mut reader = match self.watch.give(patience, self.receiver.recv_stream()).await {
             Some(Ok(Some(reader))) => reader,
             Some(Ok(None)) => return Step::End,
             Some(Err(error)) => return Step::Failed(error),
@@ -265,7 +295,7 @@ impl Receiving {
                 return Step::On;
             }
             let patience = patiences.pop().unwrap_or(Patience::Endless);
-            match patience.give(reader.next_part()).await {
+            match self.watch.give(patience, reader.next_part()).await {
                 Some(Ok(Some(part))) => bytes.extend_from_slice(&part),
                 Some(Ok(None)) => break,
                 Some(Err(RecvError::MessageGivenUp)) => {
@@ -290,6 +320,12 @@ impl Receiving {
     async fn ended(mut self) -> ReceiverEnd {
         let end = self.receiver.end().expect("what the end proves");
         note!(self.watch.world(), "{} is at the end: {end:?}", self.name);
+        self.watch.was_not_forgotten();
+        assert!(
+            !self.receiver.is_mid_message(),
+            "{}: at the end within a message",
+            self.name
+        );
         let again = self.receiver.recv().await;
         assert!(
             matches!(again, Ok(None)),
@@ -304,9 +340,16 @@ impl Receiving {
     }
 
     /// A failure is told once.
-    async fn failed(&mut self, error: &RecvError, waits_since: u64) {
-        if let RecvError::TimedOut { limit } = error {
-            self.watch.timed_out_receiving(*limit, waits_since);
+    async fn failed(&mut self, error: &RecvError) {
+        self.watch.was_not_forgotten();
+        match error {
+            RecvError::TimedOut { limit } => self.watch.timed_out_receiving(*limit),
+            RecvError::Record(OpenError::Truncated) => assert!(
+                self.receiver.is_mid_message(),
+                "{}: within a record that is no message",
+                self.name
+            ),
+            _ => {}
         }
         let again = self.receiver.recv().await;
         assert!(

@@ -8,7 +8,12 @@ use ringseal::protocol::native::Suite;
 use ringseal::{Config, CupsVersion, Identity, Runtime, RuntimeBuilder, SakeVersion, Wire};
 
 use crate::channel::{Conditions, Cut};
+use crate::forger::Flaw;
+use crate::patience::Patience;
 use crate::random::Random;
+
+/// What all peers say they belong to.
+pub(crate) const NAMESPACE: &str = "simulation";
 
 /// What a run is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,8 +94,14 @@ pub(crate) enum Fault {
     /// A direction is cut within the handshake.
     EarlyCut(usize, u64, Cut),
     EarlyFlip(usize, u64, u8),
-    /// One end is given up after so many milliseconds.
-    GivenUp(usize, u64),
+    /// The call of one end is given up.
+    GivenUp(usize, Patience),
+    /// The listener does not list the dialer.
+    NotAdmitted,
+    /// The dialer does not keep to the handshake.
+    Forged(Flaw),
+    /// A direction stalls after so many milliseconds, for as many as the second number says.
+    Stall(usize, u64, u64),
 }
 
 /// What a sender and the receiver at the other end do.
@@ -120,8 +131,8 @@ pub(crate) struct Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Close,
-    /// The future of the close is dropped behind so many polls.
-    CloseDropped(u32),
+    /// The future of the close is dropped early.
+    CloseDropped(Patience),
     Drop,
     Abort(u16),
 }
@@ -136,7 +147,7 @@ impl Scenario {
             (12, Kind::Cut),
             (8, Kind::Flip),
             (8, Kind::Silent),
-            (6, Kind::Handshake),
+            (9, Kind::Handshake),
             (2, Kind::Abandoned),
         ]);
         let count = match kind {
@@ -221,31 +232,61 @@ impl Pair {
             // Longer than any limit: keep-alive has to carry it.
             directions[random.length(0, 1)].sender_pause = 6_000;
         }
-        Self {
+        let mut pair = Self {
             wire,
             ends,
             directions,
             conditions: [0, 1].map(|_| draw_conditions(random, is_tiny)),
-            fault: Fault::draw(random, kind, longest),
-            stall: random.chance(30).then(|| {
-                (
-                    random.length(0, 1),
-                    random.between(0, 300),
-                    random.between(1, 600),
-                )
-            }),
+            fault: Fault::draw(random, kind, longest, wire),
+            stall: None,
             is_blocked: false,
             is_recorded: random.chance(10),
+        };
+        if random.chance(30) {
+            pair.draw_stall(random, kind);
         }
+        pair
+    }
+
+    /// Has a direction stall for less than what ends the connection, and sometimes for little less.
+    fn draw_stall(&mut self, random: &mut Random, kind: Kind) {
+        let (which, after) = (random.length(0, 1), random.between(0, 300));
+        let mut duration = random.between(1, 600);
+        let is_long = matches!(kind, Kind::Calm | Kind::Crowded) && random.chance(50);
+        let longest = self.shortest_limit().map_or(90_000, survived);
+        if is_long && longest > duration {
+            duration = random.between(duration.max(longest.saturating_sub(500)), longest);
+            // A sender that is dropped is given less than that.
+            for direction in &mut self.directions {
+                direction.ending = Ending::Close;
+            }
+        }
+        self.stall = Some((which, after, duration));
+    }
+
+    fn shortest_limit(&self) -> Option<u64> {
+        let limits = self.ends.iter().flat_map(|end| [end.idle, end.progress]);
+        limits.flatten().min()
+    }
+
+    /// Whether a stall of so many milliseconds may end the connection.
+    pub(crate) fn may_end_in(&self, stall: u64) -> bool {
+        self.shortest_limit()
+            .is_some_and(|limit| stall > survived(limit))
+    }
+
+    /// The identity of an end: the dialer is 0.
+    pub(crate) fn identity(end: usize) -> Identity {
+        let seed = [u8::try_from(end).expect("small") + 1; 32];
+        Identity::from_seed(&seed)
     }
 
     /// The configurations of both ends, the dialer's first.
     pub(crate) fn configs(&self) -> [Config; 2] {
         [0, 1].map(|which| {
-            let seed = [u8::try_from(which).expect("small") + 1; 32];
             let end = &self.ends[which];
             let milliseconds = |limit: Option<u64>| limit.map(Duration::from_millis);
-            Config::new(Identity::from_seed(&seed), "simulation")
+            Config::new(Self::identity(which), NAMESPACE)
                 .wire(self.wire)
                 .padding(end.padding)
                 .max_message_size(end.message_limit)
@@ -262,6 +303,12 @@ impl Pair {
         let is_abort = |direction: &Direction| matches!(direction.ending, Ending::Abort(_));
         self.directions.iter().any(is_abort)
     }
+}
+
+/// The longest stall in milliseconds that no connection with `limit` ends in: before it the peer may
+/// have been quiet for as long as keep-alive lets it be, and receivers pause.
+const fn survived(limit: u64) -> u64 {
+    (limit / 3 * 2).saturating_sub(1_500)
 }
 
 fn draw_wire(random: &mut Random) -> Wire {
@@ -328,13 +375,7 @@ impl Direction {
             sender_pause: random.one_of(&[0, 0, 5, 40]),
             receiver_pauses: random.one_of(&[0, 0, 1, 3]),
             holds: random.one_of(&[0, 0, 1, 4]),
-            ending: random.one_of(&[
-                Ending::Close,
-                Ending::Close,
-                Ending::CloseDropped(0),
-                Ending::CloseDropped(1),
-                Ending::Drop,
-            ]),
+            ending: Ending::draw(random),
             leaves_after: None,
         };
         match kind {
@@ -352,8 +393,18 @@ impl Direction {
     }
 }
 
+impl Ending {
+    fn draw(random: &mut Random) -> Self {
+        match random.between(0, 4) {
+            0 | 1 => Self::Close,
+            2 | 3 => Self::CloseDropped(Patience::any_point(random)),
+            _ => Self::Drop,
+        }
+    }
+}
+
 impl Fault {
-    fn draw(random: &mut Random, kind: Kind, longest: usize) -> Self {
+    fn draw(random: &mut Random, kind: Kind, longest: usize, wire: Wire) -> Self {
         let which = random.length(0, 1);
         let behind = random.between(0, 3 * longest as u64);
         let behind = random.one_of(&[behind, behind / 10, behind / 100]);
@@ -361,20 +412,32 @@ impl Fault {
         let bits = 1_u8 << random.between(0, 7);
         let cut = random.one_of(&[Cut::End, Cut::End, Cut::Reset, Cut::Silence]);
         let early = random.between(0, 1_400);
-        let given_up = random.one_of(&[0, 1, 10, 40]);
+        let given_up = Patience::any_point(random);
+        let flaw = match wire.is_native() {
+            true => random.one_of(&[Flaw::None, Flaw::Signer, Flaw::Finished, Flaw::Finished]),
+            false => Flaw::Signer,
+        };
         match kind {
             Kind::Calm | Kind::Crowded | Kind::Leaving | Kind::Abandoned => Self::None,
             Kind::Cut if random.chance(70) => Self::CutBehind(which, behind, cut),
             Kind::Cut => Self::CutAfter(which, after, cut),
             Kind::Flip => Self::Flip(which, behind, bits),
-            Kind::Silent if random.chance(40) => Self::Deaf(which, random.between(0, 3)),
+            Kind::Silent if random.chance(30) => Self::Deaf(which, random.between(0, 3)),
+            Kind::Silent if random.chance(40) => {
+                Self::Stall(which, after, random.between(1_000, 25_000))
+            }
             Kind::Silent if random.chance(60) => Self::CutBehind(which, behind, Cut::Silence),
             Kind::Silent => Self::CutAfter(which, after, Cut::Silence),
             Kind::Handshake => random.one_of(&[
                 Self::EarlyCut(which, early, cut),
                 Self::EarlyCut(which, early / 10, cut),
                 Self::EarlyFlip(which, early, bits),
+                Self::EarlyFlip(which, early / 10, bits),
                 Self::GivenUp(which, given_up),
+                Self::GivenUp(which, given_up),
+                Self::NotAdmitted,
+                Self::Forged(flaw),
+                Self::Forged(flaw),
             ]),
         }
     }

@@ -1,12 +1,15 @@
 //! What a sender does: calls of every kind, each given up at any point, then an end.
 
 use core::cell::RefCell;
+use core::future::poll_fn;
 use core::time::Duration;
 use std::rc::Rc;
 
+use futures_util::SinkExt;
 use ringseal::protocol::native::record::AbortReason;
-use ringseal::{SendError, Sender};
+use ringseal::{MessageSink, SendError, Sender};
 
+use crate::half::Half;
 use crate::limits::Watch;
 use crate::model::Ledger;
 use crate::patience::Patience;
@@ -31,7 +34,7 @@ pub(crate) enum SenderEnd {
 /// A sender at work.
 pub(crate) struct Sending {
     pub(crate) name: String,
-    pub(crate) sender: Sender,
+    pub(crate) sender: Half<Sender>,
     pub(crate) direction: Direction,
     pub(crate) is_native: bool,
     pub(crate) ledger: Rc<RefCell<Ledger>>,
@@ -49,7 +52,10 @@ enum Call {
     TrySend,
     SendMany,
     Reserve,
-    Stream,
+    /// Through a sink.
+    Sink,
+    /// A message in parts.
+    Parts,
     Alike,
     TooLarge,
     Flush,
@@ -68,6 +74,8 @@ impl Sending {
                 self.failed(&error).await;
                 return SenderEnd::Failed(error);
             }
+            let mut ledger = self.ledger.borrow_mut();
+            ledger.says(self.sender.progress(), false);
         }
         self.end().await
     }
@@ -80,7 +88,8 @@ impl Sending {
             (10, Call::TrySend),
             (10, Call::SendMany),
             (12, Call::Reserve),
-            (if self.is_native { streams } else { 0 }, Call::Stream),
+            (8, Call::Sink),
+            (if self.is_native { streams } else { 0 }, Call::Parts),
             (4, Call::Alike),
             (2, Call::TooLarge),
             (10, Call::Flush),
@@ -98,7 +107,8 @@ impl Sending {
             Call::TrySend => self.try_send(),
             Call::SendMany => self.send_many().await,
             Call::Reserve => self.reserve().await,
-            Call::Stream => self.stream().await,
+            Call::Sink => self.sink().await,
+            Call::Parts => self.parts().await,
             Call::Alike => self.alike().await,
             Call::TooLarge => self.too_large().await,
             Call::Flush => self.flush().await,
@@ -166,7 +176,7 @@ impl Sending {
         let place = self.ledger.borrow_mut().begin(length);
         let message = self.ledger.borrow().content(place, length);
         let patience = self.patience();
-        let outcome = patience.give(self.sender.send(&message)).await;
+        let outcome = self.watch.give(patience, self.sender.send(&message)).await;
         let outcome = outcome.map(|sent| sent.map(|()| true));
         self.settle(place, outcome)
     }
@@ -188,16 +198,23 @@ impl Sending {
             .map(|(place, length)| self.ledger.borrow().content(place, *length))
             .collect();
         let patience = self.patience();
-        match patience.give(self.sender.send_many(&messages)).await {
+        match self
+            .watch
+            .give(patience, self.sender.send_many(&messages))
+            .await
+        {
             Some(sent) => {
                 sent?;
-                for place in places {
+                for place in places.clone() {
                     self.ledger.borrow_mut().sent(place);
                 }
                 self.count("a batch is sent");
             }
-            // The first few have left.
-            None => self.count("a batch is given up"),
+            None => {
+                let progress = self.sender.progress();
+                self.ledger.borrow_mut().sent_in_part(places, progress);
+                self.count("a batch is given up");
+            }
         }
         Ok(())
     }
@@ -209,7 +226,7 @@ impl Sending {
         let (patience, fate) = (self.patience(), self.random.between(0, 9));
         let (hold, shorter) = (self.random.between(0, 4), self.random.length(0, length));
         let leaks = self.direction.leaks;
-        let mut reservation = match patience.give(self.sender.reserve(length)).await {
+        let mut reservation = match self.watch.give(patience, self.sender.reserve(length)).await {
             Some(Ok(reservation)) => reservation,
             other => {
                 return match other.and_then(Result::err) {
@@ -244,7 +261,7 @@ impl Sending {
     }
 
     /// Sends a message in parts, and gives it up now and then.
-    async fn stream(&mut self) -> Result<(), SendError> {
+    async fn parts(&mut self) -> Result<(), SendError> {
         let most = if self.direction.is_streamed {
             300_000
         } else {
@@ -274,7 +291,7 @@ impl Sending {
             self.ledger.borrow_mut().grow(place, written + piece);
             let patience = patiences.pop().unwrap_or(Patience::Endless);
             let write = writer.write(&content[written..written + piece]);
-            if let Some(result) = patience.give(write).await {
+            if let Some(result) = self.watch.give(patience, write).await {
                 result?;
             }
         }
@@ -283,7 +300,7 @@ impl Sending {
         match fate {
             8 => drop(writer),
             9 if leaks => core::mem::forget(writer),
-            _ => match last_patience.give(writer.finish()).await {
+            _ => match self.watch.give(last_patience, writer.finish()).await {
                 Some(finished) => {
                     finished?;
                     self.ledger.borrow_mut().sent(place);
@@ -321,12 +338,72 @@ impl Sending {
 
     async fn flush(&mut self) -> Result<(), SendError> {
         let patience = self.patience();
-        if let Some(flushed) = patience.give(self.sender.flush()).await {
+        if let Some(flushed) = self.watch.give(patience, self.sender.flush()).await {
             flushed?;
-            self.check_written("a flush was done");
-            self.count("a flush is done");
+            self.has_flushed();
         }
         Ok(())
+    }
+
+    fn has_flushed(&self) {
+        self.check_written("a flush was done");
+        let progress = self.sender.progress();
+        self.ledger.borrow_mut().says(progress, true);
+        self.count("a flush is done");
+    }
+
+    /// Sends messages through a sink, each step of it given up at any point.
+    async fn sink(&mut self) -> Result<(), SendError> {
+        let mut sink = self.sender.take().into_sink();
+        let mut kept = None;
+        let mut outcome = Ok(false);
+        for _ in 0..self.random.between(1, 4) {
+            outcome = self.feed(&mut sink, &mut kept).await;
+            if outcome.is_err() {
+                break;
+            }
+        }
+        let patience = self.patience();
+        if outcome.is_ok()
+            && let Some(flushed) = self.watch.give(patience, sink.flush()).await
+        {
+            outcome = flushed.map(|()| true);
+        }
+        let (sender, message) = sink.into_sender();
+        self.sender.put(sender);
+        let has_flushed = outcome?;
+        if let Some(place) = kept {
+            self.settle(place, Some(Ok(message.is_none())))?;
+        }
+        if has_flushed {
+            assert!(message.is_none(), "{}: flushed, and not sent", self.name);
+            self.has_flushed();
+        }
+        Ok(())
+    }
+
+    /// Gives a sink a message if it is ready for one. `kept` is the last one, which may still be there.
+    async fn feed(
+        &mut self,
+        sink: &mut MessageSink<Vec<u8>>,
+        kept: &mut Option<usize>,
+    ) -> Result<bool, SendError> {
+        let patience = self.patience();
+        let ready = poll_fn(|context| sink.poll_ready_unpin(context));
+        match self.watch.give(patience, ready).await {
+            Some(ready) => ready?,
+            None => return Ok(false),
+        }
+        if let Some(place) = kept.take() {
+            self.settle(place, Some(Ok(true)))?;
+            self.count("a message is sent through a sink");
+        }
+        let length = self.length();
+        let place = self.ledger.borrow_mut().begin(length);
+        let message = self.ledger.borrow().content(place, length);
+        sink.start_send_unpin(message)?;
+        *kept = Some(place);
+        Ok(false)
     }
 
     /// What was sent has to be with the network now, and takes more there than it has itself.
@@ -378,14 +455,16 @@ impl Sending {
         }
         let again = self.sender.send(b"behind a failure").await;
         assert!(again.is_err(), "{}: sent behind a failure", self.name);
+        let progress = self.sender.progress();
+        self.ledger.borrow_mut().says_at_last(progress);
     }
 
-    async fn end(self) -> SenderEnd {
+    async fn end(mut self) -> SenderEnd {
         let (world, name) = (Rc::clone(self.watch.world()), &self.name);
         note!(world, "{name} ends: {:?}", self.direction.ending);
         match self.direction.ending {
             Ending::Close => {
-                let result = self.sender.close().await;
+                let result = self.sender.take().close().await;
                 note!(world, "{name} closed: {result:?}");
                 match result {
                     Ok(()) => {
@@ -400,16 +479,20 @@ impl Sending {
                     }
                 }
             }
-            Ending::CloseDropped(polls) => {
-                let patience = Patience::Polls(polls, crate::patience::Fate::Dropped);
-                match patience.give(self.sender.close()).await {
+            Ending::CloseDropped(patience) => {
+                let close = self.sender.take().close();
+                match self.watch.give(patience, close).await {
+                    Some(Ok(())) => SenderEnd::Closed,
                     Some(Err(error)) => SenderEnd::Failed(error),
-                    Some(Ok(())) | None => SenderEnd::Dropped,
+                    None => {
+                        self.count("a close is given up");
+                        SenderEnd::Dropped
+                    }
                 }
             }
             Ending::Drop => SenderEnd::Dropped,
             Ending::Abort(reason) => {
-                self.sender.abort(AbortReason(reason));
+                self.sender.take().abort(AbortReason(reason));
                 SenderEnd::Aborted
             }
         }

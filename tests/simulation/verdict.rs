@@ -1,8 +1,10 @@
 //! Whether the ends of a connection are what they may be after what has happened to it.
 
-use ringseal::RecvError;
+use std::io;
+
 use ringseal::protocol::layout::End;
-use ringseal::protocol::native::record::OpenError as NativeError;
+use ringseal::protocol::native::record::{AbortReason, OpenError as NativeError};
+use ringseal::{OpenError, RecvError, SendError};
 
 use crate::channel::{Channel, Cut};
 use crate::model::Ledger;
@@ -41,14 +43,28 @@ impl Verdict<'_> {
     pub(crate) fn check(&self, ledgers: [&Ledger; 2]) {
         for (which, ledger) in ledgers.into_iter().enumerate() {
             self.check_receiver(which, ledger);
+            self.check_count(which, ledger);
             self.check_sender(which);
         }
     }
 
     /// Whether something else than its users may have ended the connection.
     fn is_disturbed(&self) -> bool {
-        let is_damaged = self.happened.iter().any(|happened| happened.is_damaged);
-        is_damaged || matches!(self.pair.fault, Fault::Deaf(..))
+        self.happened.iter().any(|happened| happened.is_damaged) || self.may_be_quiet()
+    }
+
+    /// Whether a peer may have waited for longer than its limits, on a wire that is not cut.
+    fn may_be_quiet(&self) -> bool {
+        match self.pair.fault {
+            Fault::Deaf(..) => true,
+            Fault::Stall(_, _, duration) => self.pair.may_end_in(duration),
+            _ => false,
+        }
+    }
+
+    fn has_cut(&self, cut: Cut) -> bool {
+        let is_it = |happened: &Happened| happened.cut == Some(cut);
+        self.happened.iter().any(is_it)
     }
 
     fn check_receiver(&self, which: usize, ledger: &Ledger) {
@@ -81,18 +97,57 @@ impl Verdict<'_> {
         }
     }
 
+    /// Whether the receiver of a direction may fail with `error`: each disturbance has its own, in the
+    /// direction that it is of, and its consequences in the other.
     fn may_fail(&self, which: usize, error: &RecvError) -> bool {
         let own = self.abort_of(1 - which);
         let peers = self.abort_of(which);
+        let (incoming, outgoing) = (self.happened[which], self.happened[1 - which]);
         match error {
-            RecvError::Closed if own.is_some() => true,
+            RecvError::Closed => own.is_some(),
             RecvError::Aborted { reason } if peers == Some(reason.0) => self.pair.wire.is_native(),
-            _ if self.happened.iter().any(|happened| happened.is_flip_read) => true,
-            _ if !self.is_disturbed() => false,
-            RecvError::Transport(_) | RecvError::TimedOut { .. } => true,
-            RecvError::NativeRecord(NativeError::Truncated) => true,
-            RecvError::Record(error) => is_truncation(*error),
+            RecvError::Aborted { reason } => outgoing.is_flip_read && is_protocol(*reason),
+            RecvError::TimedOut { .. } => self.may_time_out(),
+            RecvError::Transport(error) => self.may_break(error),
+            RecvError::NativeRecord(NativeError::Truncated)
+            | RecvError::Record(OpenError::Truncated) => self.may_end(which),
+            RecvError::NativeRecord(error) => incoming.is_flip_read && is_forgery(*error),
+            RecvError::Record(_) => incoming.is_flip_read,
             _ => false,
+        }
+    }
+
+    /// Whether a limit may have fired: where nothing comes, and nobody says so.
+    fn may_time_out(&self) -> bool {
+        // A changed length has its reader wait for what was never sent.
+        let is_flip_read = self.happened.iter().any(|happened| happened.is_flip_read);
+        self.has_cut(Cut::Silence) || self.may_be_quiet() || is_flip_read
+    }
+
+    /// Whether an end may be told this of its socket. A wire whose other end is gone breaks where it is
+    /// written to, and only one that is reset says so.
+    fn may_break(&self, error: &io::Error) -> bool {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset => self.has_cut(Cut::Reset),
+            io::ErrorKind::BrokenPipe => self.is_disturbed(),
+            _ => false,
+        }
+    }
+
+    /// Whether the sender of a direction is told what its end's receiver has found.
+    fn is_told_why(&self, which: usize, error: &io::Error) -> bool {
+        let (_, own_receiver) = &self.ends[1 - which];
+        error.kind() == io::ErrorKind::ConnectionAborted
+            && matches!(own_receiver, ReceiverEnd::Failed(_))
+    }
+
+    /// Whether a direction may end without its sender's saying so: it is cut, or what has happened has
+    /// ended the sender's end before.
+    fn may_end(&self, which: usize) -> bool {
+        match self.happened[which].cut {
+            Some(Cut::End) => true,
+            Some(Cut::Reset | Cut::Silence) => false,
+            None => self.is_disturbed(),
         }
     }
 
@@ -107,11 +162,31 @@ impl Verdict<'_> {
         }
     }
 
+    /// Nobody gets what was not sent, as far as the sender could still be asked.
+    fn check_count(&self, which: usize, ledger: &Ledger) {
+        if !matches!(self.ends[which].0, SenderEnd::Failed(_)) {
+            ledger.none_beyond();
+        }
+    }
+
     fn check_sender(&self, which: usize) {
         let (sender, receiver) = &self.ends[which];
         let SenderEnd::Failed(error) = sender else {
             return;
         };
+        let may_be = match error {
+            SendError::TimedOut { .. } => self.may_time_out(),
+            SendError::Transport(error) if self.is_disturbed() => {
+                self.may_break(error) || self.is_told_why(which, error)
+            }
+            SendError::Transport(_) | SendError::Closed => true,
+            _ => false,
+        };
+        assert!(
+            may_be,
+            "direction {which}: the sender must not fail with {error:?}: {:?}",
+            self.happened
+        );
         let is_heard = matches!(receiver, ReceiverEnd::Ended(_));
         assert!(
             self.is_disturbed() || self.pair.aborts() || !is_heard,
@@ -121,8 +196,17 @@ impl Verdict<'_> {
     }
 }
 
-fn is_truncation(error: ringseal::OpenError) -> bool {
-    matches!(error, ringseal::OpenError::Truncated)
+/// What the peer is told when what it sent does not hold.
+fn is_protocol(reason: AbortReason) -> bool {
+    [AbortReason::PROTOCOL, AbortReason::TOO_LARGE].contains(&reason)
+}
+
+/// What a changed byte of the native wire is noticed by: its tag, or a header that no peer writes.
+const fn is_forgery(error: NativeError) -> bool {
+    matches!(
+        error,
+        NativeError::Tag | NativeError::RecordLength { .. } | NativeError::UnknownKind { .. }
+    )
 }
 
 /// Bytes of a repetition that no chance explains: more than a record's header, less than a whole

@@ -75,8 +75,13 @@ impl World {
 
     /// Returns how much of the time since then was steps, and how many those were.
     pub(crate) fn stepped_since(&self, then: u64) -> (u64, u64) {
+        self.stepped_between(then, u64::MAX)
+    }
+
+    /// Returns how much of the time from `then` until `end` was steps, and how many those were.
+    pub(crate) fn stepped_between(&self, then: u64, end: u64) -> (u64, u64) {
         let steps = self.steps.borrow();
-        let later = steps.iter().filter(|(at, _)| *at >= then);
+        let later = steps.iter().filter(|(at, _)| (then..end).contains(at));
         later.fold((0, 0), |(sum, count), (_, by)| (sum + by, count + 1))
     }
 }
