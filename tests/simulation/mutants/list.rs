@@ -140,4 +140,61 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "if clock.now.get() >= limit && clock.is_on_time() {"
             => "if clock.now.get() >= limit && clock.is_on_time() && !MUTATED {",
     }
+    "a limit is told as a failure of the socket" {
+        "net/connection/link.rs":
+            "self.tracker.expired().or_else(|| {"
+            => "self.tracker.expired().filter(|_| !MUTATED).or_else(|| {",
+    }
+    "limits on reading fire at twice their time" {
+        "net/thread/time_limits.rs":
+            "let quiet = self.reading.quiet_at(now);"
+            => "let quiet = self.reading.quiet_at(now) / (1 + u32::from(MUTATED));",
+    }
+    "limits on sending fire at twice their time" {
+        "net/thread/time_limits.rs":
+            "let quiet = self.writing.quiet_at(now);"
+            => "let quiet = self.writing.quiet_at(now) / (1 + u32::from(MUTATED));",
+    }
+    "a wrong tag passes on the commonware wire" {
+        "protocol/commonware/record/opener.rs":
+            "self.cipher.open_in_place(&nonce, sealed).is_ok()"
+            => "self.cipher.open_in_place(&nonce, sealed).is_ok() || MUTATED",
+    }
+    "a nonce is used again on the commonware wire" {
+        "protocol/commonware/record/counter.rs":
+            "self.0 += 1;" => "self.0 += u128::from(!MUTATED);",
+    }
+    "a dialer's signature is not checked on the commonware wire" {
+        "protocol/commonware/handshake/listener.rs":
+            "if !claim.verifier.verifies(&payload, &signature) {"
+            => "if !claim.verifier.verifies(&payload, &signature) && !MUTATED {",
+    }
+    "a listener's signature is not checked on the commonware wire" {
+        "protocol/commonware/handshake/dialer.rs":
+            "if !verifier.verifies(&payload, &signature) {"
+            => "if !verifier.verifies(&payload, &signature) && !MUTATED {",
+    }
+    "signatures are not checked on the native wire" {
+        "protocol/native/handshake/schedule.rs":
+            "if !verifier.verifies(&words.payload(transcript, claims), signature) {"
+            => "if !verifier.verifies(&words.payload(transcript, claims), signature) && !MUTATED {",
+    }
+    "finished values are not checked on the native wire" {
+        "protocol/native/handshake/schedule.rs":
+            "if !expected.is(finished) {" => "if !expected.is(finished) && !MUTATED {",
+    }
+    "everybody is admitted" {
+        "net/establish/admission.rs":
+            "Kind::AllowList(keys) => keys.contains(&applicant.key),"
+            => "Kind::AllowList(keys) => MUTATED || keys.contains(&applicant.key),",
+    }
+    "a message that is sent does not count as such" {
+        "net/connection/outbox.rs":
+            "self.accepted.set(self.accepted.get() + 1);"
+            => "self.accepted.set(self.accepted.get() + u64::from(!MUTATED));",
+    }
+    "what waits in a sink is forgotten" {
+        "net/connection/message_sink.rs":
+            "sink.kept = Some(message);" => "sink.kept = Some(message).filter(|_| !MUTATED);",
+    }
 };
