@@ -11,8 +11,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::simulation::{Report, run};
 
-/// How long a run may take on the machine's clock before it is taken for endless.
+/// How much processor time all threads together may have for each, while one run goes on, before that
+/// is taken for endless. Not the machine's clock: a busy machine has a thread wait for long.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a run may take on the machine's clock before it is taken for one that waits for ever.
+const STANDSTILL: Duration = Duration::from_secs(600);
 
 /// Which seeds are run.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +67,15 @@ impl Summary {
     }
 }
 
+/// A run that is not done.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    seed: u64,
+    since: Instant,
+    /// The processor time of this process then.
+    processor_since: Duration,
+}
+
 /// Seeds that threads take one by one.
 struct Seeds {
     settings: Settings,
@@ -81,9 +93,13 @@ impl Seeds {
         (index < self.settings.count).then(|| self.settings.first + index)
     }
 
-    fn work(&self, current: &Mutex<Option<(u64, Instant)>>) {
+    fn work(&self, current: &Mutex<Option<Running>>) {
         while let Some(seed) = self.next() {
-            *lock(current) = Some((seed, Instant::now()));
+            *lock(current) = Some(Running {
+                seed,
+                since: Instant::now(),
+                processor_since: processor_time(),
+            });
             let result = run(seed, false);
             *lock(current) = None;
             let mut summary = lock(&self.summary);
@@ -114,7 +130,7 @@ pub fn run_seeds(settings: Settings) -> Summary {
     std::thread::scope(|scope| {
         for _ in 0..settings.threads {
             let current = Arc::new(Mutex::new(None));
-            watch(&current);
+            watch(&current, settings.threads);
             let seeds = &seeds;
             scope.spawn(move || seeds.work(&current));
         }
@@ -125,22 +141,33 @@ pub fn run_seeds(settings: Settings) -> Summary {
         .unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the process if a run does not end, for as long as its thread goes on.
-fn watch(current: &Arc<Mutex<Option<(u64, Instant)>>>) {
+/// Ends the process if a run does not end, for as long as its thread goes on, which is one of `threads`.
+fn watch(current: &Arc<Mutex<Option<Running>>>, threads: usize) {
     let current = Arc::downgrade(current);
+    let patience = PATIENCE * u32::try_from(threads).unwrap_or(u32::MAX);
     std::thread::spawn(move || {
         while let Some(current) = current.upgrade() {
             let running = *lock(&current);
             drop(current);
-            if let Some((seed, since)) = running
-                && since.elapsed() > PATIENCE
-            {
-                tell(seed, "it goes round in circles without time passing");
-                std::process::exit(1);
+            if let Some(running) = running {
+                let used = processor_time().saturating_sub(running.processor_since);
+                if used > patience {
+                    give_up(
+                        running.seed,
+                        "it goes round in circles without time passing",
+                    );
+                } else if running.since.elapsed() > STANDSTILL {
+                    give_up(running.seed, "it waits for ever without time passing");
+                }
             }
             std::thread::sleep(Duration::from_millis(200));
         }
     });
+}
+
+fn give_up(seed: u64, reason: &str) -> ! {
+    tell(seed, reason);
+    std::process::exit(1);
 }
 
 fn tell(seed: u64, reason: &str) {

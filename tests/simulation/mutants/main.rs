@@ -7,7 +7,8 @@
 //!
 //! The copies go to the target directory, where the dependencies are built already: it takes a build of
 //! the library and then a second a mistake, but for those that make a run go round in circles, which
-//! is given up after 20 seconds. Two to three minutes in all, on two cores.
+//! is given up after 20 seconds of processor time for each thread. Two to three minutes in all, on two
+//! cores.
 //!
 //! When this was last changed all 39 were noticed, each by one of the first 250 seeds: a wake-up left
 //! out by what was sent and did not leave, or by a run that came to a halt; lost and doubled bytes by
