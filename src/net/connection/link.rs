@@ -203,6 +203,24 @@ impl Link {
         })
     }
 
+    /// Notes that a read, or a wait for something to read, begins.
+    pub(crate) fn note_reading(&self, mid_record: bool) {
+        let upcoming = self.shard.watched.upcoming();
+        self.tracker.begin_read(mid_record, upcoming);
+    }
+
+    /// Notes that a read has brought something.
+    #[inline]
+    pub(crate) fn note_read(&self) {
+        self.tracker.reading.note(self.shard.watched.upcoming());
+    }
+
+    /// Notes that a write begins.
+    #[inline]
+    pub(crate) fn note_writing(&self) {
+        self.tracker.writing.note(self.shard.watched.upcoming());
+    }
+
     /// Starts a read into `range` of `buffer`.
     pub(crate) fn start_read(&self, buffer: Buffer, range: Range<usize>) {
         if let Some(socket) = self.socket() {
@@ -623,6 +641,7 @@ impl Drop for Link {
             return;
         }
         self.shard.forget(self.key);
+        self.shard.watched.forget(&self.tracker);
         self.cut();
     }
 }

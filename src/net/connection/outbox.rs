@@ -532,6 +532,7 @@ impl Outbox {
                     let progress = self.state.borrow_mut().sending.completed(written);
                     if let Progress::Remaining(rest) = progress {
                         // The rest is for the writer task.
+                        self.link.note_writing();
                         return self.link.start_write(buffer, rest);
                     }
                 }
@@ -708,7 +709,7 @@ impl Outbox {
         if !self.link.shard.is_current() {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        self.link.tracker.writing.note();
+        self.link.note_writing();
         self.link.start_write(buffer, range);
         Ok(())
     }

@@ -903,7 +903,7 @@ impl Receiver {
         let (count_read, buffer) =
             parts.map_err(|error| RecvError::Transport(self.link.explain(error)))?;
         self.idle_work += READ;
-        self.link.tracker.reading.note();
+        self.link.note_read();
         self.receiving.came(count_read);
         if count_read == 0 {
             self.link.peer_ended();
@@ -949,7 +949,7 @@ impl Receiver {
         match (read, &mut self.buffer) {
             (Read::Readable, _) => {
                 self.buffer = None;
-                self.link.tracker.begin_read(self.is_waiting_for_rest());
+                self.link.note_reading(self.is_waiting_for_rest());
                 self.receiving.waits();
                 self.link.start_readable();
                 return Poll::Ready(Ok(()));
@@ -972,7 +972,7 @@ impl Receiver {
         self.check_link()?;
         if let Some(buffer) = self.buffer.take() {
             let range = filled..buffer.len();
-            self.link.tracker.begin_read(self.is_waiting_for_rest());
+            self.link.note_reading(self.is_waiting_for_rest());
             self.receiving.reads();
             self.link.start_read(buffer, range);
         }

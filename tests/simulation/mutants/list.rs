@@ -119,12 +119,13 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "limits fire at half their time" {
         "net/thread/time_limits.rs":
-            "limit.is_some_and(|it| quiet >= it);"
-            => "limit.is_some_and(|it| quiet * (1 + u32::from(MUTATED)) >= it);",
+            "now.saturating_sub(self.seen.get())"
+            => "now.saturating_sub(self.seen.get()) * (1 + u32::from(MUTATED))",
     }
     "no limit ever fires" {
         "net/thread/time_limits.rs":
-            "&& self.clock.is_on_time()\n            {" => "&& self.clock.is_on_time() && !MUTATED\n            {",
+            "Some(limit) if self.clock.is_on_time() => self.end(&*link, limit),"
+            => "Some(limit) if self.clock.is_on_time() && !MUTATED => self.end(&*link, limit),",
     }
     "a step of the clock is charged to the peer" {
         "net/thread/time_limits.rs":
