@@ -17,7 +17,7 @@ use super::threads::{Job, Threads};
 use crate::driver::{AsyncRead, AsyncWrite, BindOptions};
 use crate::net::{
     AcceptError, Address, Admission, BindError, Config, DialError, Incoming, SocketListener,
-    Statistics, accept_over, dial, dial_over,
+    Statistics, accept_over, check_limits, dial, dial_over,
 };
 use crate::protocol::identity::PublicKey;
 
@@ -185,6 +185,7 @@ impl RingHandle {
         config: &Config,
         admission: Admission,
     ) -> Result<RemoteListener, RemoteError<BindError>> {
+        check_limits(config)?;
         let (address, options, config) = (address.into(), *options, config.clone());
         let (limits, threads) = (self.limits, Arc::clone(&self.threads));
         let made = self.ask(move || async move {

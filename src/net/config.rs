@@ -192,14 +192,9 @@ impl Config {
     /// for the next client: the one that has sent nothing for the longest time, or else has
     /// proved no key yet and keeps us waiting. One address may have more than half of them only
     /// while nobody else wants in: an IPv4 address, an IPv6 network of 64 bits, a user of
-    /// Unix-domain sockets. Clients beyond that wait unaccepted.
-    ///
-    /// # Panics
-    ///
-    /// If it is zero.
+    /// Unix-domain sockets. Clients beyond that wait unaccepted. With 0 no listener and no server starts.
     #[must_use]
     pub fn max_handshakes(mut self, count: usize) -> Self {
-        assert!(count > 0, "a listener without handshakes accepts nobody");
         self.max_handshakes = count;
         self
     }
@@ -399,6 +394,11 @@ impl Config {
 
     pub(crate) fn handshakes(&self) -> usize {
         self.max_handshakes
+    }
+
+    /// Returns the name of the limit of a listener that lets nobody in, if there is one.
+    pub(crate) fn zero_limit(&self) -> Option<&'static str> {
+        (self.max_handshakes == 0).then_some("Config::max_handshakes")
     }
 
     /// Returns the same for the thread of this index among `count` that share the handshakes. Each has

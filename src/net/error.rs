@@ -216,6 +216,12 @@ pub enum BindError {
         #[source]
         reason: UnsuitableSocket,
     },
+    /// A limit lets nobody in.
+    #[error("{limit} is 0, which lets nobody in; set 1 at least, or leave it out for the default")]
+    ZeroLimit {
+        /// Which one.
+        limit: &'static str,
+    },
 }
 
 /// Why a [`SocketListener`](crate::SocketListener) takes no clients any more.

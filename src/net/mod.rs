@@ -60,6 +60,7 @@ pub(crate) use establish::handshakes::GivenUp;
 pub use establish::incoming::Incoming;
 pub use establish::key_file::{KeyChanges, KeyFile, KeyFileError};
 pub use establish::listener::Listener;
+pub(crate) use establish::listener::check_limits;
 pub(crate) use establish::outcome::of_attempt;
 pub(crate) use establish::place::Place;
 pub use establish::redial::RetryOutlook;

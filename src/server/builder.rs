@@ -178,6 +178,9 @@ impl ServerBuilder {
         F: Future<Output = ()> + 'static,
     {
         self.limits.check()?;
+        if let Some(limit) = self.config.zero_limit() {
+            return Err(ServerError::ZeroLimit { limit });
+        }
         let count = self.count()?;
         let sources = adopt(self.listening)?;
         let threads = start_threads(self.runtime, count, self.cores)?;

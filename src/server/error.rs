@@ -53,11 +53,9 @@ pub enum ServerError {
         cores: usize,
     },
     /// A limit lets nobody in.
-    #[error(
-        "ServerLimits::{limit} is 0, which lets nobody in; set 1 at least, or leave it out for no limit"
-    )]
+    #[error("{limit} is 0, which lets nobody in; set 1 at least, or leave it out for the default")]
     ZeroLimit {
-        /// Which one.
+        /// Which one, of [`Config`](crate::Config) or of [`ServerLimits`](super::ServerLimits).
         limit: &'static str,
     },
 }

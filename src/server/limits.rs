@@ -67,16 +67,18 @@ impl ServerLimits {
     ///
     /// [`ServerError::ZeroLimit`].
     pub(super) fn check(&self) -> Result<(), ServerError> {
-        let is_zero = |limit: Option<usize>| limit == Some(0);
         let limits = [
-            ("connections", is_zero(self.connections)),
-            ("connections_per_peer", is_zero(self.connections_per_peer)),
+            ("ServerLimits::connections", self.connections == Some(0)),
             (
-                "connections_per_source",
-                is_zero(self.connections_per_source),
+                "ServerLimits::connections_per_peer",
+                self.connections_per_peer == Some(0),
             ),
             (
-                "handshakes_per_second",
+                "ServerLimits::connections_per_source",
+                self.connections_per_source == Some(0),
+            ),
+            (
+                "ServerLimits::handshakes_per_second",
                 self.handshakes_per_second == Some(0),
             ),
         ];

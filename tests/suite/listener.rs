@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::peers::{config, identity, key, pair, pattern, relay, run};
+use super::peers::{builder, config, identity, key, pair, pattern, relay, run};
 use super::setting::{first_bytes, handshake_lengths, on_native, spawn, wire};
 use super::transport::{RawListener, RawStream, somewhere};
 use ringseal::protocol::native;
 use ringseal::{
-    Address, Admission, AttemptError, DialError, HandshakeError, Listener, Phase, RecvError,
-    Statistics, dial,
+    Address, Admission, AttemptError, BindError, DialError, HandshakeError, Listener, Phase,
+    RecvError, RemoteError, RingThreads, Statistics, dial,
 };
 
 async fn bind(admission: Admission) -> Listener {
@@ -255,6 +255,26 @@ fn hundreds_of_silent_clients_do_not_stop_established_connections() {
     });
 }
 
+fn a_listener_without_handshakes_is_refused() {
+    run(async {
+        let settings = config(2).max_handshakes(0);
+        let bound = Listener::bind(somewhere(), &settings, Admission::any()).await;
+        let threads = RingThreads::start(builder(), 1).expect("threads");
+        let handle = threads.handle();
+        let remote = handle.listen(somewhere(), &settings, Admission::any());
+        let remote = match remote.await.map(drop).expect_err("refused") {
+            RemoteError::Call(error) => error,
+            other => panic!("{other:?}"),
+        };
+        for error in [bound.map(drop).expect_err("refused"), remote] {
+            assert!(matches!(error, BindError::ZeroLimit { .. }), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("Config::max_handshakes is 0"), "{text}");
+        }
+        threads.shutdown().await.expect("no panic");
+    });
+}
+
 fn handshakes_run_at_most_the_configured_number_at_a_time() {
     run(async {
         let settings = config(2)
@@ -332,7 +352,7 @@ fn a_port_in_use_is_an_error() {
     run(async {
         let listener = bind(Admission::any()).await;
         let second = Listener::bind(listener.local_address(), &config(2), Admission::any()).await;
-        assert!(matches!(second, Err(ringseal::BindError::Bind { .. })));
+        assert!(matches!(second, Err(BindError::Bind { .. })));
     });
 }
 
@@ -551,6 +571,7 @@ crate::on_every_setting! {
     wrong_peers_are_refused_by_name_on_the_side_that_can_tell,
     hundreds_of_silent_clients_do_not_stop_established_connections,
     handshakes_run_at_most_the_configured_number_at_a_time,
+    a_listener_without_handshakes_is_refused,
     dial_errors_name_their_cause,
     a_port_in_use_is_an_error,
     a_listener_that_is_dropped_closes_its_port_and_keeps_its_connections,

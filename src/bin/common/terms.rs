@@ -22,6 +22,10 @@ pub const TOOL: &Terms = &[
         "--max-connections-per-address",
     ),
     ("ServerLimits::connections", "--max-connections"),
+    (
+        "ServerLimits::handshakes_per_second",
+        "--max-handshakes-per-second",
+    ),
 ];
 
 /// The options of `ringseal-bench`.
@@ -39,6 +43,20 @@ pub const BENCH: &Terms = &[
     ("ServerLimits::connections_per_peer allows", "it may have"),
     ("ServerLimits::connections_per_source allows", "it may have"),
     ("ServerLimits::connections allows", "it may have"),
+    ("Config::max_handshakes", "the limit of handshakes"),
+    (
+        "ServerLimits::connections_per_peer",
+        "the limit of connections for each key",
+    ),
+    (
+        "ServerLimits::connections_per_source",
+        "the limit of connections for each address",
+    ),
+    ("ServerLimits::connections", "the limit of connections"),
+    (
+        "ServerLimits::handshakes_per_second",
+        "the limit of handshakes in a second",
+    ),
 ];
 
 /// What neither has an option for.

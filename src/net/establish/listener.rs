@@ -107,6 +107,7 @@ impl Listener {
         config: &Config,
         admission: Admission,
     ) -> Result<Self, BindError> {
+        check_limits(config)?;
         let deadline = config.deadline();
         let sockets = SocketListener::bind_within(deadline, address.into(), options).await?;
         Self::over(sockets, config, admission)
@@ -116,13 +117,14 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`BindError::OutsideRuntime`] outside the runtime that `sockets` were bound in. Then they are
-    /// closed.
+    /// [`BindError::OutsideRuntime`] outside the runtime that `sockets` were bound in, and
+    /// [`BindError::ZeroLimit`]. Then they are closed.
     pub fn over(
         sockets: SocketListener,
         config: &Config,
         admission: Admission,
     ) -> Result<Self, BindError> {
+        check_limits(config)?;
         let shard = Rc::clone(sockets.shard());
         if !shard.is_running() {
             return Err(BindError::OutsideRuntime);
@@ -140,7 +142,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// As for [`SocketListener::from_std`].
+    /// As for [`SocketListener::from_std`] and [`over`](Self::over).
     pub fn from_std(
         socket: impl Into<OwnedFd>,
         config: &Config,
@@ -270,6 +272,16 @@ impl Listener {
     /// Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Option<Outcome> {
         poll_fn(|context| self.outcomes.poll_next(context)).await
+    }
+}
+
+/// # Errors
+///
+/// [`BindError::ZeroLimit`].
+pub(crate) fn check_limits(config: &Config) -> Result<(), BindError> {
+    match config.zero_limit() {
+        Some(limit) => Err(BindError::ZeroLimit { limit }),
+        None => Ok(()),
     }
 }
 

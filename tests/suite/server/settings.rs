@@ -9,7 +9,7 @@ use ringseal::{
 };
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-use super::{answers, connect, echo, finish, patient, server, start, wait_for};
+use super::{answers, connect, echo, finish, patient, server, server_with, start, wait_for};
 use crate::peers::{builder, run};
 
 fn refused(builder: ServerBuilder) -> ServerError {
@@ -48,6 +48,10 @@ fn limits_of_zero_are_refused() {
             "{text}"
         );
     }
+    let error = refused(server_with(patient(2).max_handshakes(0), Admission::any()));
+    assert!(matches!(error, ServerError::ZeroLimit { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("Config::max_handshakes is 0"), "{text}");
     let error = refused(server().threads(0));
     assert!(
         matches!(error, ServerError::Start(StartError::Configuration(_))),
