@@ -397,6 +397,11 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// Whether the bytes lie in the arena that is registered with the ring.
+    pub(crate) fn is_slot(&self) -> bool {
+        matches!(self.block, Block::Slot { .. })
+    }
+
     /// Returns a view of `range` of it.
     ///
     /// # Panics

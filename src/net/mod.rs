@@ -78,3 +78,4 @@ pub(crate) use thread::shard::Shard;
 pub use thread::statistics::Statistics;
 pub use thread::task_group::{TaskGroup, TaskGroupClosed};
 pub use thread::time_limits::TimeLimit;
+pub(crate) use thread::time_limits::within;

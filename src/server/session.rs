@@ -1,10 +1,12 @@
 //! What a handler knows of its server.
 
 use core::fmt;
-use core::future::Future;
+use core::future::{Future, pending};
+use core::time::Duration;
 use std::rc::Rc;
 
 use crate::driver::Latch;
+use crate::net::within;
 
 /// A connection's side of its [`Server`](super::Server), which its handler gets beside the
 /// [`Connection`](crate::Connection). It belongs to the thread; clones are cheap.
@@ -32,6 +34,20 @@ impl Session {
     /// Dropping the future changes nothing.
     pub fn draining(&self) -> impl Future<Output = ()> + use<> {
         self.draining.wait()
+    }
+
+    /// Waits until the server drains, and then for as long as `limit`, in time that this process has
+    /// had. A call of its own beside each [`recv`](crate::Receiver::recv) is done when the server drains
+    /// and no whole message has come for so long; whether a part of one has come, says
+    /// [`Receiver::is_mid_message`](crate::Receiver::is_mid_message). That ends connections in order whose
+    /// peers do not know that the server drains, or wait for the server to end first.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn draining_for(&self, limit: Duration) {
+        self.draining().await;
+        within(limit, pending::<()>()).await;
     }
 
     /// Whether the server drains.

@@ -26,6 +26,11 @@ impl Message {
         Self { view }
     }
 
+    /// Whether it lies in a slot, which others may wait for.
+    pub(crate) fn is_in_slot(&self) -> bool {
+        self.view.is_slot()
+    }
+
     pub(crate) fn into_view(self) -> View {
         self.view
     }

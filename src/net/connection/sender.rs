@@ -7,6 +7,7 @@ use core::task::{Context, Poll, ready};
 use std::rc::Rc;
 
 use super::loan::{Borrower, Loan};
+use super::message::Message;
 use super::outbox::{Outbox, OutboxError};
 use super::send_progress::SendProgress;
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request};
@@ -140,6 +141,31 @@ impl Sender {
             return Ok(true);
         };
         Ok(self.try_make_room(planned)? && self.outbox.append(planned, message)?)
+    }
+
+    /// Sends a message that was received: from where it lies, or, where it has to wait for room and lies
+    /// in a slot, from a copy, and the slot is free meanwhile. So a peer that sends and does not read
+    /// keeps no slot from others. The copy, of at most the bytes of a slot, counts for no budget; there
+    /// is one for each call.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`send`](Self::send); the message is gone.
+    pub async fn forward(&mut self, message: Message) -> Result<(), SendError> {
+        if self.in_a_row < TURN && self.try_send(&message)? {
+            self.in_a_row += turn_share(message.len());
+            return Ok(());
+        }
+        if !message.is_in_slot() {
+            return self.send(&message).await;
+        }
+        let copy = message.to_vec();
+        drop(message);
+        self.send(&copy).await
     }
 
     /// Gives room for a message of `length` bytes inside a submission buffer, zeroed, to be

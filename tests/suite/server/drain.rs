@@ -23,7 +23,18 @@ use crate::transport::RawStream;
 /// What the server tells that it leaves for.
 const REASON: u16 = 77;
 const CLIENTS: usize = 6;
+/// How long a peer says nothing before it is taken to be done.
+const QUIET: Duration = Duration::from_secs(5);
+/// How often each is tried, unless this variable says.
 const ROUNDS: u64 = 4;
+const ASKED_ROUNDS: &str = "RINGSEAL_ROUNDS";
+
+/// Gives the milliseconds after which the drain of each round begins.
+fn delays(step: u64) -> impl Iterator<Item = Duration> {
+    let asked = std::env::var(ASKED_ROUNDS);
+    let rounds = asked.map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
+    (0..rounds).map(move |round| Duration::from_millis(step * (round % 8)))
+}
 
 /// Messages of several records, and of a few bytes.
 fn message(index: usize) -> Vec<u8> {
@@ -81,7 +92,7 @@ async fn talk(address: Address) {
 }
 
 fn a_drain_under_load_loses_nothing() {
-    for round in 0..ROUNDS {
+    for delay in delays(3) {
         run(async {
             let server = start(server().leaving_reason(REASON));
             let clients: Vec<_> = (0..CLIENTS)
@@ -92,7 +103,7 @@ fn a_drain_under_load_loses_nothing() {
                 it.connections == CLIENTS && received > 500
             })
             .await;
-            sleep(Duration::from_millis(3 * round)).await;
+            sleep(delay).await;
             finish(server).await;
             for client in clients {
                 client.await;
@@ -138,7 +149,7 @@ async fn sorted(counts: impl Future<Output = Vec<usize>>) -> Vec<usize> {
 }
 
 fn what_handlers_have_sent_before_they_end_arrives() {
-    for round in 0..ROUNDS * 2 {
+    for delay in delays(2) {
         run(async {
             let (counts, mut pushed) = mpsc::unbounded_channel();
             let server = server().start(move |connection, session| {
@@ -149,7 +160,7 @@ fn what_handlers_have_sent_before_they_end_arrives() {
             let clients = (0..CLIENTS).map(|_| take_pushed(server.local_address()));
             let clients: Vec<_> = clients.map(ringseal::spawn).collect();
             wait_for(&server, |it| it.connections == CLIENTS).await;
-            sleep(Duration::from_millis(2 * round)).await;
+            sleep(delay).await;
             finish(server).await;
             let taken = sorted(futures_util::future::join_all(clients)).await;
             let mut sent = Vec::new();
@@ -181,7 +192,7 @@ async fn send_until_told(address: Address, is_told: Rc<Cell<bool>>) -> usize {
 }
 
 fn what_clients_send_while_it_drains_arrives_at_handlers() {
-    for round in 0..ROUNDS {
+    for delay in delays(3) {
         run(async {
             let (counts, mut collected) = mpsc::unbounded_channel();
             let server = server().start(move |connection, _session| {
@@ -195,7 +206,7 @@ fn what_clients_send_while_it_drains_arrives_at_handlers() {
             let clients: Vec<_> = clients.map(ringseal::spawn).collect();
             wait_for(&server, |it| it.connections == CLIENTS).await;
             server.handle().begin_drain(PATIENCE);
-            sleep(Duration::from_millis(3 * round)).await;
+            sleep(delay).await;
             is_told.set(true);
             finish(server).await;
             let sent = sorted(futures_util::future::join_all(clients)).await;
@@ -204,6 +215,47 @@ fn what_clients_send_while_it_drains_arrives_at_handlers() {
                 received.push(count);
             }
             assert_eq!(sent, sorted(async { received }).await);
+        });
+    }
+}
+
+/// Takes echoes until the peer ends; returns how many.
+async fn count_echoes(mut receiver: Receiver) -> usize {
+    let mut count = 0;
+    while let Some(echo) = receiver.recv().await.expect("recv") {
+        assert!(*echo == *message(count), "echo {count}");
+        count += 1;
+    }
+    count
+}
+
+/// Sends until it is told to end; returns how many messages, and how many came back.
+async fn have_echoed_until_told(address: Address, is_told: Rc<Cell<bool>>) -> (usize, usize) {
+    let (sender, receiver) = connect(&address, 1).await.split();
+    let taking = ringseal::spawn(count_echoes(receiver));
+    let sent = send_until_asked(sender, is_told).await;
+    (sent, taking.await)
+}
+
+// Also where the wire tells nobody that the server drains.
+fn echoes_of_what_clients_send_while_it_drains_arrive() {
+    for delay in delays(3) {
+        run(async {
+            let server = start(server());
+            let is_told = Rc::new(Cell::new(false));
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|_| have_echoed_until_told(server.local_address(), Rc::clone(&is_told)))
+                .map(ringseal::spawn)
+                .collect();
+            wait_for(&server, |it| it.connections == CLIENTS).await;
+            server.handle().begin_drain(PATIENCE);
+            sleep(delay).await;
+            is_told.set(true);
+            finish(server).await;
+            for client in clients {
+                let (sent, echoes) = client.await;
+                assert_eq!(echoes, sent);
+            }
         });
     }
 }
@@ -494,6 +546,53 @@ fn handshakes_that_a_server_drops_when_it_is_shut_down_are_counted() {
     });
 }
 
+/// Sends messages on until the server has drained for a while and the peer has said nothing meanwhile.
+async fn forward_until_quiet(connection: Connection, session: Session) {
+    let (mut sender, mut receiver) = connection.split();
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = receiver.recv() => received.expect("recv"),
+            () = session.draining_for(QUIET) => break,
+        };
+        let Some(message) = received else { break };
+        sender.forward(message).await.expect("send");
+    }
+    sender.close().await.expect("close");
+    while let Ok(Some(_)) = receiver.recv().await {}
+}
+
+fn a_handler_ends_that_waits_for_its_peer_to_be_quiet() {
+    const MESSAGES: usize = 60;
+    run(async {
+        let server = server().start(forward_until_quiet).expect("a server");
+        let connection = connect(&server.local_address(), 1).await;
+        let (mut sender, mut receiver) = connection.split();
+        let sending = ringseal::spawn(async move {
+            for index in 0..MESSAGES {
+                sender.send(&pattern(60_000, index)).await.expect("send");
+            }
+            sender
+        });
+        // More than hosts take while nobody reads, so some are sent on from copies.
+        sleep(Duration::from_millis(50)).await;
+        server.handle().begin_drain(PATIENCE);
+        for index in 0..MESSAGES {
+            let echo = receiver.recv().await.expect("recv").expect("one");
+            assert!(*echo == *pattern(60_000, index), "echo {index}");
+        }
+        let mut sender = sending.await;
+        sender.send(b"another").await.expect("send");
+        let echo = receiver.recv().await.expect("recv").expect("one");
+        assert_eq!(&*echo, b"another");
+        drop(echo);
+        // By itself, as nothing more is said.
+        assert!(receiver.recv().await.expect("recv").is_none());
+        sender.close().await.expect("close");
+        finish(server).await;
+    });
+}
+
 fn an_idle_server_drains_at_once() {
     run(async {
         let server: Server = start(server());
@@ -507,6 +606,8 @@ crate::on_every_driver!(
     a_drain_under_load_loses_nothing,
     what_handlers_have_sent_before_they_end_arrives,
     what_clients_send_while_it_drains_arrives_at_handlers,
+    echoes_of_what_clients_send_while_it_drains_arrive,
+    a_handler_ends_that_waits_for_its_peer_to_be_quiet,
     handlers_that_look_at_it_end_in_order,
     who_does_not_end_in_time_is_cut_and_counted,
     a_later_call_makes_the_time_shorter_and_never_longer,
