@@ -105,6 +105,7 @@ pub use settings::{Backend, Registration};
 pub(crate) use shutdown::ShutdownSide;
 pub(crate) use socket::Socket;
 pub use start_error::StartError;
+pub(crate) use task::tasks;
 pub use task::{Task, sleep, spawn, timeout};
 pub(crate) use task::{give_others_a_turn, now};
 pub use unsuitable_socket::UnsuitableSocket;

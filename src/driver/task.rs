@@ -1,5 +1,6 @@
 //! Tasks and timers on this thread, by whichever driver it runs.
 
+use core::cell::Cell;
 #[cfg(target_os = "linux")]
 use core::cell::RefCell;
 use core::fmt;
@@ -8,6 +9,8 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::time::Instant;
+
+use futures_util::FutureExt;
 
 #[cfg(target_os = "linux")]
 use super::uring;
@@ -23,6 +26,32 @@ enum Handle<T> {
     #[cfg(target_os = "linux")]
     Uring(RefCell<Option<async_task::Task<uring::Contained<T>>>>),
     Tokio(tokio::task::JoinHandle<T>),
+}
+
+thread_local! {
+    static TASKS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A task of this thread, while it is there.
+struct Alive;
+
+impl Alive {
+    fn new() -> Self {
+        TASKS.set(TASKS.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        // Of a thread that ends nobody asks.
+        let _ = TASKS.try_with(|tasks| tasks.set(tasks.get().saturating_sub(1)));
+    }
+}
+
+/// Returns how many tasks of this thread have not ended.
+pub(crate) fn tasks() -> usize {
+    TASKS.get()
 }
 
 /// What awaiting a task says that somebody aborted.
@@ -91,6 +120,11 @@ pub fn spawn<F>(future: F) -> Task<F::Output>
 where
     F: Future + 'static,
 {
+    let alive = Alive::new();
+    let future = future.map(move |output| {
+        drop(alive);
+        output
+    });
     #[cfg(target_os = "linux")]
     let future = match uring::try_spawn(future) {
         Ok(task) => {

@@ -35,6 +35,7 @@
 //! | `ringseal_reads_total`, `ringseal_writes_total` | | over the messages: how well they share system calls |
 //! | `ringseal_submissions_total`, `ringseal_completions_total` | | operations of the driver; a difference that stays while nothing moves: operations do not complete |
 //! | `ringseal_operations_in_flight` | | reads, writes and waits of connections now |
+//! | `ringseal_tasks` | | yours, and those of connections, listeners and the runtime; more while connections are not: yours do not end |
 //! | `ringseal_key_updates_total` | | once a gigabyte in each direction of the native wire |
 //! | `ringseal_send_waits_total`, `ringseal_send_wait_seconds_total` | | backpressure: peers do not read, or memory is short. The clock is read when a wait begins and ends |
 //! | `ringseal_time_limits_hit_total` | `limit`: idle, progress, host, lifetime | connections that were ended; handshakes that took too long are `timed_out` above |

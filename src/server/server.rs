@@ -112,8 +112,9 @@ impl Server {
     }
 
     /// Has a thread panic as only a fault of this crate can.
-    #[cfg(test)]
-    pub(super) fn break_thread(&self, thread: usize) {
+    #[cfg(any(test, feature = "internals"))]
+    #[doc(hidden)]
+    pub fn break_thread(&self, thread: usize) {
         let threads = self.threads.as_ref().expect("it has not ended");
         let job = Box::new(|| panic!("on purpose"));
         assert!(threads.handle().post_to(thread, job));

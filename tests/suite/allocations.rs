@@ -8,6 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 use futures_util::{SinkExt, StreamExt};
 
@@ -23,6 +24,9 @@ thread_local! {
     /// Bytes that this thread has allocated, less those that it has freed, and the most so far.
     static IN_USE: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
 }
+
+/// The same for all threads together.
+static IN_USE_BY_ALL: AtomicIsize = AtomicIsize::new(0);
 
 struct Counting;
 
@@ -43,10 +47,22 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 fn count_bytes(bytes: isize) {
+    IN_USE_BY_ALL.fetch_add(bytes, Ordering::Relaxed);
     let _ = IN_USE.try_with(|in_use| {
         let (now, most) = in_use.get();
         in_use.set((now + bytes, most.max(now + bytes)));
     });
+}
+
+/// Returns the bytes that this thread has allocated, less those that it has freed.
+pub(crate) fn bytes_in_use() -> isize {
+    IN_USE.get().0
+}
+
+/// Returns the bytes that all threads have allocated, less those that were freed. For tests that are
+/// alone in their process.
+pub(crate) fn bytes_in_use_by_all() -> isize {
+    IN_USE_BY_ALL.load(Ordering::Relaxed)
 }
 
 /// Runs `work` and returns the most bytes that this thread had allocated meanwhile, beyond those

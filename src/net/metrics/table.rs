@@ -244,6 +244,11 @@ pub const METRICS: &[Metric] = &[
         "Reads, writes and waits of connections that are not complete.",
         |now| now.in_flight as u64,
     ),
+    Metric::gauge(
+        "ringseal_tasks",
+        "Tasks that have not ended.",
+        |now| now.tasks as u64,
+    ),
     Metric::counter(
         "ringseal_key_updates_total",
         "How often keys were replaced, in both directions.",

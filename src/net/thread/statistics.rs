@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::counters::HandshakeCounts;
 use super::shard::Shard;
 use super::time_limits::TimeLimit;
-use crate::driver::Backend;
+use crate::driver::{self, Backend};
 
 /// What a runtime holds and has done since it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub struct Statistics {
     pub free_slots: usize,
     /// Reads, writes and waits of connections that are not complete.
     pub in_flight: usize,
+    /// Tasks of the thread that have not ended: yours, and those of connections, listeners and the
+    /// runtime itself.
+    pub tasks: usize,
     /// Whether slots are registered with the ring.
     pub registered: bool,
     /// How often no slot was free for somebody who wanted one.
@@ -100,6 +103,7 @@ impl Statistics {
             slots: pool.slots,
             free_slots: pool.free,
             in_flight: shard.driver.in_flight(),
+            tasks: driver::tasks(),
             registered: shard.driver.is_registered(),
             slot_waits: pool.missed_total,
             messages_sent: counters.messages_sent.get(),
@@ -143,6 +147,7 @@ impl Statistics {
             slots: self.slots + other.slots,
             free_slots: self.free_slots + other.free_slots,
             in_flight: self.in_flight + other.in_flight,
+            tasks: self.tasks + other.tasks,
             registered: self.registered && other.registered,
             slot_waits: self.slot_waits + other.slot_waits,
             messages_sent: self.messages_sent + other.messages_sent,

@@ -18,11 +18,11 @@ use crate::skipped::skipped;
 use crate::transport::{ELSEWHERE, RawStream};
 
 const SILENT: usize = 1_500;
-const SLOW: usize = 500;
+const SLOW: usize = 1_000;
 const UNREADING: usize = 40;
 
 /// Lets this process have so many descriptors; whether it may.
-fn may_have_descriptors(count: u64) -> bool {
+pub(super) fn may_have_descriptors(count: u64) -> bool {
     let limit = getrlimit(Resource::Nofile);
     if limit.maximum.is_some_and(|maximum| maximum < count) {
         return false;

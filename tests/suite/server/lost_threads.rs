@@ -4,11 +4,13 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ringseal::{Connection, Session};
+use ringseal::{Connection, RunError, Session};
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::{Resource, getrlimit};
 
+use super::ending::descriptors;
 use super::{answers, connect, connect_many, echo, server, wait_for};
+use crate::allocations::bytes_in_use_by_all;
 use crate::child::{is_case, limit, run_case};
 use crate::peers::{PATIENCE, builder, run, run_with};
 use crate::seccomp::deny_from_now_on;
@@ -78,6 +80,85 @@ fn a_thread_whose_ring_fails_ends_alone() {
                 .expect("no panic");
         });
     }
+}
+
+// HAZARDS B9. What handlers and tasks panic with is contained, so this is the loop of the thread itself.
+fn nothing_is_left_of_a_thread_that_has_panicked() {
+    const TEST: &str = "nothing_is_left_of_a_thread_that_has_panicked";
+    if !is_case(TEST) {
+        return run_case(module_path!(), TEST);
+    }
+    // Of slots that are few, since locked memory is short in a child.
+    let small = || builder().slots(4);
+    let round = || {
+        run_with(small(), async {
+            let server = server().runtime(small()).start(echo).expect("a server");
+            let address = server.local_address();
+            let mut connections = connect_many(&address, 1, 6).await;
+            // With something on its way.
+            connections[0].send(&[7; 100_000]).await.expect("send");
+            server.break_thread(0);
+            wait_for(&server, |it| {
+                it.threads[0].has_ended && it.threads[0].connections == 0
+            })
+            .await;
+            let mut survivors = 0;
+            for connection in &mut connections[1..] {
+                survivors += usize::from(answers(connection).await);
+            }
+            assert_eq!(survivors, 3, "of six on two threads");
+            drop(connections);
+            // All that is held there has come back.
+            wait_for(&server, |it| {
+                let runtime = it.threads[1].runtime.expect("it runs");
+                it.connections == 0 && runtime.free_slots == runtime.slots
+            })
+            .await;
+            server.break_thread(1);
+            let ended = ringseal::timeout(PATIENCE, server.wait()).await;
+            assert_eq!(ended.expect("it ends"), Err(RunError::Panicked));
+        });
+    };
+    // What is made once in a process.
+    round();
+    round();
+    let (descriptors_before, heap_before) = (descriptors(), bytes_in_use_by_all());
+    let mapped_before = mapped();
+    for _ in 0..5 {
+        round();
+    }
+    let start = Instant::now();
+    // A round takes more than this if anything of a connection stays.
+    let few = 5 * 400;
+    while descriptors() > descriptors_before
+        || mapped() > mapped_before
+        || bytes_in_use_by_all() > heap_before + few
+    {
+        assert!(
+            start.elapsed() < PATIENCE,
+            "descriptors: {} and {descriptors_before} before; KiB mapped: {} and {mapped_before} before; \
+             heap: {} and {heap_before} before",
+            descriptors(),
+            mapped(),
+            bytes_in_use_by_all()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Returns the KiB of this process that a forked child does not have: arenas and rings.
+fn mapped() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/smaps").expect("ours");
+    let (mut sum, mut size) = (0, 0);
+    for line in maps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        match words.next() {
+            Some("Size:") => size = words.next().and_then(|it| it.parse().ok()).expect("KiB"),
+            Some("VmFlags:") if words.any(|flag| flag == "dc") => sum += size,
+            _ => {}
+        }
+    }
+    sum
 }
 
 /// What this process has logged.
@@ -165,6 +246,7 @@ crate::on_setting!(
     Uring,
     Tcp,
     a_thread_whose_ring_fails_ends_alone,
+    nothing_is_left_of_a_thread_that_has_panicked,
     accepting_goes_on_elsewhere_once_there_are_descriptors_again,
 );
 
@@ -174,5 +256,14 @@ crate::on_setting!(
     TokioUring,
     Tcp,
     a_thread_whose_ring_fails_ends_alone,
+    nothing_is_left_of_a_thread_that_has_panicked,
     accepting_goes_on_elsewhere_once_there_are_descriptors_again,
+);
+
+crate::on_setting!(
+    epoll_tcp,
+    Native,
+    Epoll,
+    Tcp,
+    nothing_is_left_of_a_thread_that_has_panicked,
 );

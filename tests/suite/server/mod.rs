@@ -5,6 +5,7 @@ mod crowds;
 mod drain;
 mod ending;
 mod failures;
+mod idle;
 mod limits;
 mod lost_threads;
 mod panics;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use ringseal::protocol::native::record::RefuseReason;
 use ringseal::{
     Address, Admission, AttemptError, Config, Connection, DialError, Server, ServerBuilder,
-    ServerStatistics, Session, dial,
+    ServerStatistics, Session, ThreadStatistics, dial,
 };
 
 use super::peers::{PATIENCE, builder, config, key};
@@ -119,6 +120,12 @@ async fn wait_for(server: &Server, is_so: impl Fn(&ServerStatistics) -> bool) {
     }
 }
 
+/// Tasks of a thread that serves nobody: what its runtime does in the background, what takes clients over,
+/// their handshakes, and who asks for these figures.
+const TASKS_OF_A_THREAD: usize = 4;
+/// Those of the one that accepts, besides.
+const TASKS_OF_ONE_THREAD: usize = 1;
+
 /// Waits until nothing is left of clients that have gone.
 async fn nothing_is_left(server: &Server) {
     wait_for(server, |it| {
@@ -132,7 +139,11 @@ async fn nothing_is_left(server: &Server) {
             runtime.lingering,
             runtime.heap_bytes,
         ];
-        held == [0; 7] && runtime.free_slots == runtime.slots
+        let runs = |thread: &ThreadStatistics| thread.runtime.map_or(0, |runtime| runtime.tasks);
+        let rest = it.threads.len() * TASKS_OF_A_THREAD + TASKS_OF_ONE_THREAD;
+        held == [0; 7]
+            && runtime.free_slots == runtime.slots
+            && it.threads.iter().map(runs).sum::<usize>() <= rest
     })
     .await;
 }

@@ -12,6 +12,8 @@ use crate::setting::{Setting, on_native};
 
 /// Each is another set of faults. To have one of them again, name it in this variable.
 const SEEDS: Range<u64> = 0..6;
+/// How many there are, where this variable says.
+const ASKED_ROUNDS: &str = "RINGSEAL_ROUNDS";
 const REPLAY: &str = "RINGSEAL_SEED";
 const CLIENTS: u8 = 12;
 const MESSAGES: usize = 30;
@@ -19,9 +21,12 @@ const MESSAGES: usize = 30;
 const LENGTH: usize = 300_000;
 
 fn seeds() -> Vec<u64> {
-    match std::env::var(REPLAY) {
-        Ok(seed) => vec![seed.parse().expect("a number")],
-        Err(_) => SEEDS.collect(),
+    let number =
+        |name: &str| std::env::var(name).map(|text| text.parse::<u64>().expect("a number"));
+    match (number(REPLAY), number(ASKED_ROUNDS)) {
+        (Ok(seed), _) => vec![seed],
+        (Err(_), Ok(rounds)) => (0..rounds).collect(),
+        (Err(_), Err(_)) => SEEDS.collect(),
     }
 }
 
@@ -148,19 +153,24 @@ async fn try_seed(seed: u64, address: &Address) {
     }
 }
 
+async fn try_seeds(seeds: &[u64]) {
+    let server = server().start(check_and_echo).expect("a server");
+    for &seed in seeds {
+        let told = ToldOnFailure(seed);
+        try_seed(seed, &server.local_address()).await;
+        nothing_is_left(&server).await;
+        let statistics = server.handle().statistics().await;
+        assert_eq!(statistics.handler_panics, 0, "a message was altered");
+        drop(told);
+    }
+    finish(server).await;
+}
+
 fn what_passes_a_faulty_relay_is_whole_or_an_error() {
-    run(async {
-        let server = server().start(check_and_echo).expect("a server");
-        for seed in seeds() {
-            let told = ToldOnFailure(seed);
-            try_seed(seed, &server.local_address()).await;
-            nothing_is_left(&server).await;
-            let statistics = server.handle().statistics().await;
-            assert_eq!(statistics.handler_panics, 0, "a message was altered");
-            drop(told);
-        }
-        finish(server).await;
-    });
+    // As many as there is patience for, by one server.
+    for seeds in seeds().chunks(6) {
+        run(try_seeds(seeds));
+    }
 }
 
 crate::on_every_driver!(what_passes_a_faulty_relay_is_whole_or_an_error,);

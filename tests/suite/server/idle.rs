@@ -1,0 +1,103 @@
+//! What a connection costs a server that has nothing to do.
+
+use ringseal::{Connection, Session};
+
+use super::crowds::may_have_descriptors;
+use super::{connect, finish, nothing_is_left, server, wait_for};
+use crate::allocations::bytes_in_use;
+use crate::peers::run;
+use crate::setting::on_native;
+use crate::skipped::skipped;
+
+/// Connections that are there before it is counted, so that what is made for many is.
+const FIRST: usize = 16;
+const MORE: usize = 240;
+
+/// Answers each message with the bytes of heap that this thread has in use.
+async fn tell_heap(mut connection: Connection, _session: Session) {
+    while let Ok(Some(message)) = connection.recv().await {
+        drop(message);
+        if connection
+            .send(&bytes_in_use().to_le_bytes())
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Asks the server's thread; has this connection moved something.
+async fn heap(connection: &mut Connection) -> isize {
+    connection.send(b"how much?").await.expect("send");
+    let answer = connection.recv().await.expect("recv").expect("an answer");
+    isize::from_le_bytes((&*answer).try_into().expect("a number"))
+}
+
+// The server's task included; what a library in C allocates is not counted.
+fn an_idle_connection_takes_no_more_heap_than_it_may() {
+    // Two for each connection, for as many of these tests as run at the same time.
+    if !may_have_descriptors(4_000) {
+        return skipped(format_args!(
+            "what idle connections take needs 4000 descriptors"
+        ));
+    }
+    let most = if on_native() { 6_144 } else { 4_096 };
+    run(async {
+        let server = server().threads(1).start(tell_heap).expect("a server");
+        let address = server.local_address();
+        let mut connections = Vec::new();
+        let mut before = 0;
+        for number in 0..FIRST + MORE {
+            if number == FIRST {
+                wait_for(&server, |it| it.handshakes_under_way == 0).await;
+                before = heap(&mut connections[0]).await;
+            }
+            let mut connection = connect(&address, 1).await;
+            heap(&mut connection).await;
+            connections.push(connection);
+        }
+        wait_for(&server, |it| {
+            let runtime = it.runtime.expect("it runs");
+            it.handshakes_under_way == 0 && runtime.heap_bytes == 0
+        })
+        .await;
+        let after = heap(&mut connections[0]).await;
+        let each = usize::try_from(after - before).expect("they take some") / MORE;
+        assert!(
+            each <= most,
+            "{each} bytes a connection, and {most} are allowed"
+        );
+        // Or what was counted is not what they take.
+        assert!(each > 1_000, "only {each} bytes a connection");
+        drop(connections);
+        nothing_is_left(&server).await;
+        finish(server).await;
+    });
+}
+
+crate::on_every_driver!(an_idle_connection_takes_no_more_heap_than_it_may,);
+
+crate::on_setting!(
+    commonware_uring_tcp,
+    Commonware,
+    Uring,
+    Tcp,
+    an_idle_connection_takes_no_more_heap_than_it_may,
+);
+
+crate::on_setting!(
+    commonware_tokio_uring_tcp,
+    Commonware,
+    TokioUring,
+    Tcp,
+    an_idle_connection_takes_no_more_heap_than_it_may,
+);
+
+crate::on_setting!(
+    commonware_epoll_tcp,
+    Commonware,
+    Epoll,
+    Tcp,
+    an_idle_connection_takes_no_more_heap_than_it_may,
+);
