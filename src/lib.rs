@@ -7,7 +7,8 @@
 //! SAKE and whose record layer CUPS, each in a version V0 and a version V1.
 //!
 //! The [`guide`] has a page for each thing that servers have to do: [ways of
-//! use](guide::ways_of_use), [graceful shutdown](guide::shutdown),
+//! use](guide::ways_of_use), [handlers](guide::handlers), [graceful shutdown](guide::shutdown), [under
+//! systemd](guide::service_manager),
 //! [reconnecting](guide::reconnecting), [many cores](guide::many_cores), [limits and defaults](guide::limits), [logging](guide::logging),
 //! [metrics](guide::metrics). What is [promised](guide::promises), what it is [built
 //! from](guide::dependencies) and what has [changed](guide::releases) stands there too.

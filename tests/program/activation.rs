@@ -8,10 +8,15 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::harness::{PATIENCE, Pair, Program, stop, text};
+use crate::harness::{PATIENCE, Pair, Program, json, stop, text};
 
 /// Passes its standard input as descriptor 3, as a service manager does, and becomes the program.
 const PASS: &str = "export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0 0</dev/null";
+
+/// Passes two sockets that a client has opened at the address and the path in the environment: its
+/// standard input and its standard error, which is a pipe again behind that.
+const PASS_TWO: &str = "export LISTEN_FDS=2 LISTEN_PID=$$; \
+    exec \"$0\" \"$@\" 3<&0 4<&2 0</dev/null 2>/dev/null";
 
 /// Bob listens for Alice on what `script` passes.
 fn start(pair: &Pair, script: &str, passed: impl Into<OwnedFd>, more: &[&str]) -> Program {
@@ -64,6 +69,56 @@ fn a_passed_unix_socket_is_served_and_its_file_stays() {
 }
 
 #[test]
+fn several_passed_sockets_are_all_served() {
+    let pair = Pair::new();
+    let path = pair.directory.path().join("socket");
+    let (first, second) = (
+        TcpListener::bind("127.0.0.1:0").expect("bind"),
+        UnixListener::bind(&path).expect("bind"),
+    );
+    let addresses = [
+        first.local_addr().expect("bound").to_string(),
+        format!("unix:{}", path.display()),
+    ];
+    let args = [
+        "-c",
+        PASS_TWO,
+        env!("CARGO_BIN_EXE_ringseal"),
+        "listen",
+        "--identity",
+        text(&pair.bob.file),
+        "--namespace",
+        "test",
+        "--mode",
+        "echo",
+        "--allow",
+        &pair.alice.public,
+    ];
+    let start = |more: &[&str]| {
+        let args: Vec<_> = args.iter().chain(more).copied().collect();
+        let (first, second) = (
+            OwnedFd::from(first.try_clone().expect("a copy")),
+            OwnedFd::from(second.try_clone().expect("a copy")),
+        );
+        Program::start_program("sh", &args, |command| {
+            command.stdin(first).stderr(second);
+        })
+    };
+    let listener = start(&[]);
+    for address in &addresses {
+        assert_eq!(listener.next_line(), format!("listening on {address}"));
+        expect_echo(&pair, address);
+    }
+    listener.signal(Signal::TERM);
+    assert_eq!(listener.wait().status.code(), Some(0));
+    let listener = start(&["--json"]);
+    for address in &addresses {
+        assert_eq!(json(&listener.next_line())["listening"], **address);
+        expect_echo(&pair, address);
+    }
+}
+
+#[test]
 fn what_was_passed_and_is_not_suitable_is_refused_with_what_to_change() {
     let pair = Pair::new();
     let listening = || OwnedFd::from(TcpListener::bind("127.0.0.1:0").expect("bind"));
@@ -92,9 +147,13 @@ fn what_was_passed_and_is_not_suitable_is_refused_with_what_to_change() {
         (
             &two,
             listening(),
-            ["2 sockets were passed", "keep one ListenStream="],
+            ["descriptor 4", "those that listen (ListenStream="],
         ),
-        (&nonsense, listening(), ["LISTEN_FDS is `one`", "set 1"]),
+        (
+            &nonsense,
+            listening(),
+            ["LISTEN_FDS is `one`", "set how many are passed"],
+        ),
         (
             &none,
             listening(),

@@ -160,6 +160,68 @@ fn limits_of_zero_are_refused() {
 }
 
 #[test]
+fn memory_is_set_with_units_and_nonsense_is_refused() {
+    let pair = Pair::new();
+    let more = ["--slots", "4", "--heap-budget", "1MiB", "--mode", "echo"];
+    let (listener, address) = pair.listen(&more);
+    let ping = ["--ping", "--seconds", "0.05"];
+    pair.dial(&address, &ping).wait().expect_success();
+    stop(listener).expect_success();
+    let refused = |option: String| refused(&pair, "127.0.0.1:0", &[&option]);
+    for nonsense in ["0", "3", "100000", "x", "4MiB"] {
+        refused(format!("--slots={nonsense}")).expect_usage_error("a number from 4 to");
+    }
+    for nonsense in ["0", "0MiB", "-1", "64M", "lots"] {
+        refused(format!("--heap-budget={nonsense}")).expect_usage_error("as in 64MiB");
+    }
+}
+
+/// Bob listens for Alice under limits of descriptors that `flags` of `ulimit` set.
+fn listen_within(pair: &Pair, flags: &str, more: &[&str]) -> Program {
+    let script = format!("ulimit {flags} && exec \"$0\" \"$@\"");
+    let mut args = vec!["-c", &script, env!("CARGO_BIN_EXE_ringseal"), "listen"];
+    args.extend(["127.0.0.1:0", "--identity", text(&pair.bob.file)]);
+    args.extend(["--namespace", "test", "--mode", "echo"]);
+    args.extend(["--allow", &pair.alice.public]);
+    args.extend(more);
+    Program::start_program("sh", &args, |_| {})
+}
+
+#[test]
+fn the_soft_limit_of_descriptors_is_raised_and_a_line_says_when_that_is_not_enough() {
+    let pair = Pair::new();
+    let listener = listen_within(&pair, "-S -n 70", &["--threads", "1"]);
+    let first = listener.next_line();
+    let address = first.strip_prefix("listening on ").expect("an address");
+    let config = Config::new(pair.alice.identity(), "test");
+    let bob = pair.bob.identity().public_key();
+    let runtime = Runtime::builder().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut connections = Vec::new();
+        for number in 0..100 {
+            let dialed = ringseal::dial(address, bob, &config);
+            let dialed = ringseal::timeout(PATIENCE, dialed).await;
+            let connection = dialed.unwrap_or_else(|| panic!("only {number}"));
+            connections.push(connection.expect("dial"));
+        }
+        for connection in connections {
+            connection.close().await.expect("close");
+        }
+    });
+    stop(listener).expect_success();
+    let listener = listen_within(&pair, "-n 200", &["--max-connections", "10000"]);
+    let line = listener.next_error();
+    for part in [
+        "this process may have 200",
+        "--max-connections",
+        "LimitNOFILE",
+    ] {
+        assert!(line.contains(part), "`{part}` is not in: {line}");
+    }
+    assert!(listener.next_line().starts_with("listening on "));
+}
+
+#[test]
 fn who_is_beyond_a_limit_is_told_and_a_line_names_the_option() {
     let pair = Pair::new();
     for option in [
@@ -233,6 +295,8 @@ fn the_help_of_listen_names_what_a_server_has() {
         "--max-handshakes",
         "--max-handshakes-per-second",
         "--max-lifetime",
+        "--slots",
+        "--heap-budget",
         "--allow-file",
         "--drop-removed",
         "--metrics",

@@ -6,6 +6,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::thread;
 
+use ringseal::protocol::native::record::AbortReason;
+use ringseal::{Config, Runtime};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -238,6 +240,42 @@ fn lines_and_events_are_json_on_request() {
     assert!(address.starts_with("127.0.0.1:"), "{span}");
     let wire = span["wire"].as_str().expect("a wire");
     assert!(wire.starts_with("native:"), "{span}");
+}
+
+/// Without being asked for events.
+#[test]
+fn json_lines_about_a_connection_say_whose_it_is() {
+    let pair = Pair::new();
+    let json = ["--log-format", "json", "--mode", "echo"];
+    let (listener, address) = pair.listen(&json);
+    let config = Config::new(pair.alice.identity(), "test");
+    let bob = pair.bob.identity().public_key();
+    let runtime = Runtime::builder().build().expect("a runtime");
+    runtime.block_on(async {
+        let connection = ringseal::dial(&*address, bob, &config).await.expect("dial");
+        let (mut sender, mut receiver) = connection.split();
+        sender.send(b"hello").await.expect("send");
+        receiver.recv().await.expect("recv").expect("an echo");
+        sender.abort(AbortReason::UNSPECIFIED);
+    });
+    let stranger = pair.dial(&address, &["--namespace", "other"]);
+    assert_eq!(stranger.wait().status.code(), Some(1));
+    let line = |_| -> Value { serde_json::from_str(&listener.next_error()).expect("JSON") };
+    let mut lines: Vec<Value> = (0..2).map(line).collect();
+    lines.sort_by_key(|line| line["span"]["peer"].is_null());
+    let [failed, refused] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(failed["span"]["peer"], pair.alice.public[..16]);
+    let message = failed["message"].as_str().expect("a message");
+    assert!(message.contains("failed"), "{message}");
+    for span in [&failed["span"], &refused["span"]] {
+        assert_eq!(span["name"], "connection");
+        let address = span["address"].as_str().expect("an address");
+        assert!(address.starts_with("127.0.0.1:"), "{span}");
+    }
+    assert!(refused["span"]["peer"].is_null(), "{refused}");
+    stop(listener);
 }
 
 /// One line, which says what to change.

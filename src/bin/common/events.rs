@@ -20,7 +20,7 @@ const DEFAULT: &str = "warn,ringseal::driver=error,ringseal::driver::unix_path=w
 pub fn start() {
     let filter = env::var_os(VARIABLE).filter(|text| !text.is_empty());
     let (filter, problem) = match filter {
-        None => (EnvFilter::new(DEFAULT), None),
+        None => (EnvFilter::new(default_filter(LogFormat::current())), None),
         Some(text) => parse(&text.to_string_lossy()),
     };
     // Fails only when there is one already, and this is called once.
@@ -51,6 +51,14 @@ fn json_subscriber(filter: EnvFilter) -> impl Subscriber + Send + Sync {
         .with_writer(|| EventWriter)
         .with_env_filter(filter)
         .finish()
+}
+
+/// What is printed by default. In JSON each event of a connection says which one it is.
+fn default_filter(format: LogFormat) -> String {
+    match format {
+        LogFormat::Text => DEFAULT.to_owned(),
+        LogFormat::Json => format!("{DEFAULT},ringseal::connection=info"),
+    }
 }
 
 /// A filter, and what is wrong with the text if it is the default one.

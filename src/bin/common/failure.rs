@@ -8,6 +8,7 @@ use ringseal::protocol::native::Suite;
 use ringseal::protocol::native::handshake::HandshakeError;
 use ringseal::{AcceptError, AttemptError};
 
+use crate::peer_fields::PeerFields;
 use crate::{log, terms};
 
 /// Why a command ended early.
@@ -86,17 +87,20 @@ pub fn warn_of_client(error: &AcceptError) {
     let AcceptError {
         address, reason, ..
     } = error;
-    match reason {
-        AttemptError::ClosedUnused => {}
-        AttemptError::NativeHandshake(HandshakeError::SuiteRefused { byte }) => {
-            log::line_about_peer(&format!(
-                "the connection from {address} failed: the dialer wants {}, which --wire does not \
-                 name here; name it as well, or have the dialer choose another suite by its --wire",
-                suite(*byte)
-            ));
-        }
-        _ => log::line_about_peer(&chain(error)),
-    }
+    let text = match reason {
+        AttemptError::ClosedUnused => return,
+        AttemptError::NativeHandshake(HandshakeError::SuiteRefused { byte }) => format!(
+            "the connection from {address} failed: the dialer wants {}, which --wire does not \
+             name here; name it as well, or have the dialer choose another suite by its --wire",
+            suite(*byte)
+        ),
+        _ => chain(error),
+    };
+    let from = PeerFields {
+        peer: None,
+        address: address.clone(),
+    };
+    log::line_about_peer(&text, Some(&from));
 }
 
 /// The wire with the suite that this byte of a hello stands for (NATIVE section 2.1).

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod chart;
+pub mod descriptors;
 pub mod envelope;
 pub mod events;
 pub mod failure;
@@ -15,6 +16,7 @@ pub mod key_file;
 pub mod log;
 pub mod log_format;
 pub mod machine;
+pub mod peer_fields;
 pub mod pictures;
 pub mod public_key_argument;
 pub mod request;

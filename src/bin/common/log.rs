@@ -15,6 +15,7 @@ use std::time::Instant;
 use tracing::Level;
 
 use crate::log_format::LogFormat;
+use crate::peer_fields::PeerFields;
 use crate::terms;
 
 /// Bytes that may wait to be written: as many as a pipe holds.
@@ -79,19 +80,23 @@ pub fn error(text: &str) {
 }
 
 fn write(level: Level, text: &str) {
+    write_about(level, text, None);
+}
+
+fn write_about(level: Level, text: &str, peer: Option<&PeerFields>) {
     let text = text.replace(char::is_control, " ");
-    LOG.print(LogFormat::current().render(level, &text));
+    LOG.print(LogFormat::current().render_about(level, &text, peer));
 }
 
 /// Prints one line about a peer, unless there have been many in this second. Then it is counted,
 /// and an event for those who ask for all.
-pub fn line_about_peer(text: &str) {
+pub fn line_about_peer(text: &str, peer: Option<&PeerFields>) {
     let (summary, is_admitted) = LOG.lock().peers.admit(Instant::now());
     if let Some(count) = summary {
         LOG.print(left_out(count));
     }
     if is_admitted {
-        line(text);
+        write_about(Level::WARN, text, peer);
     } else {
         LOG.changed.notify_all();
         tracing::debug!("{text}");
@@ -99,9 +104,9 @@ pub fn line_about_peer(text: &str) {
 }
 
 /// Tells a person at a terminal that a connection is there, and a log that asks for events.
-pub fn connected(text: &str) {
+pub fn connected(text: &str, peer: Option<&PeerFields>) {
     if io::stderr().is_terminal() {
-        line_about_peer(text);
+        line_about_peer(text, peer);
     } else {
         tracing::info!("{text}");
     }

@@ -8,6 +8,8 @@ use tracing::Level;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, time};
 
+use crate::peer_fields::PeerFields;
+
 /// What the process has chosen. Text until it has.
 static CURRENT: OnceLock<LogFormat> = OnceLock::new();
 
@@ -35,15 +37,28 @@ impl LogFormat {
 
     /// Returns the line, or the lines, that say `text`, with the end of the last.
     pub fn render(self, level: Level, text: &str) -> Vec<u8> {
+        self.render_about(level, text, None)
+    }
+
+    /// Returns the same, about `peer`.
+    pub(crate) fn render_about(
+        self,
+        level: Level,
+        text: &str,
+        peer: Option<&PeerFields>,
+    ) -> Vec<u8> {
         match self {
             Self::Text => format!("ringseal: {text}\n").into_bytes(),
             Self::Json => {
-                let line = json!({
+                let mut line = json!({
                     "timestamp": timestamp(),
                     "level": level.as_str(),
                     "target": "ringseal_cli::log",
                     "message": text,
                 });
+                if let Some(peer) = peer {
+                    line["span"] = peer.span();
+                }
                 format!("{line}\n").into_bytes()
             }
         }

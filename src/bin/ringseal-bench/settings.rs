@@ -5,9 +5,9 @@ use core::time::Duration;
 use ringseal::protocol::record::MAX_OVERHEAD;
 use ringseal::{Config, Identity, Registration, Runtime, RuntimeBuilder, Wire};
 use ringseal_cli::args::RingArgs;
+use ringseal_cli::descriptors;
 use ringseal_cli::failure::Failure;
 use ringseal_cli::start::start;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The most connections of one run.
 pub(crate) const MAX_CONNECTIONS: u32 = 1000;
@@ -129,24 +129,8 @@ pub(crate) fn fresh_seed() -> Result<String, Failure> {
 /// Makes sure that this process may open `ends` connections' ends.
 pub(crate) fn allow_descriptors(ends: u32) -> Result<(), Failure> {
     let needed = u64::from(ends) + SPARE_DESCRIPTORS;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    if let Some(most) = limit.maximum.filter(|&maximum| maximum < needed) {
-        return Err(Failure::new(format!(
-            "so many connections take {needed} descriptors, and this process may have {most}; \
-             lower --connections or raise the limit (ulimit -Hn)"
-        )));
-    }
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: Some(needed),
-            ..limit
-        },
-    )?;
-    Ok(())
+    let advice = "lower --connections or raise the limit (ulimit -Hn)";
+    descriptors::allow(Some(needed), advice)
 }
 
 #[cfg(test)]

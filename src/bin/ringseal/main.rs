@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ringseal_cli::{
-    events, failure, figures, interrupts, key_file, log, public_key_argument, round_trips, start,
-    stdio,
+    descriptors, events, failure, figures, interrupts, key_file, log, peer_fields,
+    public_key_argument, round_trips, start, stdio,
 };
 
 use args::{Cli, Command};

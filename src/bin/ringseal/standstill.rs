@@ -25,14 +25,7 @@ pub(crate) async fn still_for(limit: Option<Duration>) {
     }
 }
 
-/// Is done when this process has run for as long as `limit`.
-pub(crate) async fn elapsed(limit: Duration) {
-    for _ in 0..PARTS {
-        sleep(limit / PARTS).await;
-    }
-}
-
-/// Does what [`elapsed`] does, on a thread without a ring.
+/// Is done when this process has run for as long as `limit`, on a thread without a ring.
 pub(crate) async fn elapsed_without_ring(limit: Duration) {
     for _ in 0..PARTS {
         tokio::time::sleep(limit / PARTS).await;

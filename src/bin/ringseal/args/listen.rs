@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
-use ringseal::{Address, BindOptions, Config, ServerLimits};
+use ringseal::{Address, BindOptions, Config, RuntimeBuilder, ServerLimits};
 use ringseal_cli::args::{address, seconds, seconds_or_none};
 
 use super::end::EndArgs;
@@ -17,8 +17,8 @@ use crate::public_key_argument::PublicKeyArgument;
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("admission").required(true)))]
 pub(crate) struct ListenArgs {
-    /// Where to listen, as HOST:PORT, unix:/PATH or unix:@ABSTRACT. Left out where systemd passes a
-    /// socket (LISTEN_FDS).
+    /// Where to listen, as HOST:PORT, unix:/PATH or unix:@ABSTRACT. Left out where systemd passes
+    /// sockets (LISTEN_FDS).
     #[arg(value_name = "ADDR", value_parser = address)]
     pub(crate) address: Option<Address>,
     #[command(flatten)]
@@ -77,6 +77,14 @@ pub(crate) struct ThreadArgs {
     #[arg(long, value_name = "CORES", num_args = 0..=1, require_equals = true,
         default_missing_value = Pinning::AUTO)]
     pub(crate) pin: Option<Pinning>,
+    /// How many slots of 272 KiB each thread has; their memory is locked. A connection that moves data
+    /// both ways has four, an idle one has none when they are short. Without it 10.
+    #[arg(long, value_name = "N", value_parser = slots)]
+    slots: Option<u16>,
+    /// How much heap memory the connections of each thread share for messages that find no slot, in
+    /// bytes or with a unit, as in 64MiB. Without it 64MiB.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    heap_budget: Option<usize>,
 }
 
 /// How much a listener takes, over all threads.
@@ -107,6 +115,11 @@ struct LimitArgs {
 const DEFAULT_HANDSHAKES: NonZeroUsize =
     NonZeroUsize::new(Config::DEFAULT_MAX_HANDSHAKES).expect("a listener shakes hands");
 
+/// Descriptors beside those of clients, rounded up a good deal.
+const SPARE_DESCRIPTORS: u64 = 64;
+/// What the kernel registers at most as one buffer, in slots.
+const MAX_SLOTS: usize = (1 << 30) / RuntimeBuilder::DEFAULT_SLOT_SIZE;
+
 impl ListenArgs {
     /// Returns what an address is bound with.
     pub(crate) fn bind_options(&self) -> BindOptions {
@@ -123,6 +136,26 @@ impl ListenArgs {
         Ok(config
             .max_handshakes(self.limits.max_handshakes.get())
             .max_lifetime(self.limits.max_lifetime))
+    }
+
+    /// Returns the settings of the runtime of each thread.
+    pub(crate) fn runtime(&self) -> RuntimeBuilder {
+        let mut builder = self.end.ring.builder();
+        if let Some(slots) = self.threads.slots {
+            builder = builder.slots(slots.into());
+        }
+        if let Some(bytes) = self.threads.heap_budget {
+            builder = builder.heap_budget(bytes);
+        }
+        builder
+    }
+
+    /// Returns how many descriptors are needed, if that is limited.
+    pub(crate) fn descriptors(&self) -> Option<u64> {
+        let connections = self.limits.max_connections?.get();
+        let handshakes = self.limits.max_handshakes.get();
+        let all = connections.saturating_add(handshakes) as u64;
+        Some(all.saturating_add(SPARE_DESCRIPTORS))
     }
 
     /// Returns how many clients may come.
@@ -151,6 +184,31 @@ fn limit<N: core::str::FromStr>(text: &str) -> Result<N, &'static str> {
         .map_err(|_| "write a number from 1 on, or leave the option out")
 }
 
+/// Reads how many slots there are to be. A connection may hold four.
+fn slots(text: &str) -> Result<u16, String> {
+    text.parse()
+        .ok()
+        .filter(|slots| (4..=MAX_SLOTS).contains(&usize::from(*slots)))
+        .ok_or_else(|| {
+            format!("write a number from 4 to {MAX_SLOTS}, or leave the option out for 10")
+        })
+}
+
+/// Reads how many bytes.
+fn bytes(text: &str) -> Result<usize, &'static str> {
+    const UNITS: [(&str, u32); 4] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("B", 0)];
+    let unit = UNITS.iter().find_map(|(unit, shift)| {
+        let number = text.strip_suffix(*unit)?;
+        Some((number.trim_end(), shift))
+    });
+    let (number, shift) = unit.unwrap_or((text, &0));
+    let number: Option<usize> = number.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(1 << shift))
+        .filter(|bytes| *bytes > 0)
+        .ok_or("write a number of bytes above 0, with KiB, MiB or GiB behind it or without, as in 64MiB")
+}
+
 fn loopback(text: &str) -> Result<SocketAddr, &'static str> {
     let address: Option<SocketAddr> = text.parse().ok();
     address
@@ -173,4 +231,43 @@ pub(crate) enum Mode {
     Echo,
     /// Count them and print one line of JSON when a connection ends.
     Sink,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_and_bytes_are_read_and_anything_else_is_refused() {
+        assert_eq!(slots("4"), Ok(4));
+        assert_eq!(slots("3855"), Ok(3855));
+        for text in ["0", "3", "3856", "65540", "-4", "", "ten", "4.5"] {
+            let error = slots(text).expect_err(text);
+            assert!(error.contains("from 4 to 3855"), "{error}");
+        }
+        for (text, number) in [
+            ("1", 1),
+            ("1B", 1),
+            ("4096", 4096),
+            ("64KiB", 65_536),
+            ("64 MiB", 64 << 20),
+            ("3GiB", 3 << 30),
+        ] {
+            assert_eq!(bytes(text), Ok(number), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "0MiB",
+            "MiB",
+            "-1",
+            "64M",
+            "1.5GiB",
+            "99999999999GiB",
+            "lots",
+        ] {
+            let error = bytes(text).expect_err(text);
+            assert!(error.contains("as in 64MiB"), "{error}");
+        }
+    }
 }

@@ -95,16 +95,18 @@ Examples:
 
 ALICE and CAROL stand for public keys: 64 hexadecimal digits, a line of an OpenSSH .pub file in
 quotes, or the path of such a file. The first line on standard output is the address that is
-listened on; port 0 takes a free port. With --metrics a second line says where those are. Messages
+listened on; port 0 takes a free port. Where there are several, each has a line. With --metrics a line
+behind them says where those are; with --json they stand in the first object. Messages
 are printed as lines also with --json. Figures of --mode sink count from the first message; rates
 are null below two messages or 10 milliseconds.
 
-Connections are spread evenly over the threads. Limits are for all threads together. On the native
+Connections are spread evenly over the threads. Limits are for all threads together. The soft limit
+of descriptors (ulimit -n) is raised to what --max-connections needs, or to the hard one. On the native
 wire a dialer is told that there are too many connections; handshakes that come faster than
 --max-handshakes-per-second are reset. --metrics counts who is refused, by reason.
 
-Under systemd: a socket that it passes (LISTEN_FDS, one ListenStream= of TCP or a path) takes the
-place of ADDR, and stays open when this ends. It is told of start, reload and end (NOTIFY_SOCKET),
+Under systemd: sockets that it passes (LISTEN_FDS, each ListenStream= of TCP or a path) take the
+place of ADDR, and stay open when this ends. It is told of start, reload and end (NOTIFY_SOCKET),
 as Type=notify and Type=notify-reload want it. SIGHUP reads --allow-file again, whole or not at all:
 a broken file is refused at the start, and later costs a warning. Without --allow-file SIGHUP ends
 the program, as the system does by itself.

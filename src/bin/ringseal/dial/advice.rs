@@ -28,7 +28,7 @@ pub(super) fn explain_recv(error: RecvError) -> Failure {
 
 /// Tells a person at a terminal, and else a log that asks for events, that the peer wants to end.
 pub(super) fn announce(reason: u16) {
-    log::connected(&format!("the peer {}", leaving(reason)));
+    log::connected(&format!("the peer {}", leaving(reason)), None);
 }
 
 /// What a peer has said before its end.

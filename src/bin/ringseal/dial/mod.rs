@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::interrupts;
 use crate::log;
 use crate::output::{Lines, Output};
+use crate::peer_fields::PeerFields;
 use crate::start::start;
 
 pub(crate) fn run(args: &DialArgs) -> Result<(), Failure> {
@@ -57,7 +58,12 @@ fn announce(args: &DialArgs, connection: &Connection) {
         ""
     };
     let (peer, address) = (connection.peer(), connection.peer_address());
-    log::connected(&format!("connected to {peer} at {address}{hint}"));
+    let text = format!("connected to {peer} at {address}{hint}");
+    let fields = PeerFields {
+        peer: Some(peer),
+        address: address.clone(),
+    };
+    log::connected(&text, Some(&fields));
 }
 
 async fn work(

@@ -121,6 +121,17 @@ impl CountingReceiver<'_> {
         }
         Ok(message)
     }
+
+    /// Whether a part of a message has come.
+    pub(super) fn is_mid_message(&self) -> bool {
+        self.receiver.is_mid_message()
+    }
+
+    /// Takes messages until the peer ends.
+    pub(super) async fn recv_to_end(&mut self) -> Result<(), RecvError> {
+        while self.recv().await?.is_some() {}
+        Ok(())
+    }
 }
 
 impl Drop for CountingReceiver<'_> {

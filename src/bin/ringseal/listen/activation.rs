@@ -1,4 +1,4 @@
-//! The socket that a service manager passes to a program that it starts (`LISTEN_FDS`).
+//! The sockets that a service manager passes to a program that it starts (`LISTEN_FDS`).
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -11,6 +11,10 @@ use crate::failure::Failure;
 
 const COUNT: &str = "LISTEN_FDS";
 const PROCESS: &str = "LISTEN_PID";
+/// The first descriptor that is passed.
+const FIRST: usize = 3;
+/// As many sockets may be passed.
+const MAX_SOCKETS: usize = 1000;
 
 /// What stands in the environment.
 #[derive(Debug)]
@@ -33,29 +37,25 @@ impl Activation {
         self.count().is_some_and(|count| count != "0") && self.is_for(process::id())
     }
 
-    /// Takes the socket, if one was passed.
+    /// Takes the sockets that were passed.
     ///
     /// # Errors
     ///
     /// What is wrong with what was passed, and what to change.
-    pub(super) fn socket(&self) -> Result<Option<OwnedFd>, Failure> {
+    pub(super) fn sockets(&self) -> Result<Vec<OwnedFd>, Failure> {
         let Some(count) = self.count() else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let own = process::id();
         if !self.is_for(own) {
             return Err(self.for_another(own));
         }
-        match count.to_str().map(str::parse::<u32>) {
-            Some(Ok(0)) => Ok(None),
-            Some(Ok(1)) => take().map(Some),
-            Some(Ok(count)) => Err(Failure::new(format!(
-                "{count} sockets were passed ({COUNT}), and one is listened on; keep one \
-                 ListenStream= in the .socket unit"
-            ))),
+        match count.to_str().map(str::parse::<usize>) {
+            Some(Ok(0)) => Ok(Vec::new()),
+            Some(Ok(count @ 1..=MAX_SOCKETS)) => take(count),
             _ => Err(Failure::new(format!(
-                "{COUNT} is `{}`, which is no number of sockets; set 1, or unset it and give an \
-                 address",
+                "{COUNT} is `{}`, which is no number of sockets up to {MAX_SOCKETS}; set how many are \
+                 passed, or unset it and give an address",
                 count.display()
             ))),
         }
@@ -80,18 +80,25 @@ impl Activation {
     }
 }
 
-/// Takes the first descriptor that was passed.
-fn take() -> Result<OwnedFd, Failure> {
+/// Takes the descriptors that were passed.
+fn take(count: usize) -> Result<Vec<OwnedFd>, Failure> {
     let mut passed = ListenFd::from_env();
-    if let Ok(Some(socket)) = passed.take_tcp_listener(0) {
+    (0..count)
+        .map(|index| take_one(&mut passed, index))
+        .collect()
+}
+
+fn take_one(passed: &mut ListenFd, index: usize) -> Result<OwnedFd, Failure> {
+    if let Ok(Some(socket)) = passed.take_tcp_listener(index) {
         return Ok(socket.into());
     }
-    if let Ok(Some(socket)) = passed.take_unix_listener(0) {
+    if let Ok(Some(socket)) = passed.take_unix_listener(index) {
         return Ok(socket.into());
     }
     Err(Failure::new(format!(
-        "what was passed as descriptor 3 ({COUNT}) is no stream socket of TCP or of the Unix domain; \
-         pass one that listens (ListenStream= in the .socket unit)"
+        "what was passed as descriptor {} ({COUNT}) is no stream socket of TCP or of the Unix domain; \
+         pass those that listen (ListenStream= in the .socket unit)",
+        FIRST + index
     )))
 }
 
@@ -118,19 +125,24 @@ mod tests {
         ] {
             let activation = activation(count, process);
             assert!(!activation.is_ours());
-            assert!(matches!(activation.socket(), Ok(None)), "{activation:?}");
+            let sockets = activation.sockets();
+            assert!(
+                sockets.is_ok_and(|sockets| sockets.is_empty()),
+                "{activation:?}"
+            );
         }
         for (count, process, part) in [
             ("1", "1", "LISTEN_PID=`1`"),
             ("1", "unset", "by exec"),
             ("1", "", "give an address"),
-            ("2", &own, "2 sockets were passed"),
             ("x", &own, "`x`, which is no number"),
             ("-1", &own, "no number"),
+            ("1001", &own, "up to 1000"),
+            ("4294967296", &own, "up to 1000"),
         ] {
             let activation = activation(count, process);
             assert_eq!(activation.is_ours(), process == own);
-            match activation.socket() {
+            match activation.sockets() {
                 Err(Failure::Failed(text)) => assert!(text.contains(part), "{text}"),
                 other => panic!("{activation:?}: {other:?}"),
             }

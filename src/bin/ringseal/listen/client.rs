@@ -1,36 +1,66 @@
 //! One connection, whatever is done with its messages.
 
+use core::future::Future;
+
 use ringseal::{Connection, Session};
+use tracing::Instrument;
 
 use super::account::Account;
 use super::shared::Shared;
 use crate::failure::Failure;
 use crate::log;
+use crate::peer_fields::PeerFields;
 
-/// Has `handler` serve a connection, and says who has come, whose connection has failed, and what is
-/// lost if the server cuts it off.
-pub(super) async fn serve(
+/// What a handler has beside its connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) session: Session,
+    pub(super) account: Account,
+    pub(super) shared: Shared,
+}
+
+/// Has `handler` serve a connection, within its span, and says who has come, whose connection has
+/// failed, and what is lost if the server cuts it off.
+pub(super) fn serve(
     connection: Connection,
     session: Session,
     shared: Shared,
-    handler: impl AsyncFnOnce(Connection, Session, &Account, &Shared) -> Result<(), Failure>,
+    handler: impl AsyncFnOnce(Connection, &Client) -> Result<(), Failure>,
+) -> impl Future<Output = ()> {
+    let span = connection.span().clone();
+    serve_within(connection, session, shared, handler).instrument(span)
+}
+
+async fn serve_within(
+    connection: Connection,
+    session: Session,
+    shared: Shared,
+    handler: impl AsyncFnOnce(Connection, &Client) -> Result<(), Failure>,
 ) {
-    let (peer, address) = (connection.peer(), connection.peer_address().clone());
-    log::connected(&format!("{peer} connected from {address}"));
-    let account = Account::new(&shared.losses, &session);
+    let peer = connection.peer();
+    let fields = PeerFields {
+        peer: Some(peer),
+        address: connection.peer_address().clone(),
+    };
+    let address = &fields.address;
+    log::connected(&format!("{peer} connected from {address}"), Some(&fields));
+    let client = Client {
+        account: Account::new(&shared.losses, &session),
+        session,
+        shared,
+    };
     let result = tokio::select! {
         biased;
-        result = handler(connection, session, &account, &shared) => result,
-        never = account.watch() => match never {},
+        result = handler(connection, &client) => result,
+        never = client.account.watch() => match never {},
     };
-    account.handled();
+    client.account.handled();
     if let Err(Failure::Failed(mut text)) = result {
-        if let Some(missing) = account.text_of_part() {
+        if let Some(missing) = client.account.text_of_part() {
             text.push_str("; ");
             text.push_str(&missing);
         }
-        log::line_about_peer(&format!(
-            "the connection with {peer} at {address} failed: {text}"
-        ));
+        let text = format!("the connection with {peer} at {address} failed: {text}");
+        log::line_about_peer(&text, Some(&fields));
     }
 }

@@ -1,9 +1,11 @@
 //! `listen`: a server, until a signal.
 //!
 //! * `echo`, `sink` and `print` are the handlers of the three modes, each a use of the library; `client`
-//!   is what they have in common.
-//! * `account` and `losses` count what is lost of connections that are cut off.
-//! * `printer` and `crowd` are for lines that nobody reads; `typed_lines` for those that are typed.
+//!   is what they have in common. `ringseal::guide::handlers` shows them without what counts losses.
+//! * `account` and `losses` count what is lost of connections that are cut off; `echoes` what was not
+//!   sent back; `figures` tells what has come.
+//! * `printer` and `crowd` are for lines that nobody reads; `typed_lines` and `typed_queue` for those that
+//!   are typed.
 //! * `settings`, `threads` and `activation` put the server together; `reload`, `metrics` and
 //!   `service_manager` serve who runs it.
 //!
@@ -15,6 +17,8 @@ mod activation;
 mod client;
 mod crowd;
 mod echo;
+mod echoes;
+mod figures;
 mod losses;
 mod metrics;
 mod print;
@@ -27,6 +31,7 @@ mod shared;
 mod sink;
 mod threads;
 mod typed_lines;
+mod typed_queue;
 
 use core::convert::Infallible;
 use core::pin::pin;
@@ -59,6 +64,7 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &ListenArgs) -> Result<(), Failure> {
     let keys = args.allow_file.as_ref().map(KeyFile::load).transpose()?;
     let builder = settings::builder(args, keys.as_ref())?;
+    settings::allow_descriptors(args);
     let metrics = args.metrics.map(Metrics::bind).transpose()?;
     let reload = keys.map(|keys| Reload::catch(keys, args.drop_removed));
     let reload = reload.transpose()?;
@@ -107,14 +113,21 @@ fn start(mode: Mode, builder: ServerBuilder, shared: &Shared) -> Result<Server, 
 
 /// What is printed before anything else.
 fn first_lines(args: &ListenArgs, server: &Server, metrics: Option<&Metrics>) -> String {
-    let address = server.local_address().to_string();
+    let mut addresses = server.local_addresses().iter();
     let metrics = metrics.map(Metrics::url);
-    match (args.json, metrics) {
-        (true, None) => json!({ "listening": address }).to_string(),
-        (true, Some(url)) => json!({ "listening": address, "metrics": url }).to_string(),
-        (false, None) => format!("listening on {address}"),
-        (false, Some(url)) => format!("listening on {address}\nmetrics at {url}"),
+    let mut lines = Vec::new();
+    if args.json {
+        let first = addresses.next().map(ToString::to_string);
+        lines.push(match metrics {
+            None => json!({ "listening": first }).to_string(),
+            Some(url) => json!({ "listening": first, "metrics": url }).to_string(),
+        });
+        lines.extend(addresses.map(|it| json!({ "listening": it.to_string() }).to_string()));
+    } else {
+        lines.extend(addresses.map(|address| format!("listening on {address}")));
+        lines.extend(metrics.map(|url| format!("metrics at {url}")));
     }
+    lines.join("\n")
 }
 
 /// Serves until a signal, or until nobody reads standard output any more, and then until all of it has

@@ -3,7 +3,7 @@
 use core::cell::RefCell;
 use std::collections::VecDeque;
 
-use super::account::Account;
+use super::account::{Account, CountingReceiver};
 use super::crowd::Counted;
 use super::shared::Shared;
 use crate::failure::Failure;
@@ -69,28 +69,51 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Makes a line of a message.
-    pub(super) fn line(&self, message: &[u8]) -> Vec<u8> {
-        self.shared.lines.line(message)
-    }
-
     /// Whether a line waits.
-    pub(super) fn is_waiting(&self) -> bool {
+    fn is_waiting(&self) -> bool {
         !self.waiting.borrow().lines.is_empty()
     }
 
     /// Whether another line may come.
-    pub(super) fn has_room(&self) -> bool {
+    fn has_room(&self) -> bool {
         self.waiting.borrow().has_room()
     }
 
     /// Counts the connection among those that can't be read on, until what this returns is dropped.
-    pub(super) fn stuck(&self) -> Result<Counted<'a>, Failure> {
+    fn stuck(&self) -> Result<Counted<'a>, Failure> {
         self.shared.crowd.stuck().ok_or_else(too_many)
     }
 
+    /// Prints messages until the peer ends. While there is no room to print one, a few more are taken,
+    /// to find the end: a peer that has gone needs no open connection for its last lines to wait.
+    pub(super) async fn print_all(
+        &self,
+        mut receiver: CountingReceiver<'_>,
+    ) -> Result<(), Failure> {
+        loop {
+            let has_room = self.has_room();
+            let _counted = (!has_room).then(|| self.stuck()).transpose()?;
+            let message = tokio::select! {
+                biased;
+                result = self.print_first(), if self.is_waiting() => {
+                    result?;
+                    continue;
+                }
+                message = receiver.recv(), if has_room => message?,
+            };
+            let Some(message) = message else {
+                self.print_what_has_room();
+                return Ok(());
+            };
+            let line = self.shared.lines.line(&message);
+            // No slot is held while standard output is waited for.
+            drop(message);
+            self.print(line)?;
+        }
+    }
+
     /// Prints a line, or has it wait behind those that do.
-    pub(super) fn print(&self, line: Vec<u8>) -> Result<(), Failure> {
+    fn print(&self, line: Vec<u8>) -> Result<(), Failure> {
         let lines = &self.shared.lines;
         let mut waiting = self.waiting.borrow_mut();
         if waiting.lines.is_empty()
@@ -110,7 +133,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Prints the line that has waited longest, when there is room for it.
-    pub(super) async fn print_first(&self) -> Result<(), Failure> {
+    async fn print_first(&self) -> Result<(), Failure> {
         let lines = &self.shared.lines;
         let waiting = |line: &(Vec<u8>, _)| needed(&line.0);
         let needed = self.waiting.borrow().lines.front().map(waiting);
@@ -126,7 +149,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Prints the lines that have room already, or find some.
-    pub(super) fn print_what_has_room(&self) {
+    fn print_what_has_room(&self) {
         let lines = &self.shared.lines;
         let mut waiting = self.waiting.borrow_mut();
         while let Some((line, kept)) = waiting.pop() {

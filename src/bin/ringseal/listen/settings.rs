@@ -5,6 +5,7 @@ use ringseal::{Address, Admission, KeyFile, ServerBuilder};
 use super::activation::Activation;
 use super::threads;
 use crate::args::{LEAVING, ListenArgs};
+use crate::descriptors;
 use crate::failure::{self, Failure};
 use crate::public_key_argument::PublicKeyArgument;
 
@@ -17,7 +18,7 @@ pub(super) fn builder(args: &ListenArgs, keys: Option<&KeyFile>) -> Result<Serve
     let admission = admission(args, keys)?;
     let builder = ServerBuilder::new(args.config()?, admission)
         .limits(args.limits())
-        .runtime(args.end.ring.builder())
+        .runtime(args.runtime())
         .leaving_reason(LEAVING)
         .on_accept_error(failure::warn_of_client);
     let builder = listen_on(builder, args, &Activation::of_environment())?;
@@ -35,7 +36,7 @@ fn admission(args: &ListenArgs, keys: Option<&KeyFile>) -> Result<Admission, Fai
     Ok(Admission::allow_list(keys?))
 }
 
-/// Sets where clients come from: one address, or one socket that was passed.
+/// Sets where clients come from: one address, or the sockets that were passed.
 fn listen_on(
     builder: ServerBuilder,
     args: &ListenArgs,
@@ -47,12 +48,22 @@ fn listen_on(
         }
         return Ok(builder.bind_with(address.clone(), args.bind_options()));
     }
-    match activation.socket()? {
-        Some(socket) => Ok(builder.listen_on(socket)),
-        None => Err(Failure::new(
+    let sockets = activation.sockets()?;
+    if sockets.is_empty() {
+        return Err(Failure::new(
             "there is nothing to listen on; give an address, as in 127.0.0.1:9000, or have systemd \
              pass a socket",
-        )),
+        ));
+    }
+    Ok(sockets.into_iter().fold(builder, ServerBuilder::listen_on))
+}
+
+/// Lets this process have as many descriptors as there may be connections, as far as that goes.
+pub(super) fn allow_descriptors(args: &ListenArgs) {
+    let advice = "lower --max-connections, or raise the limit (ulimit -Hn, LimitNOFILE=)";
+    let allowed = descriptors::allow(args.descriptors(), advice);
+    if let Err(Failure::Failed(text)) = allowed {
+        failure::warn(&format!("warning: {text}"));
     }
 }
 

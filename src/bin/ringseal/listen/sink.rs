@@ -2,38 +2,25 @@
 
 use core::pin::pin;
 
-use ringseal::{Connection, PublicKey, Session};
+use ringseal::Connection;
 
-use super::account::Account;
-use super::shared::Shared;
+use super::client::Client;
+use super::figures::PrintedAtEnd;
 use crate::failure::Failure;
-use crate::output::Lines;
 
 /// Takes messages until the peer ends.
-pub(super) async fn sink(
-    connection: Connection,
-    session: Session,
-    account: &Account,
-    shared: &Shared,
-) -> Result<(), Failure> {
-    let _printed_at_end = PrintedAtEnd {
-        account,
-        peer: connection.peer(),
-        lines: &shared.lines,
-    };
+pub(super) async fn sink(connection: Connection, client: &Client) -> Result<(), Failure> {
+    let _figures = PrintedAtEnd::new(connection.peer(), client);
     let (sender, receiver) = connection.split();
-    let mut receiver = account.counting(receiver);
-    let mut receiving = pin!(async {
-        while receiver.recv().await?.is_some() {}
-        Ok::<(), Failure>(())
-    });
+    let mut receiver = client.account.counting(receiver);
+    let mut receiving = pin!(receiver.recv_to_end());
     tokio::select! {
         biased;
         result = &mut receiving => {
             result?;
             sender.close().await?;
         }
-        () = session.draining() => {
+        () = client.session.draining() => {
             // Nothing more comes from here. What the peer sends until it ends too is taken.
             let (closed, received) = tokio::join!(sender.close(), receiving);
             closed?;
@@ -41,20 +28,4 @@ pub(super) async fn sink(
         }
     }
     Ok(())
-}
-
-/// Prints the figures when it is dropped, behind the connection: nothing of that waits for who reads
-/// standard output. So they are there as well when the server cuts the connection off.
-struct PrintedAtEnd<'a> {
-    account: &'a Account,
-    peer: PublicKey,
-    lines: &'a Lines,
-}
-
-impl Drop for PrintedAtEnd<'_> {
-    fn drop(&mut self) {
-        let figures = self.account.figures().json_with_peer(self.peer);
-        let line = self.lines.line(figures.to_string().as_bytes());
-        self.lines.print_or_count(line);
-    }
 }

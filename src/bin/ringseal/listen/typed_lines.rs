@@ -226,13 +226,22 @@ impl Member {
     }
 
     /// Lines that were given to it and are not known to be with the kernel.
-    pub(super) fn unsent(&self) -> u64 {
+    fn unsent(&self) -> u64 {
         self.waiting.lines.load(Ordering::Relaxed)
     }
 
+    /// Adds to a failure how many lines were not sent by that.
+    pub(super) fn with_unsent(&self, failure: Failure) -> Failure {
+        match self.unsent() {
+            0 => failure,
+            count => failure.and(&format!("{count} typed lines were not sent to it")),
+        }
+    }
+
     /// Is done when too much waits for it, while others go on.
-    pub(super) async fn has_fallen_behind(&self) {
+    pub(super) async fn falls_behind(&self) -> Failure {
         self.waiting.is_behind.notified().await;
+        Failure::new("it reads too slowly what is typed for all")
     }
 
     /// Is done when no answer was typed for as long as `limit`, or none can be.
@@ -273,7 +282,7 @@ mod tests {
 
     use super::*;
 
-    fn is_done(future: impl Future<Output = ()>) -> bool {
+    fn is_done<T>(future: impl Future<Output = T>) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         pin!(future).poll(&mut context).is_ready()
     }
@@ -291,10 +300,10 @@ mod tests {
             let given = lines.try_recv().expect("a line");
             fast.sent(1, given.len());
         }
-        assert!(!is_done(slow.has_fallen_behind()));
+        assert!(!is_done(slow.falls_behind()));
         peers.give(line.clone());
-        assert!(is_done(slow.has_fallen_behind()));
-        assert!(!is_done(fast.has_fallen_behind()));
+        assert!(is_done(slow.falls_behind()));
+        assert!(!is_done(fast.falls_behind()));
         assert_eq!((fast.unsent(), slow.unsent()), (1, 33));
         // Nobody else takes lines, so its own pace counts now.
         peers.give(line);
