@@ -51,6 +51,7 @@ impl Flood {
             (Stage::WrongProof, None),
             (Stage::NotAdmitted, None),
             (Stage::WrongProof, Some(LIMIT)),
+            (Stage::NotAdmitted, Some(LIMIT)),
         ];
         let strangers = kinds.into_iter().flat_map(|(stage, limit)| {
             let flood = move |&rate| Self::Strangers { stage, rate, limit };

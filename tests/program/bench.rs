@@ -785,6 +785,7 @@ fn a_server_is_measured_with_few_and_many_connections() {
         "--idle",
         "50",
         "--metrics",
+        "--handles",
         "--chart",
         chart,
     ];
@@ -792,7 +793,16 @@ fn a_server_is_measured_with_few_and_many_connections() {
     let threads = cores().len().min(2);
     let rows = figures["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 2 * threads, "{figures}");
-    for row in rows {
+    let by_handles = figures["by_handles"].as_array().expect("rows");
+    assert_eq!(by_handles.len(), rows.len(), "{figures}");
+    for row in rows.iter().chain(by_handles) {
+        let has_target = row["target_cpu_us_per_message"].is_number();
+        assert_eq!(has_target, count(row, "connections") > 1, "{row}");
+        assert!(row["system_us_per_message"].is_object(), "{row}");
+        assert!(
+            number(&row["operations_per_message"], "median") > 0.0,
+            "{row}"
+        );
         assert!(number(&row["messages_per_second"], "median") > 0.0, "{row}");
         assert!(number(&row["cpu_us_per_message"], "median") > 0.0, "{row}");
         let spread = row["idle"]["connections_of_each_thread"].as_array();

@@ -30,7 +30,10 @@ const PRICES: [&str; 5] = [
     "stranger us each",
 ];
 
-/// Both tables, with what says which core ran what.
+/// Columns of how connections are spread over threads, in order.
+const SPREAD: [&str; 2] = ["what", "of each thread"];
+
+/// The tables, with what says which core ran what.
 pub(super) fn floods(results: &Results) -> Result<Option<String>, String> {
     let Some(run) = results.run("floods") else {
         return Ok(None);
@@ -43,6 +46,8 @@ pub(super) fn floods(results: &Results) -> Result<Option<String>, String> {
         table(&run["rows"], &FLOODS)?,
         "A refused handshake:".to_owned(),
         table(&run["prices"], &PRICES)?,
+        "Connections of each of four threads of one server, all from one address:".to_owned(),
+        table(&run["spread"], &SPREAD)?,
     ];
     parts.extend(skipped(run));
     Ok(Some(parts.join("\n\n")))

@@ -119,13 +119,17 @@ pub(super) fn cells_of_all(value: &Value) -> Option<Vec<Cells>> {
         .collect()
 }
 
-/// Takes in the fields of an object, and those of objects in it behind their name. Lists are left
-/// out.
+/// Takes in the fields of an object, and those of objects in it behind their name. Lists that are not of
+/// plain values are left out.
 fn collect(before: &str, object: &Map<String, Value>, cells: &mut Cells) {
     for (field, value) in object {
         let name = format!("{before}{}", words(field));
         match value {
-            Value::Array(_) => {}
+            Value::Array(list) if list.iter().any(|it| it.is_array() || it.is_object()) => {}
+            Value::Array(list) => {
+                let texts: Vec<String> = list.iter().map(cell).collect();
+                cells.insert(name, texts.join(", "));
+            }
             Value::Object(inner) => match spread(inner) {
                 Some(text) => drop(cells.insert(name, text)),
                 None => collect(&format!("{name} "), inner, cells),
@@ -208,17 +212,17 @@ mod tests {
         let list = json!([
             { "wire": "native", "rate": 100, "p50_us": 12.5, "saturated": false },
             {
-                "wire": "native", "rate": 10_000, "list": [1], "max_us": 9, "p99_99_us": 8, "p99_9_us": 7,
+                "wire": "native", "rate": 10_000, "list": [{ "left": 1 }], "spread": [3, 4], "max_us": 9, "p99_99_us": 8, "p99_9_us": 7,
                 "idle": { "bytes": 7, "cpu": null },
                 "over": { "median": 1.02, "least": 0.9, "most": 2.0 },
             },
         ]);
         let rows = cells_of_all(&list).expect("a list of objects");
         let expected = "\
-            | wire | rate | p50, us | p99.9, us | p99.99, us | max, us | idle bytes | idle cpu | over | saturated |\n\
-            |---|---|---|---|---|---|---|---|---|---|\n\
-            | native | 100 | 12.5 | - | - | - | - | - | - | no |\n\
-            | native | 10 000 | - | 7 | 8 | 9 | 7 | - | 1.02 (0.90 to 2.00) | - |";
+            | wire | rate | p50, us | p99.9, us | p99.99, us | max, us | idle bytes | idle cpu | over | saturated | spread |\n\
+            |---|---|---|---|---|---|---|---|---|---|---|\n\
+            | native | 100 | 12.5 | - | - | - | - | - | - | no | - |\n\
+            | native | 10 000 | - | 7 | 8 | 9 | 7 | - | 1.02 (0.90 to 2.00) | - | 3, 4 |";
         assert_eq!(table(&rows), expected);
         assert!(cells_of_all(&json!([1, 2])).is_none());
         assert!(cells_of_all(&json!([])).is_none());

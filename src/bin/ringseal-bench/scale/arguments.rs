@@ -41,6 +41,9 @@ pub(crate) struct ScaleArgs {
     /// Measure as well what it costs to have the server's metrics taken ten times a second.
     #[arg(long)]
     pub(crate) metrics: bool,
+    /// Measure as well a program of tokio's that listens by a handle of ring threads.
+    #[arg(long)]
+    pub(crate) handles: bool,
     /// The wire, as often as there are wires to measure: native[:SUITE] or commonware[:SAKE,CUPS].
     #[arg(long = "wire", value_name = "WIRE", default_values_t = [Wire::native(), Wire::COMMONWARE])]
     pub(crate) wires: Vec<Wire>,
@@ -90,6 +93,9 @@ pub(crate) struct ScaleServerArgs {
     /// Have metrics taken all the time.
     #[arg(long)]
     pub(crate) metrics: bool,
+    /// Serve by handles, from tokio.
+    #[arg(long)]
+    pub(crate) handles: bool,
     #[command(flatten)]
     pub(crate) ring: RingArgs,
 }

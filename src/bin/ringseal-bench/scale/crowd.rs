@@ -8,7 +8,7 @@ use ringseal_cli::args::RingArgs;
 use ringseal_cli::failure::{Failure, chain};
 use tokio::sync::{mpsc, watch};
 
-use super::server::runtime;
+use super::settings::runtime;
 use crate::pinning::pin;
 
 /// Handshakes of a thread at a time.

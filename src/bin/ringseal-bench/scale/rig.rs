@@ -8,9 +8,9 @@ use tokio::time::sleep;
 
 use super::crowd::{Crowd, Target};
 use super::row::{Idle, Run};
-use super::server::config;
 use super::server_process::{ServerProcess, ServerSettings};
-use super::state::{State, cpu_ns};
+use super::settings::config;
+use super::state::{State, cpu_ns, system_ns};
 use crate::heap;
 use crate::settings::{Identities, fresh_seed};
 
@@ -35,16 +35,16 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    pub(crate) async fn start(order: &ServerSettings<'_>) -> Result<Self, Failure> {
+    pub(crate) async fn start(settings: &ServerSettings<'_>) -> Result<Self, Failure> {
         let seed = fresh_seed()?;
         let keys = Identities::from_seed(seed.as_bytes());
-        let server = ServerProcess::start(order, &seed)?;
-        let crowd = Crowd::start(order.threads, order.cores, &order.ring).await?;
+        let server = ServerProcess::start(settings, &seed)?;
+        let crowd = Crowd::start(settings.threads, settings.cores, &settings.ring).await?;
         let target = Target {
             address: server.address.as_str().into(),
             listener: keys.listener.public_key(),
-            config: config(keys.dialer, order.wire, order.size),
-            size: order.size as usize,
+            config: config(keys.dialer, settings.wire, settings.size),
+            size: settings.size as usize,
         };
         Ok(Self {
             server,
@@ -91,13 +91,14 @@ impl Rig {
     pub(crate) async fn run(&mut self, length: Duration) -> Result<Run, Failure> {
         self.crowd.set_busy(true);
         sleep(WARM_UP).await;
-        let (begin, own_begin) = (self.server.state()?, cpu_ns());
+        let own = || (cpu_ns(), system_ns());
+        let (begin, own_begin) = (self.server.state()?, own());
         // Longer where the machine is so busy that nothing has come.
         let (mut end, mut own_end) = (begin.clone(), own_begin);
         let start = Instant::now();
         while end.messages == begin.messages && start.elapsed() < PATIENCE {
             sleep(length).await;
-            (end, own_end) = (self.server.state()?, cpu_ns());
+            (end, own_end) = (self.server.state()?, own());
         }
         self.crowd.set_busy(false);
         self.calm(&end).await?;
@@ -109,10 +110,13 @@ impl Rig {
                 PATIENCE.as_secs()
             )));
         }
-        let cpu_ns = (end.cpu_ns - begin.cpu_ns) + (own_end - own_begin);
+        let cpu_ns = (end.cpu_ns - begin.cpu_ns) + (own_end.0 - own_begin.0);
+        let system_ns = (end.system_ns - begin.system_ns) + (own_end.1 - own_begin.1);
         Ok(Run {
             messages_per_second: messages * 1e9 / (end.at_ns - begin.at_ns) as f64,
             cpu_us_per_message: cpu_ns as f64 / 1e3 / messages,
+            system_us_per_message: system_ns as f64 / 1e3 / messages,
+            operations_per_message: (end.operations - begin.operations) as f64 / messages,
         })
     }
 

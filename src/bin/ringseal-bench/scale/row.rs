@@ -12,6 +12,10 @@ pub(crate) struct Run {
     pub(crate) messages_per_second: f64,
     /// Of both ends, the kernel's part included.
     pub(crate) cpu_us_per_message: f64,
+    /// The part of that in the kernel.
+    pub(crate) system_us_per_message: f64,
+    /// Reads, writes and waits of the server.
+    pub(crate) operations_per_message: f64,
 }
 
 /// What connections cost that have nothing to do.
@@ -48,6 +52,24 @@ impl Row {
         Median::of(self.runs.iter().map(|run| run.cpu_us_per_message))
     }
 
+    fn system(&self) -> Option<Median> {
+        Median::of(self.runs.iter().map(|run| run.system_us_per_message))
+    }
+
+    fn operations(&self) -> Option<Median> {
+        Median::of(self.runs.iter().map(|run| run.operations_per_message))
+    }
+
+    /// What a message is to take of processor time where `one` is the same with one connection: outside
+    /// the kernel no more than there, and in the kernel for each operation of the server what one takes
+    /// there. What is above that comes from how many connections there are, and from nothing else.
+    pub(crate) fn target(&self, one: &Self) -> Option<f64> {
+        let (all, system) = (one.cpu()?.median, one.system()?.median);
+        let each = system / one.operations()?.median;
+        let target = (all - system) + self.operations()?.median * each;
+        Some(target).filter(|target| target.is_finite())
+    }
+
     /// Its throughput over another's, run by run.
     pub(crate) fn over(&self, other: &Self) -> Option<Median> {
         let pairs = self.runs.iter().zip(&other.runs);
@@ -63,6 +85,8 @@ impl Row {
             "threads": self.threads,
             "messages_per_second": self.rate().map(Median::json),
             "cpu_us_per_message": self.cpu().map(Median::json),
+            "system_us_per_message": self.system().map(Median::json),
+            "operations_per_message": self.operations().map(Median::json),
             "idle": {
                 "server_heap_bytes_per_connection": self.idle.server_bytes,
                 "dialer_heap_bytes_per_connection": self.idle.dialer_bytes,
@@ -105,6 +129,8 @@ impl BareRow {
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) rows: Vec<Row>,
+    /// The same, served by handles.
+    pub(crate) handles: Vec<Row>,
     pub(crate) bare: Vec<BareRow>,
     pub(crate) comparisons: Vec<Comparison>,
     /// What could not be measured, and why.

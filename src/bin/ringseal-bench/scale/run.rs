@@ -88,10 +88,16 @@ impl Bench<'_> {
         for wire in &self.args.wires {
             for &connections in &self.args.connections {
                 match self.room_for(connections) {
-                    Ok(()) => self.rows(*wire, connections, measured).await?,
+                    Ok(()) => {
+                        let rows = self.rows(*wire, connections, false).await?;
+                        measured.rows.extend(rows);
+                    }
                     Err(text) => measured.skip(text),
                 }
             }
+        }
+        if self.args.handles {
+            self.by_handles(measured).await?;
         }
         for wire in &self.args.wires {
             if self.args.idle > 0 {
@@ -119,7 +125,7 @@ impl Bench<'_> {
         })
     }
 
-    fn order(&self, wire: Wire, threads: usize, connections: u32) -> ServerSettings<'_> {
+    fn settings(&self, wire: Wire, threads: usize, connections: u32) -> ServerSettings<'_> {
         ServerSettings {
             wire,
             threads,
@@ -127,6 +133,7 @@ impl Bench<'_> {
             connections: connections + OTHERS,
             size: self.args.size,
             metrics: false,
+            handles: false,
             ring: self.args.ring,
         }
     }
@@ -148,29 +155,36 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// The same rows from a program of tokio's.
+    async fn by_handles(&self, measured: &mut Measured) -> Result<(), Failure> {
+        for wire in &self.args.wires {
+            for &connections in &self.args.connections {
+                // Who is not there was told of before.
+                if self.room_for(connections).is_ok() {
+                    let rows = self.rows(*wire, connections, true).await?;
+                    measured.handles.extend(rows);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// One number of connections on each number of threads. They take turns, where there are
     /// descriptors for all of them at once.
-    async fn rows(
-        &self,
-        wire: Wire,
-        connections: u32,
-        measured: &mut Measured,
-    ) -> Result<(), Failure> {
+    async fn rows(&self, wire: Wire, connections: u32, handles: bool) -> Result<Vec<Row>, Failure> {
         let count = u32::try_from(self.threads.len()).unwrap_or(u32::MAX);
         if self.room_for(connections.saturating_mul(count)).is_ok() {
-            let rows = self.turns(wire, connections, self.threads).await?;
-            measured.rows.extend(rows);
-            return Ok(());
+            return self.turns(wire, connections, self.threads, handles).await;
         }
         failure::warn(&format!(
             "{connections} connections for each of {count} servers do not fit: they run one after \
              the other, and so are compared less well"
         ));
+        let mut rows = Vec::new();
         for threads in self.threads {
-            let rows = self.turns(wire, connections, &[*threads]).await?;
-            measured.rows.extend(rows);
+            rows.extend(self.turns(wire, connections, &[*threads], handles).await?);
         }
-        Ok(())
+        Ok(rows)
     }
 
     async fn turns(
@@ -178,10 +192,15 @@ impl Bench<'_> {
         wire: Wire,
         connections: u32,
         threads: &[usize],
+        handles: bool,
     ) -> Result<Vec<Row>, Failure> {
         let mut rigs = Vec::new();
         for &threads in threads {
-            let mut rig = Rig::start(&self.order(wire, threads, connections)).await?;
+            let settings = ServerSettings {
+                handles,
+                ..self.settings(wire, threads, connections)
+            };
+            let mut rig = Rig::start(&settings).await?;
             let idle: Idle = rig.connect(connections, true).await?;
             let row = Row {
                 wire,
@@ -208,8 +227,8 @@ impl Bench<'_> {
     /// A few busy connections, with and without many idle ones.
     async fn beside_idle(&self, wire: Wire, measured: &mut Measured) -> Result<(), Failure> {
         let (idle, threads) = (self.args.idle, self.most_threads());
-        let mut with = Rig::start(&self.order(wire, threads, idle + BUSY)).await?;
-        let mut without = Rig::start(&self.order(wire, threads, BUSY)).await?;
+        let mut with = Rig::start(&self.settings(wire, threads, idle + BUSY)).await?;
+        let mut without = Rig::start(&self.settings(wire, threads, BUSY)).await?;
         drop(with.connect(idle, false).await?);
         for rig in [&mut with, &mut without] {
             drop(rig.connect(BUSY, true).await?);
@@ -220,12 +239,12 @@ impl Bench<'_> {
 
     /// A few busy connections, with and without somebody who takes metrics.
     async fn with_metrics(&self, wire: Wire, measured: &mut Measured) -> Result<(), Failure> {
-        let order = self.order(wire, self.most_threads(), BUSY);
+        let settings = self.settings(wire, self.most_threads(), BUSY);
         let watched = ServerSettings {
             metrics: true,
-            ..order.clone()
+            ..settings.clone()
         };
-        let (mut with, mut without) = (Rig::start(&watched).await?, Rig::start(&order).await?);
+        let (mut with, mut without) = (Rig::start(&watched).await?, Rig::start(&settings).await?);
         for rig in [&mut with, &mut without] {
             drop(rig.connect(BUSY, true).await?);
         }

@@ -6,48 +6,19 @@ use std::io::{self, BufRead};
 use std::thread;
 use std::time::Instant;
 
-use ringseal::{
-    Admission, Config, Connection, Identity, PrometheusText, Registration, RuntimeBuilder,
-    ServerBuilder, ServerHandle, Wire,
-};
-use ringseal_cli::args::RingArgs;
+use ringseal::{Admission, Connection, PrometheusText, ServerBuilder, ServerHandle};
 use ringseal_cli::failure::{self, Failure};
 use ringseal_cli::stdio;
 use tokio::runtime::Builder;
 
 use super::arguments::ScaleServerArgs;
-use super::state::{State, cpu_ns};
-use crate::heap;
+use super::by_handles;
+use super::settings::{config, runtime};
+use super::state::State;
 use crate::settings::{Identities, allow_descriptors};
 
-/// Slots of a thread, however many connections it has, and bytes in each.
-pub(crate) const SLOTS: usize = 64;
-pub(crate) const SLOT_SIZE: usize = 64 * 1024;
 /// How often metrics are taken where they are. Scrapers ask a hundred times less.
 const SCRAPE_INTERVAL: Duration = Duration::from_millis(100);
-/// Which application this is, for the handshake.
-const NAMESPACE: &str = "ringseal-bench scale";
-/// Many handshakes at once take long on few cores.
-const HANDSHAKE: Duration = Duration::from_secs(60);
-
-/// The settings of either end.
-pub(crate) fn config(identity: Identity, wire: Wire, size: u32) -> Config {
-    Config::new(identity, NAMESPACE)
-        .wire(wire)
-        .max_message_size(size.max(Config::DEFAULT_MAX_MESSAGE_SIZE))
-        .handshake_deadline(HANDSHAKE)
-        .max_handshake_age(HANDSHAKE)
-        .first_message_timeout(HANDSHAKE)
-        .progress_timeout(None)
-}
-
-/// The runtime of each thread of either end.
-pub(crate) fn runtime(ring: &RingArgs) -> RuntimeBuilder {
-    ring.builder()
-        .slots(SLOTS)
-        .slot_size(SLOT_SIZE)
-        .registration(Registration::Preferred)
-}
 
 /// Serves until standard input ends.
 pub(crate) fn serve(args: &ScaleServerArgs) -> Result<(), Failure> {
@@ -57,7 +28,11 @@ pub(crate) fn serve(args: &ScaleServerArgs) -> Result<(), Failure> {
     allow_descriptors(args.connections)?;
     let keys = Identities::from_seed(seed.as_bytes());
     let admission = Admission::allow_list([keys.dialer.public_key()]);
-    let mut builder = ServerBuilder::new(config(keys.listener, args.wire, args.size), admission)
+    let config = config(keys.listener, args.wire, args.size);
+    if args.handles {
+        return by_handles::serve(args, &config, admission, lines);
+    }
+    let mut builder = ServerBuilder::new(config, admission)
         .bind("127.0.0.1:0")
         .threads(args.threads)
         .runtime(runtime(&args.ring));
@@ -95,19 +70,9 @@ async fn take_in(mut connection: Connection) {
 
 async fn state(server: &ServerHandle, start: Instant) -> State {
     let statistics = server.statistics().await;
-    let runtime = statistics.runtime;
-    let spread = statistics
-        .threads
-        .iter()
-        .map(|thread| thread.connections as u64);
-    State {
-        at_ns: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
-        cpu_ns: cpu_ns(),
-        heap: heap::in_use().map(|bytes| bytes as u64),
-        messages: runtime.map_or(0, |runtime| runtime.messages_received),
-        slots_in_use: runtime.map_or(0, |runtime| (runtime.slots - runtime.free_slots) as u64),
-        spread: spread.collect(),
-    }
+    let spread = statistics.threads.iter();
+    let spread = spread.map(|thread| thread.connections as u64).collect();
+    State::of(start, statistics.runtime, spread)
 }
 
 /// Takes the metrics of all threads again and again, as text.

@@ -20,6 +20,8 @@ pub(crate) struct ServerSettings<'a> {
     pub(crate) connections: u32,
     pub(crate) size: u32,
     pub(crate) metrics: bool,
+    /// Whether a program of tokio's serves by handles.
+    pub(crate) handles: bool,
     pub(crate) ring: RingArgs,
 }
 
@@ -33,22 +35,25 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    pub(crate) fn start(order: &ServerSettings<'_>, seed: &str) -> Result<Self, Failure> {
+    pub(crate) fn start(settings: &ServerSettings<'_>, seed: &str) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("scale-server")
-            .args(["--wire", &order.wire.to_string()])
-            .args(["--threads", &order.threads.to_string()])
-            .args(["--connections", &order.connections.to_string()])
-            .args(["--size", &order.size.to_string()])
-            .args(["--backend", &order.ring.backend.to_string()])
-            .args(["--busy-poll", &order.ring.busy_poll.to_string()]);
-        if !order.cores.is_empty() {
-            let cores: Vec<String> = order.cores.iter().map(usize::to_string).collect();
+            .args(["--wire", &settings.wire.to_string()])
+            .args(["--threads", &settings.threads.to_string()])
+            .args(["--connections", &settings.connections.to_string()])
+            .args(["--size", &settings.size.to_string()])
+            .args(["--backend", &settings.ring.backend.to_string()])
+            .args(["--busy-poll", &settings.ring.busy_poll.to_string()]);
+        if !settings.cores.is_empty() {
+            let cores: Vec<String> = settings.cores.iter().map(usize::to_string).collect();
             command.args(["--cores", &cores.join(",")]);
         }
-        if order.metrics {
+        if settings.metrics {
             command.arg("--metrics");
+        }
+        if settings.handles {
+            command.arg("--handles");
         }
         let mut child = command
             .stdin(Stdio::piped())
