@@ -62,7 +62,7 @@ impl Library {
     fn fastest(suite: Suite, built: &[Self], features: AesFeatures) -> Self {
         let prefers_ring = suite == Suite::Aes256Gcm && features.vector_aes && !features.avx512;
         let ring = built.iter().find(|library| library.is_ring());
-        let preferred = ring.filter(|_| prefers_ring).or(built.first());
+        let preferred = ring.filter(|_| prefers_ring).or_else(|| built.first());
         preferred.copied().unwrap_or(Self::RustCrypto)
     }
 
