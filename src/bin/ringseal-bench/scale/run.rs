@@ -21,6 +21,10 @@ use crate::settings::allow_descriptors;
 
 /// Connections that send while others are idle, or while metrics are taken.
 const BUSY: u32 = 4;
+/// From so many connections on a run takes [`LONGER_WITH_MANY`] times as long: until each has had several
+/// turns.
+const MANY: u32 = 1_000;
+const LONGER_WITH_MANY: u32 = 3;
 /// Descriptors that are not for connections, rounded up a good deal.
 const OTHERS: u32 = 256;
 
@@ -211,9 +215,13 @@ impl Bench<'_> {
             };
             rigs.push((rig, row));
         }
+        let seconds = match connections {
+            MANY.. => self.args.seconds * LONGER_WITH_MANY,
+            _ => self.args.seconds,
+        };
         for _ in 0..self.args.rounds {
             for (rig, row) in &mut rigs {
-                row.runs.push(rig.run(self.args.seconds).await?);
+                row.runs.push(rig.run(seconds).await?);
             }
         }
         let mut rows = Vec::new();
