@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::allocations::most_bytes_during;
 use super::peers::{builder, config, pair, pair_with, pattern, run, run_with};
@@ -255,7 +256,7 @@ fn a_message_that_has_begun_to_be_put_together_can_be_taken_in_parts() {
         for pause in [1, 70_000, 500_000] {
             let mut message = sender.send_stream().expect("the native wire");
             message.write(content.at(0, pause)).await.expect("write");
-            let begun = ringseal::timeout(std::time::Duration::from_millis(20), receiver.recv());
+            let begun = ringseal::timeout(Duration::from_millis(20), receiver.recv());
             assert!(begun.await.is_none(), "the message is not complete");
             let rest = content.at(pause as u64, 400_000);
             let sending = async {
@@ -370,6 +371,37 @@ fn limits_hold_at_both_ends() {
     });
 }
 
+// The direction ends while a reservation is out: what stands before it in its buffer leaves, and the
+// peer hears why.
+fn a_reservation_that_comes_too_late_keeps_nothing_from_the_peer() {
+    run(async {
+        let small = config(2).max_message_size(1000).max_streamed_size(100_000);
+        let (dialer, listener) = pair_with(&config(1), &small).await;
+        let (mut sender, mut told) = dialer.split();
+        let (mut late, mut receiver) = listener.split();
+        late.send(b"before").await.expect("send");
+        let reservation = late.reserve(10).await.expect("reserve");
+        let mut message = sender.send_stream().expect("the native wire");
+        for _ in 0..2 {
+            message.write(&[0; 600]).await.expect("write");
+        }
+        message.finish().await.expect("finish");
+        let refused = receiver.recv().await;
+        assert!(
+            matches!(refused, Err(RecvError::TooLong { .. })),
+            "{refused:?}"
+        );
+        // The writer hears of it while the reservation is out.
+        ringseal::sleep(Duration::from_millis(1)).await;
+        let refused = reservation.send();
+        assert!(matches!(refused, Err(SendError::Closed)), "{refused:?}");
+        let message = told.recv().await.expect("recv").expect("a message");
+        assert_eq!(&*message, b"before");
+        drop(message);
+        assert_eq!(told_by(told).await, AbortReason::TOO_LARGE);
+    });
+}
+
 /// Returns the reason for which the peer gave the connection up.
 async fn told_by(mut receiver: Receiver) -> AbortReason {
     match receiver.recv().await {
@@ -449,6 +481,7 @@ crate::on_every_transport! {
     a_message_that_has_begun_to_be_put_together_can_be_taken_in_parts,
     futures_of_streams_may_be_dropped_anywhere,
     limits_hold_at_both_ends,
+    a_reservation_that_comes_too_late_keeps_nothing_from_the_peer,
     the_commonware_wire_has_no_parts,
     parts_are_not_copied,
     a_connection_may_end_in_the_middle_of_a_message,

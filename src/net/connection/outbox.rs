@@ -305,6 +305,12 @@ impl Outbox {
         mut draft: Draft<Buffer>,
         place: Place,
     ) -> Result<(), SendError> {
+        let checked = self.state.borrow_mut().check();
+        if let Err(error) = checked {
+            // What was appended before it may still leave.
+            self.put_back(draft);
+            return Err(error.into());
+        }
         let mut returned = None;
         let appended = self.with_open(|sending, records| {
             let appended = records.append_reserved(&mut draft, place);
