@@ -6,11 +6,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use crate::harness::{Pair, Program, run, stop, text};
+use crate::skipped::skipped;
 
 const ED25519: &str = include_str!("openssh/ed25519");
 const ED25519_PUBLIC: &str = include_str!("openssh/ed25519.pub");
@@ -92,6 +93,29 @@ fn unfit_keys_of_openssh_are_refused_with_what_to_do() {
     let open = write(&directory, "open", ED25519);
     fs::set_permissions(&open, PermissionsExt::from_mode(0o644)).unwrap();
     run(&["pubkey", text(&open)]).expect_failure(&["open to others", "chmod 600"]);
+}
+
+// As systemd gives it to a service that runs as another user.
+#[test]
+fn a_credential_of_the_service_manager_may_be_readable_by_its_group() {
+    if !rustix::process::geteuid().is_root() {
+        return skipped(format_args!(
+            "files of root's own, for which tests have to be root"
+        ));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let credential = write(&directory, "credential", ED25519);
+    let shown = |mode, directory: &Path| {
+        fs::set_permissions(&credential, PermissionsExt::from_mode(mode)).unwrap();
+        let mut program = Program::start_with(&["pubkey", text(&credential)], |command| {
+            command.env("CREDENTIALS_DIRECTORY", directory);
+        });
+        program.end_input();
+        program.wait()
+    };
+    shown(0o440, directory.path()).expect_success();
+    shown(0o444, directory.path()).expect_failure(&["open to others"]);
+    shown(0o440, Path::new("/run/credentials/other")).expect_failure(&["open to others"]);
 }
 
 #[test]

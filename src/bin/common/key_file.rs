@@ -1,8 +1,8 @@
 //! Private key files: read with suspicion, written once.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use ringseal::{Identity, KeyError};
@@ -40,7 +40,7 @@ pub fn read(path: &Path) -> Result<Identity, Failure> {
         )));
     }
     // A pipe has no permissions that say anything.
-    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
+    if metadata.is_file() && is_open_to_others(path, &metadata) {
         return Err(Failure::new(format!(
             "the private key {shown} is open to others (mode {:04o}); run `chmod 600 {}`",
             metadata.permissions().mode() & 0o7777,
@@ -63,6 +63,18 @@ pub fn read(path: &Path) -> Result<Identity, Failure> {
         return Err(too_long());
     }
     parse(&text[..length], path)
+}
+
+/// Whether its permissions let others read or write it. systemd lets the user of a service read a
+/// credential by an access control list, which the mode shows as readable by root's group.
+fn is_open_to_others(path: &Path, metadata: &Metadata) -> bool {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    let is_credential = credentials
+        .is_some_and(|directory| path.parent() == Some(directory.as_ref()))
+        && metadata.uid() == 0
+        && metadata.gid() == 0;
+    let allowed = if is_credential { 0o740 } else { 0o700 };
+    metadata.permissions().mode() & 0o777 & !allowed != 0
 }
 
 /// Reads what a private key file holds; `path` is for who reads the error.
