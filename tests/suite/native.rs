@@ -17,7 +17,7 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use ringseal::internals::native_raw::RawSealer;
 use ringseal::protocol::layout::{Draft, End, Incoming, Outgoing, Step};
-use ringseal::protocol::native::handshake::{Dialer, Parameters};
+use ringseal::protocol::native::handshake::{ANSWER_LEN, Dialer, Parameters};
 use ringseal::protocol::native::record::{
     AbortReason, Event, Frame, OpenError, Opener, RefuseReason, Sealer,
 };
@@ -25,8 +25,8 @@ use ringseal::protocol::native::{
     ExportError, KemLibrary, Libraries, Library, Settings, Suite, Suites,
 };
 use ringseal::{
-    Address, Admission, AttemptError, Config, Connection, DialError, Listener, Received, RecvError,
-    SendError, Statistics, TimeLimit, Wire, dial,
+    Address, Admission, AttemptError, Config, Connection, DialError, Listener, Phase, Received,
+    RecvError, SendError, Statistics, TimeLimit, Wire, dial,
 };
 
 fn commonware(seed: u8) -> Config {
@@ -737,6 +737,89 @@ fn a_dial_that_is_dropped_while_it_awaits_acceptance_is_no_end() {
 }
 
 /// Admits nobody, ever.
+/// Passes so many bytes on, and takes in the rest, until the end comes, which it does not pass on.
+fn pass(mut from: RawStream, mut to: RawStream, most: usize) {
+    let mut left = most;
+    let mut chunk = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut chunk) {
+        let passed = count.min(left);
+        left -= passed;
+        if to.write_all(&chunk[..passed]).is_err() {
+            return;
+        }
+    }
+}
+
+/// A relay that falls silent after so many bytes, to the listener and to the dialer.
+fn relay_until_silent(target: Address, to_listener: usize, to_dialer: usize) -> Address {
+    let relay = RawListener::bind();
+    let address = relay.address();
+    std::thread::spawn(move || {
+        let client = relay.accept();
+        let server = RawStream::connect(target);
+        let (back, forth) = (server.try_clone(), client.try_clone());
+        let answers = std::thread::spawn(move || pass(back, forth, to_dialer));
+        pass(client.try_clone(), server.try_clone(), to_listener);
+        answers.join().expect("it only copies");
+    });
+    address
+}
+
+// Each end by its own deadline, wherever the other falls silent, and nothing is left of it.
+fn silence_at_any_step_ends_a_handshake() {
+    const HELLO: usize = 1237;
+    const ALL: usize = usize::MAX;
+    // Bytes to the listener, and to the dialer before Accept, at which there is silence.
+    let during_the_handshake = [
+        (0, ALL),
+        (4, ALL),
+        (HELLO - 1, ALL),
+        (HELLO, ALL),
+        (HANDSHAKE - 1, ALL),
+        (ALL, 0),
+        (ALL, ANSWER_LEN - 1),
+    ];
+    let hasty = Duration::from_millis(500);
+    let is_deadline = |reason: &AttemptError| {
+        let phase = Phase::Handshake;
+        matches!(reason, AttemptError::Deadline { phase: seen } if *seen == phase)
+    };
+    run(async move {
+        for (to_listener, to_dialer) in during_the_handshake {
+            let mut listener = bind(&config(2).handshake_deadline(hasty)).await;
+            let address = relay_until_silent(listener.local_address(), to_listener, to_dialer);
+            let dialing = config(1).handshake_deadline(hasty);
+            let (dialed, seen) =
+                futures_util::join!(dial(address, key(2), &dialing), listener.accept());
+            let place = (to_listener, to_dialer);
+            let Err(DialError::Attempt(reason)) = dialed else {
+                panic!("{place:?}: {dialed:?}");
+            };
+            assert!(is_deadline(&reason), "{place:?}: {reason:?}");
+            let reason = seen.expect_err("nobody is let in").reason;
+            assert!(is_deadline(&reason), "{place:?}: {reason:?}");
+        }
+        // The listener has let it in, and the dialer does not hear of it.
+        let mut listener = bind(&config(2)).await;
+        let address = relay_until_silent(listener.local_address(), ALL, ANSWER_LEN);
+        let dialing = config(1).handshake_deadline(Duration::from_secs(2));
+        let (dialed, accepted) =
+            futures_util::join!(dial(address, key(2), &dialing), listener.accept());
+        let Err(DialError::Attempt(reason)) = dialed else {
+            panic!("{dialed:?}");
+        };
+        assert!(is_deadline(&reason), "{reason:?}");
+        drop(accepted.expect("the proof has come"));
+        let left = || {
+            let now = Statistics::current().expect("inside");
+            (now.slots - now.free_slots, now.in_flight)
+        };
+        while left() != (0, 0) {
+            ringseal::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
 fn undecided() -> Admission {
     Admission::check_async(|_| pending())
 }
@@ -1209,6 +1292,7 @@ crate::on_every_transport! {
     futures_may_be_dropped_anywhere,
     a_peer_that_says_nothing_of_worth_does_not_hold_up_the_thread,
     a_dial_that_is_dropped_while_it_awaits_acceptance_is_no_end,
+    silence_at_any_step_ends_a_handshake,
     who_waits_to_be_admitted_is_told_why_that_ends,
     admission_learns_what_a_client_speaks,
     who_waits_for_messages_can_hear_that_the_peer_leaves,
