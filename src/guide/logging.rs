@@ -60,6 +60,7 @@
 //! | debug | `ringseal::wire` | established | `connection`, `peer`, `address`, `wire` |
 //! | debug | `ringseal::wire` | received | `connection`, `kind`, `length` |
 //! | debug | `ringseal::wire` | received | `connection`, `kind`, `length`, `event` |
+//! | debug | `ringseal::wire` | refused | `connection`, `kind`, `length`, `error` |
 //! | debug | `ringseal::wire` | sent | `connection`, `kind`, `length` |
 //! | trace | `ringseal::driver::byte_stream` | shutdown of a stream that had ended | `error` |
 //! | trace | `ringseal::driver::shutdown` | shutdown of a socket that had ended | `error` |

@@ -63,20 +63,27 @@ impl Dump {
         }
     }
 
-    /// Tells of the record at the start of what has come, if `step` is about one that was opened.
+    /// Tells of the record at the start of what has come, if it was opened, or what is wrong with it.
     #[cold]
-    pub(crate) fn received<E: fmt::Debug>(&self, stream: &[u8], step: &Step<E>) {
+    pub(crate) fn received<E: fmt::Debug>(
+        &self,
+        stream: &[u8],
+        opened: Result<&Step<E>, &impl fmt::Display>,
+    ) {
         let Some((kind, length)) = describe(stream) else {
             return;
         };
         let _entered = self.span.enter();
         let connection = self.connection;
-        match step {
-            Step::Incomplete { .. } => {}
-            Step::Event { event, .. } => {
+        match opened {
+            Ok(Step::Incomplete { .. }) => {}
+            Ok(Step::Event { event, .. }) => {
                 tracing::debug!(target: TARGET, connection, kind, length, ?event, "received");
             }
-            _ => tracing::debug!(target: TARGET, connection, kind, length, "received"),
+            Ok(_) => tracing::debug!(target: TARGET, connection, kind, length, "received"),
+            Err(error) => {
+                tracing::debug!(target: TARGET, connection, kind, length, %error, "refused");
+            }
         }
     }
 }

@@ -469,11 +469,11 @@ impl Incoming for IncomingRecords {
         match self {
             Self::Commonware(opener) => Ok(widen(Incoming::open(opener, stream)?)),
             Self::Native(native) => {
-                let step = native.opener.open(stream)?;
+                let opened = native.opener.open(stream);
                 if dump::is_wanted() {
-                    native.dump.received(stream, &step);
+                    native.dump.received(stream, opened.as_ref());
                 }
-                Ok(step)
+                Ok(opened?)
             }
         }
     }
@@ -494,13 +494,13 @@ impl Incoming for IncomingRecords {
         match self {
             Self::Commonware(_) => Ok(None),
             Self::Native(native) => {
-                let step = native.opener.open_into(stream, target)?;
+                let opened = native.opener.open_into(stream, target);
                 if dump::is_wanted()
-                    && let Some(step) = &step
+                    && let Some(opened) = opened.as_ref().map(Option::as_ref).transpose()
                 {
-                    native.dump.received(stream, step);
+                    native.dump.received(stream, opened);
                 }
-                Ok(step)
+                Ok(opened?)
             }
         }
     }
