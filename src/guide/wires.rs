@@ -35,12 +35,13 @@
 //!
 //! # What the native wire does not give
 //!
-//! * It hides neither that two hosts talk, nor when, nor how much.
+//! * It hides neither that two hosts talk, nor when, nor how much, nor which records are Control and which
+//!   hold one message; padding hides the last.
 //! * No resumption and no early data: each connection pays a handshake.
 //! * Whoever knows the listener's public key and the namespace learns that it listens there, and can
-//!   have it compute an answer; nobody else gets a byte.
+//!   have it compute an answer; nobody else gets a byte, but for who has recorded a hello.
 //! * A recorded hello can be played again: it gets an answer that is of no use without the dialer's
-//!   keys.
+//!   keys. And it confirms a guess of the listener's public key and namespace.
 //! * A listener's identity that leaks lets others pose as the listener from then on. What was recorded
 //!   before stays closed.
 //! * Identities are ed25519: a quantum computer that exists while peers shake hands can pose as one.
