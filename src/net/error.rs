@@ -16,6 +16,7 @@ use crate::protocol::handshake::HandshakeError;
 use crate::protocol::identity::PublicKey;
 use crate::protocol::native;
 use crate::protocol::native::record::OpenError;
+use crate::protocol::record;
 use crate::protocol::{AbortReason, RefuseReason};
 
 /// Why one attempt to establish a connection failed. The peer learns nothing of it but that it is not
@@ -350,7 +351,7 @@ pub enum RecvError {
     },
     /// What arrived is not an acceptable record of the commonware wire.
     #[error(transparent)]
-    Record(#[from] crate::protocol::record::OpenError),
+    Record(#[from] record::OpenError),
     /// The peer was quiet for too long and the connection was ended.
     #[error("{limit}; the connection was ended")]
     TimedOut {
@@ -369,6 +370,47 @@ pub enum RecvError {
     /// The socket failed. Messages given before are authentic.
     #[error("the socket failed while receiving: {0}")]
     Transport(#[source] io::Error),
+}
+
+impl RecvError {
+    /// Whether the rest of a record is missing; `None` from errors that say nothing of records.
+    pub(crate) fn says_record_is_cut(&self) -> Option<bool> {
+        match self {
+            Self::Record(error) => Some(matches!(error, record::OpenError::Truncated)),
+            Self::NativeRecord(error) => Some(matches!(error, OpenError::Truncated)),
+            _ => None,
+        }
+    }
+
+    /// Returns what it asks the receiving end to do.
+    pub(crate) fn remedy(&self) -> Remedy<'_> {
+        match self {
+            Self::Transport(error) => Remedy::FailSocket(error),
+            Self::Record(_) => Remedy::RefusePeer,
+            Self::Refused { reason } => Remedy::TellRefused(*reason),
+            Self::Aborted { .. } | Self::NativeRecord(OpenError::Truncated) => Remedy::EndBoth,
+            Self::NativeRecord(error) => Remedy::AbortPeer(error.abort_reason()),
+            Self::TooLong { .. } => Remedy::AbortPeer(AbortReason::TOO_LARGE),
+            _ => Remedy::Leave,
+        }
+    }
+}
+
+/// What a receiver does to its connection when it fails.
+#[derive(Debug)]
+pub(crate) enum Remedy<'a> {
+    /// The socket fails for both directions.
+    FailSocket(&'a io::Error),
+    /// No more is read of a peer that cannot be told why.
+    RefusePeer,
+    /// The sender is told why the listener does not take this end.
+    TellRefused(RefuseReason),
+    /// The peer takes nothing more either.
+    EndBoth,
+    /// The peer is told why.
+    AbortPeer(AbortReason),
+    /// Nothing more is received, and the sender goes on.
+    Leave,
 }
 
 #[cfg(test)]

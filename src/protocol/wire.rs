@@ -43,6 +43,11 @@ impl Wire {
         matches!(self, Self::Native { .. })
     }
 
+    /// Whether its ends can tell each other of things that are no messages.
+    pub(crate) const fn has_control_frames(&self) -> bool {
+        self.is_native()
+    }
+
     /// Returns the native wire, with the suite that this processor is fast at.
     #[must_use]
     pub fn native() -> Self {

@@ -226,7 +226,7 @@ impl Connection {
     /// Returns what acts on the connection whoever holds it.
     pub(crate) fn control(&self) -> ConnectionControl {
         let link = Rc::downgrade(self.halves.receiver.link());
-        ConnectionControl::new(link, self.about.wire.is_native())
+        ConnectionControl::new(link, self.about.wire.has_control_frames())
     }
 
     /// Separates the directions. They live on in different tasks of this thread.

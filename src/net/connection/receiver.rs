@@ -13,13 +13,10 @@ use super::receiving::{Found, Memory, Read, Receiving, Shape, Wanted};
 use super::records::{Event, IncomingRecords};
 use crate::driver::Completion;
 use crate::memory::{Account, Buffer, Claim, Class, Grant, Request, View};
-use crate::net::error::RecvError;
+use crate::net::error::{RecvError, Remedy};
 use crate::net::thread::shard::count;
-use crate::protocol::AbortReason;
 use crate::protocol::RecordCounts;
 use crate::protocol::layout::{End, Incoming};
-use crate::protocol::native::record::OpenError;
-use crate::protocol::record;
 
 /// How much is done without a message that comes of it before others have a turn: one for a record,
 /// more for a read.
@@ -540,11 +537,8 @@ impl Receiver {
     #[cold]
     fn fail(&mut self, error: &RecvError) {
         // A record that is not acceptable is not one of which the rest is missing.
-        let is_record_cut = match error {
-            RecvError::Record(error) => matches!(error, record::OpenError::Truncated),
-            RecvError::NativeRecord(error) => matches!(error, OpenError::Truncated),
-            _ => !self.receiving.may_open(),
-        };
+        let is_record_cut = error.says_record_is_cut();
+        let is_record_cut = is_record_cut.unwrap_or_else(|| !self.receiving.may_open());
         self.was_mid_message =
             self.assembling.is_mid_message() || (is_record_cut && self.receiving.is_mid_record());
         self.receiving.fail();
@@ -554,19 +548,17 @@ impl Receiver {
         self.untaken = None;
         self.block = None;
         self.part = None;
-        match error {
-            RecvError::Transport(error) if self.link.shard.is_running() => self.link.fail(error),
-            RecvError::Record(_) => self.link.refuse_peer(),
-            // The peer takes nothing more either.
-            RecvError::Refused { reason } => self.link.refused(*reason),
-            RecvError::Aborted { .. } | RecvError::NativeRecord(OpenError::Truncated) => {
+        match error.remedy() {
+            Remedy::FailSocket(error) if self.link.shard.is_running() => self.link.fail(error),
+            Remedy::RefusePeer => self.link.refuse_peer(),
+            Remedy::TellRefused(reason) => self.link.refused(reason),
+            Remedy::EndBoth => {
                 let kind = std::io::ErrorKind::ConnectionAborted;
                 self.link
                     .fail_with(std::io::Error::new(kind, error.to_string()));
             }
-            RecvError::NativeRecord(error) => self.link.abort_peer(error.abort_reason()),
-            RecvError::TooLong { .. } => self.link.abort_peer(AbortReason::TOO_LARGE),
-            _ => self.link.receiver_left(),
+            Remedy::AbortPeer(reason) => self.link.abort_peer(reason),
+            Remedy::FailSocket(_) | Remedy::Leave => self.link.receiver_left(),
         }
     }
 

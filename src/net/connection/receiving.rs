@@ -293,8 +293,8 @@ impl Receiving {
     pub(crate) fn finish<R: Incoming>(&mut self, records: &R) -> Result<End, R::Error> {
         let end = records.finish(self.filled);
         self.phase = match end {
-            Ok(_) => Phase::Ended,
-            Err(_) => Phase::Failed,
+            Ok(_) if self.phase != Phase::Failed => Phase::Ended,
+            _ => Phase::Failed,
         };
         end
     }
@@ -409,7 +409,7 @@ impl Receiving {
     /// A read has brought `count` bytes behind what was there; none is the end of the stream.
     pub(crate) fn came(&mut self, count: usize) {
         self.filled += count;
-        if count == 0 {
+        if count == 0 && !matches!(self.phase, Phase::Ended | Phase::Failed) {
             self.phase = Phase::StreamEnded;
         }
     }
@@ -460,6 +460,47 @@ mod tests {
             phase: Phase::Opening,
             filled,
             needed,
+        }
+    }
+
+    #[test]
+    fn every_event_in_every_phase_leads_where_it_may() {
+        use Phase::{Ended, Failed, Opening, Readable, Reading, StreamEnded};
+
+        for phase in [Opening, Readable, Reading, StreamEnded, Ended, Failed] {
+            let after = |event: &dyn Fn(&mut Receiving)| {
+                let mut machine = Receiving::new();
+                machine.phase = phase;
+                event(&mut machine);
+                machine.phase
+            };
+            let is_waiting = matches!(phase, Readable | Reading);
+            let is_over = matches!(phase, Ended | Failed);
+            assert_eq!(
+                after(&|machine| assert_eq!(machine.completed(), phase == Reading)),
+                if is_waiting { Opening } else { phase },
+                "{phase:?}"
+            );
+            assert_eq!(after(&|machine| machine.came(9)), phase, "{phase:?}");
+            let expected = if is_over { phase } else { StreamEnded };
+            assert_eq!(after(&|machine| machine.came(0)), expected, "{phase:?}");
+            assert_eq!(after(&Receiving::fail), Failed, "{phase:?}");
+            let ends = |machine: &mut Receiving| {
+                assert!(machine.finish(&opener()).is_ok(), "nothing is missing");
+            };
+            let expected = if phase == Failed { Failed } else { Ended };
+            assert_eq!(after(&ends), expected, "{phase:?}");
+            if phase == Opening {
+                assert_eq!(after(&Receiving::waits), Readable);
+                assert_eq!(after(&Receiving::reads), Reading);
+            }
+            // What may be asked in each.
+            let mut machine = mid_record(9, 1);
+            machine.phase = phase;
+            assert_eq!(machine.is_waiting(), is_waiting, "{phase:?}");
+            assert_eq!(machine.has_failed(), phase == Failed, "{phase:?}");
+            let may_open = matches!(phase, Opening | StreamEnded);
+            assert_eq!(machine.may_open(), may_open, "{phase:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The record layers that a connection may have, behind the one shape that this room knows.
 //!
-//! Another wire is one more variant in here, and one more handshake.
+//! Another wire is one more variant in here, one more handshake in `net::establish::attempt`, and what its
+//! errors mean in `net::error`.
 
 use core::ops::{DerefMut, Range};
 
