@@ -569,6 +569,7 @@ fn floods_are_two_tables_that_say_which_core_ran_what() {
             "what": "garbage first byte", "wire": "native", "refused_a_second": spread,
             "server_us_each": spread, "stranger_us_each": spread,
         }],
+        "spread": [{ "what": "5 connections", "of_each_thread": "2, 1, 1, 1" }],
     });
     repository.take("floods", &envelope(floods.clone()));
     let output = repository.take_all();
@@ -580,10 +581,11 @@ fn floods_are_two_tables_that_say_which_core_ran_what() {
         "| what | wire | asked a second | came a second | messages a second | ratio |",
         &format!("| garbage first byte | native | 1 000 | {spread} | {spread} | {spread} | 1.50 |"),
         &format!("| garbage first byte | native | {spread} | {spread} | {spread} |"),
+        "| 5 connections | 2, 1, 1, 1 |",
     ] {
         assert!(benches.contains(said), "{said}: {benches}");
     }
-    for missing in ["placement", "prices"] {
+    for missing in ["placement", "prices", "spread"] {
         let mut less = floods.clone();
         less[missing] = Value::Null;
         repository.take("floods", &envelope(less));
