@@ -65,6 +65,10 @@ impl Drop for HeapBlock {
 }
 
 impl Block {
+    const fn is_slot(&self) -> bool {
+        matches!(self, Self::Slot { .. })
+    }
+
     fn base(&self) -> NonNull<u8> {
         match self {
             Self::Slot { pool, index } => pool.slot_base(*index),
@@ -162,7 +166,7 @@ impl Buffer {
 
     /// Whether the bytes lie in the arena that is registered with the ring.
     pub(crate) fn is_slot(&self) -> bool {
-        matches!(self.block, Block::Slot { .. })
+        self.block.is_slot()
     }
 
     /// Returns the index of the slot, if it is one.
@@ -399,7 +403,7 @@ pub(crate) struct View {
 impl View {
     /// Whether the bytes lie in the arena that is registered with the ring.
     pub(crate) fn is_slot(&self) -> bool {
-        matches!(self.block, Block::Slot { .. })
+        self.block.is_slot()
     }
 
     /// Returns a view of `range` of it.
