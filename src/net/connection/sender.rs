@@ -220,11 +220,8 @@ impl Sender {
         for message in messages {
             let message = message.as_ref();
             match self.append_in_turn(message)? {
-                Attempt::Appended => {}
-                Attempt::NoRoom(planned) => {
-                    self.send_from(message, Step::Waits(Some(planned))).await?
-                }
-                Attempt::NotInTurn => self.send_from(message, Step::Waits(None)).await?,
+                Step::Done => {}
+                waits => self.send_from(message, waits).await?,
             }
         }
         Ok(())
@@ -289,17 +286,17 @@ impl Sender {
     }
 
     /// Appends `message` if the buffer that fills has room for it now, and others need not have a turn
-    /// before.
+    /// before. Returns how a future that sends it goes on.
     #[inline]
-    fn append_in_turn(&mut self, message: &[u8]) -> Result<Attempt, SendError> {
+    fn append_in_turn(&mut self, message: &[u8]) -> Result<Step, SendError> {
         if self.in_a_row >= TURN {
-            return Ok(Attempt::NotInTurn);
+            return Ok(Step::Waits(None));
         }
         let Some(planned) = self.try_append(message)? else {
             self.in_a_row += turn_share(message.len());
-            return Ok(Attempt::Appended);
+            return Ok(Step::Done);
         };
-        Ok(Attempt::NoRoom(planned))
+        Ok(Step::Waits(Some(planned)))
     }
 
     /// Appends `message` if the buffer that fills has room for it now; returns what was planned if it
@@ -501,14 +498,6 @@ struct SendFuture<'a> {
     claim: Option<Claim>,
 }
 
-/// What has become of a message that was to be appended without waiting.
-enum Attempt {
-    Appended,
-    NoRoom(Planned),
-    /// Others have to have a turn before.
-    NotInTurn,
-}
-
 /// How far a [`SendFuture`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -526,8 +515,7 @@ impl Future for SendFuture<'_> {
         let this = self.get_mut();
         if this.step == Step::First {
             match this.sender.append_in_turn(this.message) {
-                Ok(Attempt::NoRoom(planned)) => this.step = Step::Waits(Some(planned)),
-                Ok(Attempt::NotInTurn) => this.step = Step::Waits(None),
+                Ok(waits @ Step::Waits(_)) => this.step = waits,
                 done => {
                     this.step = Step::Done;
                     return Poll::Ready(done.map(|_| ()));
