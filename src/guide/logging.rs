@@ -62,11 +62,13 @@
 //! | debug | `ringseal::wire` | received | `connection`, `kind`, `length`, `event` |
 //! | debug | `ringseal::wire` | refused | `connection`, `kind`, `length`, `error` |
 //! | debug | `ringseal::wire` | sent | `connection`, `kind`, `length` |
+//! | debug | `ringseal::wire` | sent | `peer`, `kind`, `length` |
 //! | trace | `ringseal::driver::byte_stream` | shutdown of a stream that had ended | `error` |
 //! | trace | `ringseal::driver::shutdown` | shutdown of a socket that had ended | `error` |
 //!
 //! The lines of `ringseal::wire` are of each record of the native wire that leaves or has come: many
-//! where there is traffic, so that `ringseal=debug,ringseal::wire=off` has the others alone.
+//! where there is traffic, so that `ringseal=debug,ringseal::wire=off` has the others alone. The one by
+//! which a listener accepts or refuses names the peer, as its connection has no number yet.
 //! `ringseal::net`, `ringseal::driver` and the like are modules of the crate, and those of them may
 //! change; a filter by `ringseal`, `ringseal::server`, `ringseal::connection` or `ringseal::wire` stays
 //! good.

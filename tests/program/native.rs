@@ -163,8 +163,9 @@ fn a_debug_log_tells_kinds_and_lengths_of_records_and_nothing_that_is_in_them() 
         assert!(sent.contains(&"message".to_owned()), "{sent:?}");
         assert_eq!(sent.last().map(String::as_str), Some("control"), "{sent:?}");
         assert_eq!((sent, bytes), records(&listener.errors, "received"));
-        let (received, _) = records(&dialer.errors, "received");
+        let (received, bytes) = records(&dialer.errors, "received");
         assert_eq!(received, ["control", "control"], "accepted, and the end");
+        assert_eq!((received, bytes), records(&listener.errors, "sent"));
         for log in [dialer.errors, listener.errors] {
             let log = log.join("\n");
             assert!(log.contains("ringseal::wire: established"), "{log}");

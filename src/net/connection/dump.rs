@@ -1,8 +1,8 @@
 //! Tells of each record of the native wire that leaves or has come, for whoever looks for a fault:
 //! its direction, its kind and its length, never what a message says.
 //!
-//! Costs one look at the level of logging for a record that comes, and for a buffer that leaves. A
-//! listener's first record is not among them: it leaves with the handshake.
+//! Costs one look at the level of logging for a record that comes, and for a buffer that leaves. The
+//! record by which a listener accepts or refuses leaves before there is a connection with a number.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -85,6 +85,14 @@ impl Dump {
                 tracing::debug!(target: TARGET, connection, kind, length, %error, "refused");
             }
         }
+    }
+}
+
+/// Tells of the record by which a listener accepts a peer or refuses it.
+#[cold]
+pub(crate) fn decided(peer: &PublicKey, record: &[u8]) {
+    if let Some((kind, length)) = describe(record) {
+        tracing::debug!(target: TARGET, %peer, kind, length, "sent");
     }
 }
 

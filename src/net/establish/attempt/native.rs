@@ -12,6 +12,7 @@ use super::handshake_io::{Reader, broken, write};
 use super::other_protocol::other_protocol;
 use crate::net::config::Config;
 use crate::net::connection::Connection;
+use crate::net::connection::dump;
 use crate::net::connection::link::Link;
 use crate::net::connection::records::{
     IncomingRecords, NativeIncoming, NativeOutgoing, OutgoingRecords,
@@ -19,6 +20,7 @@ use crate::net::connection::records::{
 use crate::net::error::{AttemptError, RecvError};
 use crate::net::establish::progress::{Progress, Stage};
 use crate::protocol::Wire;
+use crate::protocol::identity::PublicKey;
 use crate::protocol::native::Suite;
 use crate::protocol::native::handshake::{Dialer, Listener, ListenerEvent, ListenerSetup, Session};
 use crate::protocol::native::record::OpenError;
@@ -92,6 +94,7 @@ pub(super) async fn listen(
                 client.progress.reach(Stage::Claimed);
                 let undecided = Undecided {
                     listener: Some(listener),
+                    peer,
                     link: &client.link,
                     progress: client.progress,
                 };
@@ -100,12 +103,14 @@ pub(super) async fn listen(
                 client.progress.reach(Stage::Proven);
                 if let Err(denial) = client.let_in(peer, is_admitted) {
                     listener.refuse(denial.reason, &mut output)?;
+                    tell_decision(&peer, &output);
                     write(&client.link, &mut output).await?;
                     // Closed at once, the refusal might be lost on its way.
                     client.link.linger_if_few();
                     return Err(denial.error);
                 }
                 let session = listener.admit(&mut output)?;
+                tell_decision(&peer, &output);
                 write(&client.link, &mut output).await?;
                 let who = Who {
                     address: client.asking.address,
@@ -127,6 +132,7 @@ pub(super) async fn listen(
 /// told why.
 struct Undecided<'a> {
     listener: Option<Listener>,
+    peer: PublicKey,
     link: &'a Rc<Link>,
     progress: &'a Progress,
 }
@@ -148,12 +154,20 @@ impl Drop for Undecided<'_> {
         };
         let mut output = Vec::new();
         if listener.refuse(reason, &mut output).is_ok() {
+            tell_decision(&self.peer, &output);
             // Nothing else is in flight, so the socket's buffer has room.
             if let Some(socket) = self.link.socket() {
                 socket.write_at_once(&output);
             }
             self.link.linger_if_few();
         }
+    }
+}
+
+/// Tells of the listener's first record, if anybody wants to know.
+fn tell_decision(peer: &PublicKey, record: &[u8]) {
+    if dump::is_wanted() {
+        dump::decided(peer, record);
     }
 }
 
