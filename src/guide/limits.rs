@@ -29,7 +29,7 @@
 //! | ring entries | 256, about 32 KiB locked | [`RuntimeBuilder::ring_entries`] |
 //! | registration refused (`RLIMIT_MEMLOCK`) | epoll, or an error where a ring was asked for | [`RuntimeBuilder::registration`] |
 //! | backend | io_uring, else epoll | [`RuntimeBuilder::backend`] |
-//! | polling busily before sleeping | off | [`RuntimeBuilder::busy_poll`] |
+//! | looking for work before sleeping | 20 µs, only while that finds something | [`RuntimeBuilder::busy_poll`] |
 //! | waiting between a thread and a ring thread | 256 KiB and 4096 messages | [`RingHandle::queue_limits`] |
 //! | pauses between attempts of a redialer | 100 ms at first, 30 s at most | [`Backoff`](crate::Backoff) |
 //! | file of admitted keys | 4 MiB, names of up to 64 characters | [`KeyFile`](crate::KeyFile) |

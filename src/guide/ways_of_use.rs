@@ -111,5 +111,6 @@
 //! crate, [`Backend::TokioUring`](crate::Backend::TokioUring), and
 //! [`Backend::Epoll`](crate::Backend::Epoll), without a ring, with the same slots unregistered. A
 //! backend that is asked for by name fails with the reason instead.
-//! [`busy_poll`](crate::RuntimeBuilder::busy_poll) has an idle thread look for work before it sleeps, for
-//! round trips of a fraction of the time and a core that never rests.
+//! A thread of [`Backend::Uring`](crate::Backend::Uring) looks for work for some microseconds before it
+//! sleeps, while that finds any; [`busy_poll`](crate::RuntimeBuilder::busy_poll) has it look for longer,
+//! and always, for a core that never rests.

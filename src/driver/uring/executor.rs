@@ -15,6 +15,7 @@ use async_task::{Builder, Runnable};
 use slab::Slab;
 
 use super::contained::Contained;
+use super::polling::{Look, Polling};
 use super::queue::Queue;
 use super::remote::Remote;
 use super::timer::{Sleep, Timers};
@@ -44,11 +45,11 @@ pub(super) struct Executor {
     remote: Arc<Remote>,
     /// Whether the ring watches the doorbell of `remote`.
     watching: Cell<bool>,
-    busy_poll: Duration,
+    polling: Polling,
 }
 
 impl Executor {
-    pub(super) fn new(queue: Rc<Queue>, remote: Remote, busy_poll: Duration) -> Rc<Self> {
+    pub(super) fn new(queue: Rc<Queue>, remote: Remote, polling: Polling) -> Rc<Self> {
         Rc::new(Self {
             queue,
             ready: RefCell::default(),
@@ -57,7 +58,7 @@ impl Executor {
             is_root_woken: Cell::new(false),
             remote: Arc::new(remote),
             watching: Cell::new(false),
-            busy_poll,
+            polling,
         })
     }
 
@@ -198,28 +199,32 @@ impl Executor {
         if !self.watching.replace(true) {
             self.queue.watch(self.remote.doorbell());
         }
-        if !self.busy_poll.is_zero() {
+        if let Some(look) = self.polling.look() {
             self.queue.enter_now();
-            if self.poll_busily() {
+            let has_found = self.poll_busily(look);
+            self.polling.looked(has_found);
+            if has_found {
                 self.queue.enter_now();
                 self.process_events();
                 return;
             }
         }
-        let timeout = self.timers.next(Instant::now);
+        let start = Instant::now();
+        let timeout = self.timers.next(|| start);
         if self.remote.park() {
             self.queue.enter_and_wait(timeout, self.remote.doorbell());
             self.remote.unpark();
         }
+        self.polling.slept(start.elapsed());
         self.process_events();
     }
 
     /// Looks for something to do for a bounded time; returns whether there is.
-    fn poll_busily(&self) -> bool {
+    fn poll_busily(&self, look: Look) -> bool {
         let start = Instant::now();
         let limit = match self.timers.next(|| start) {
-            Some(timeout) => timeout.min(self.busy_poll),
-            None => self.busy_poll,
+            Some(timeout) => timeout.min(look.limit),
+            None => look.limit,
         };
         loop {
             for _ in 0..LOOKS_PER_CLOCK {
@@ -230,6 +235,9 @@ impl Executor {
             }
             if start.elapsed() >= limit {
                 return false;
+            }
+            if look.yields {
+                yield_now();
             }
         }
     }

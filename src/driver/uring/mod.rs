@@ -26,6 +26,7 @@ mod doorbell;
 mod enter;
 mod executor;
 mod idle;
+mod polling;
 mod queue;
 mod remote;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use super::start_error::patiently;
 use super::{DriverStatus, StartError, probe, setup_flag};
 use crate::memory::Pool;
 use executor::Executor;
+use polling::Polling;
 use remote::Remote;
 
 pub(super) use contained::Contained;
@@ -65,8 +67,13 @@ impl Uring {
         let queue = patiently(|| Queue::new(&builder, entries, Rc::clone(status)))?;
         let queue = Rc::new(queue);
         let remote = Remote::new().map_err(StartError::from_eventfd)?;
+        let polling = if busy_poll.is_zero() {
+            Polling::where_it_pays(polling::SHORT)
+        } else {
+            Polling::Always(busy_poll)
+        };
         Ok(Self {
-            executor: Executor::new(Rc::clone(&queue), remote, busy_poll),
+            executor: Executor::new(Rc::clone(&queue), remote, polling),
             queue,
         })
     }

@@ -6,6 +6,8 @@ mod doorbell;
 #[path = "../../../../src/driver/uring/executor.rs"]
 mod executor;
 pub(crate) mod models;
+#[path = "../../../../src/driver/uring/polling.rs"]
+mod polling;
 mod queue;
 #[path = "../../../../src/driver/uring/remote.rs"]
 mod remote;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::executor::Executor;
+use super::polling::Polling;
 use super::queue::Queue;
 use super::remote::Remote;
 use crate::driver::{DriverStatus, give_others_a_turn};
@@ -16,7 +17,9 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 fn executor() -> Rc<Executor> {
     let queue = Queue::new(Rc::new(DriverStatus::new()));
     let remote = Remote::new().expect("it cannot fail here");
-    Executor::new(Rc::new(queue), remote, Duration::ZERO)
+    // No wait is shorter than that: what is done must not depend on the time.
+    let polling = Polling::where_it_pays(Duration::ZERO);
+    Executor::new(Rc::new(queue), remote, polling)
 }
 
 /// Has another thread give a signal.
