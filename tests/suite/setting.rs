@@ -139,7 +139,7 @@ macro_rules! on_every_setting {
 }
 
 /// Makes a test of each function, driver and transport, on the commonware wire: what is of that wire
-/// alone.
+/// alone. tokio-uring has TCP alone here, since it has all of them on the native one.
 #[macro_export]
 macro_rules! on_commonware {
     ($($test:ident,)+) => {
@@ -162,6 +162,8 @@ macro_rules! on_every_transport {
         $crate::on_setting!(uring_unix, Native, Uring, Unix, $($test,)+);
         $crate::on_setting!(uring_memory, Native, Uring, Memory, $($test,)+);
         $crate::on_setting!(tokio_uring_tcp, Native, TokioUring, Tcp, $($test,)+);
+        $crate::on_setting!(tokio_uring_unix, Native, TokioUring, Unix, $($test,)+);
+        $crate::on_setting!(tokio_uring_memory, Native, TokioUring, Memory, $($test,)+);
         $crate::on_setting!(epoll_tcp, Native, Epoll, Tcp, $($test,)+);
         $crate::on_setting!(epoll_unix, Native, Epoll, Unix, $($test,)+);
         $crate::on_setting!(epoll_memory, Native, Epoll, Memory, $($test,)+);
