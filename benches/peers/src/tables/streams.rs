@@ -44,8 +44,8 @@ pub(super) const fn batched(peer: &'static str) -> Way {
 
 /// The columns of the headline behind ours, and what is over them.
 const HEADLINE: [(&str, Way); 7] = [
-    ("rustls, a flush each", one("rustls AES-256-GCM")),
     ("rustls, a flush per n", batched("rustls AES-256-GCM")),
+    ("rustls, coalesced", one("rustls AES-256-GCM coalesced")),
     (
         "rustls on compio, a flush per n",
         batched("rustls compio AES-256-GCM"),
@@ -60,12 +60,13 @@ const HEADLINE: [(&str, Way); 7] = [
 ];
 
 /// Who the native wire is compared with.
-const RIVALS: [Way; 17] = [
+const RIVALS: [Way; 18] = [
     one("packed pipeline AES"),
     one("plain TCP coalesced"),
     batched("plain TCP tokio"),
     one("rustls AES-256-GCM"),
     batched("rustls AES-256-GCM"),
+    one("rustls AES-256-GCM coalesced"),
     one("rustls compio AES-256-GCM"),
     batched("rustls compio AES-256-GCM"),
     one("quinn AES-256-GCM, 1 stream"),
@@ -183,6 +184,7 @@ pub(super) fn headline(results: &Results) -> Result<Option<String>, String> {
         }
         rows.push(row);
     }
+    rows.push(round_trip(&figures)?);
     Ok(Some(format!(
         "{} Below each median, small, the least and the most.\n\n{}",
         figures.heading,
@@ -195,6 +197,26 @@ pub(super) fn headline(results: &Results) -> Result<Option<String>, String> {
 fn over_its_spread(row: &Measured, behind: &str) -> String {
     let [median, least, most] = [row.median, row.least, row.most].map(thousands);
     format!("{median}{behind}<br><sub>{least} to {most}</sub>")
+}
+
+/// The row of the headline for a byte there and back. Batches make no difference to it.
+fn round_trip(figures: &Figures) -> Result<Vec<String>, String> {
+    let time = |row: &Measured, behind: &str| {
+        let [median, least, most] = [row.median, row.least, row.most].map(grouped);
+        format!("{median} µs{behind}<br><sub>{least} to {most}</sub>")
+    };
+    let ours = figures.work("ping", OURS).ok_or("there is no ping")?;
+    let mut row = vec!["1 B there and back".to_owned(), time(ours, ""), "-".to_owned()];
+    for (_, way) in HEADLINE {
+        row.push(match figures.work("ping", way.peer) {
+            Some(theirs) => {
+                let over = ratio(theirs.median / ours.median);
+                time(theirs, &format!(": {over}"))
+            }
+            None => "-".to_owned(),
+        });
+    }
+    Ok(row)
 }
 
 /// The native wire over each rival, by `send` and by the batch calls.
