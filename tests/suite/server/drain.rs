@@ -26,7 +26,7 @@ const CLIENTS: usize = 6;
 /// How long a peer says nothing before it is taken to be done.
 const QUIET: Duration = Duration::from_secs(5);
 /// How often each is tried, unless this variable says.
-const ROUNDS: u64 = 4;
+const ROUNDS: u64 = 24;
 const ASKED_ROUNDS: &str = "RINGSEAL_ROUNDS";
 
 /// Gives the milliseconds after which the drain of each round begins.

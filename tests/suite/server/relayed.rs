@@ -11,7 +11,7 @@ use crate::peers::{pattern, run};
 use crate::setting::{Setting, on_native};
 
 /// Each is another set of faults. To have one of them again, name it in this variable.
-const SEEDS: Range<u64> = 0..6;
+const SEEDS: Range<u64> = 0..24;
 /// How many there are, where this variable says.
 const ASKED_ROUNDS: &str = "RINGSEAL_ROUNDS";
 const REPLAY: &str = "RINGSEAL_SEED";
