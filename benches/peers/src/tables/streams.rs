@@ -206,7 +206,11 @@ fn round_trip(figures: &Figures) -> Result<Vec<String>, String> {
         format!("{median} µs{behind}<br><sub>{least} to {most}</sub>")
     };
     let ours = figures.work("ping", OURS).ok_or("there is no ping")?;
-    let mut row = vec!["1 B there and back".to_owned(), time(ours, ""), "-".to_owned()];
+    let mut row = vec![
+        "1 B there and back".to_owned(),
+        time(ours, ""),
+        "-".to_owned(),
+    ];
     for (_, way) in HEADLINE {
         row.push(match figures.work("ping", way.peer) {
             Some(theirs) => {
