@@ -20,10 +20,11 @@ FROM ${BUILD_IMAGE} AS build
 # By which what the classic builder leaves of this stage can be found, and pruned.
 LABEL ringseal.stage=build
 WORKDIR /build
+# dev builds quickly; see the top.
+ARG PROFILE=release
 # As in --build-arg EXTRA_RUSTFLAGS="-C force-frame-pointers=yes", by which profilers walk stacks.
 ARG EXTRA_RUSTFLAGS=
 ENV RUSTFLAGS="-C target-feature=+crt-static ${EXTRA_RUSTFLAGS}"
-ARG PROFILE=release
 # With a target named, these flags are not for what runs during the build, as macros do.
 ENV CARGO_BUILD_TARGET=host-tuple
 

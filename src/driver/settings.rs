@@ -42,7 +42,7 @@ pub(crate) struct DriverSettings {
     /// Submissions that fit.
     pub(crate) entries: u32,
     pub(crate) registration: Registration,
-    /// How long to look for something to do before waiting in the kernel.
+    /// How long to look for something to do before waiting in the kernel; zero: where it pays.
     pub(crate) busy_poll: Duration,
     /// Whether time moves only when every task waits.
     #[cfg(feature = "testing")]

@@ -112,5 +112,5 @@
 //! [`Backend::Epoll`](crate::Backend::Epoll), without a ring, with the same slots unregistered. A
 //! backend that is asked for by name fails with the reason instead.
 //! A thread of [`Backend::Uring`](crate::Backend::Uring) looks for work for some microseconds before it
-//! sleeps, while that finds any; [`busy_poll`](crate::RuntimeBuilder::busy_poll) has it look for longer,
-//! and always, for a core that never rests.
+//! sleeps, while that finds any; [`busy_poll`](crate::RuntimeBuilder::busy_poll) has it look before
+//! every sleep, for as long as you say, for a core that rests less.

@@ -1,6 +1,6 @@
 //! What only the native wire has.
 
-use ringseal::{Config, Runtime};
+use ringseal::{Config, Identity, Runtime};
 use rustix::process::Signal;
 
 use crate::harness::{PATIENCE, Pair, stop};
@@ -138,6 +138,29 @@ fn records(log: &[String], direction: &str) -> (Vec<String>, u64) {
     let records = log.iter().filter_map(of_line);
     let (kinds, lengths): (_, Vec<_>) = records.unzip();
     (kinds, lengths.iter().sum())
+}
+
+#[test]
+fn a_debug_log_tells_whom_a_listener_refuses() {
+    let pair = Pair::new();
+    let (listener, address) = pair.listen_set("127.0.0.1:0", &[], |command| {
+        command.env("RUST_LOG", "ringseal::wire=debug");
+    });
+    let stranger = Identity::from_seed(&[99; 32]);
+    let key = stranger.public_key();
+    let config = Config::new(stranger, "test");
+    let bob = pair.bob.identity().public_key();
+    let runtime = Runtime::builder().build().expect("a runtime");
+    let dialed = runtime.block_on(ringseal::dial(&*address, bob, &config));
+    assert!(dialed.is_err());
+    let told = stop(listener).errors;
+    let (kinds, _) = records(&told, "sent");
+    assert_eq!(kinds, ["control"], "{told:?}");
+    assert!(
+        told.iter()
+            .any(|line| line.contains(&format!("sent peer={key}"))),
+        "{told:?}"
+    );
 }
 
 #[test]

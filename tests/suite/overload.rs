@@ -374,6 +374,7 @@ on_sockets! { Native:
     uring_tcp, Uring, Tcp;
     uring_unix, Uring, Unix;
     tokio_uring_tcp, TokioUring, Tcp;
+    tokio_uring_unix, TokioUring, Unix;
     epoll_tcp, Epoll, Tcp;
     epoll_unix, Epoll, Unix;
 }

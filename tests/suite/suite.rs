@@ -1,5 +1,5 @@
-//! What has to hold on every driver and transport, each test on each pair of them; on tokio-uring over TCP
-//! alone, as it treats all sockets alike. Meant to run under sanitizers as well, which `.ci/run` does with
+//! What has to hold on every driver and transport, each test on each pair of them; on the commonware wire
+//! tokio-uring has TCP alone. Meant to run under sanitizers as well, which `.ci/run` does with
 //! a part and `.ci/sanitize --all` with all.
 
 mod adapters;

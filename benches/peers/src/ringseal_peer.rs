@@ -15,12 +15,12 @@ use crate::work::{Flow, Handshakes, Work, pin};
 /// What drives a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drive {
-    /// A ring, by the uring driver, which sleeps when it has nothing to do.
+    /// A ring, by the uring driver as it is by default.
     Native,
     /// The same, with streams by the calls for those who count nanoseconds: `try_send` and
     /// `recv_batch`.
     BatchCalls,
-    /// A ring, by the uring driver, which looks for something to do before it sleeps.
+    /// A ring, by the uring driver, which looks for something to do before every sleep.
     BusyPolling,
     /// A ring, by tokio-uring.
     TokioUring,

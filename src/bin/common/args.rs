@@ -12,7 +12,8 @@ pub struct RingArgs {
     /// The driver.
     #[arg(long, value_enum, default_value_t = BackendName::Auto)]
     pub backend: BackendName,
-    /// For how many microseconds an idle thread looks for work before it sleeps.
+    /// For how many microseconds a thread looks for work before each sleep; with 0, for 20 while that
+    /// finds any.
     #[arg(long, value_name = "US", default_value_t = 0,
         value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub busy_poll: u32,

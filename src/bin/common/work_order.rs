@@ -105,7 +105,7 @@ pub struct Description {
     pub aead: String,
     /// The driver.
     pub backend: String,
-    /// For how many microseconds an idle thread looks for work.
+    /// For how many microseconds a thread looks for work before each sleep; 0 where it decides by itself.
     pub busy_poll_us: u64,
     /// How many slots there are.
     pub slots: u64,

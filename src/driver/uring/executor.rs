@@ -196,10 +196,13 @@ impl Executor {
 
     /// Submits queued entries, and waits until something has happened.
     fn wait(&self) {
+        let has_ring = || self.queue.status().check().is_ok();
+        let had_ring = has_ring();
         if !self.watching.replace(true) {
             self.queue.watch(self.remote.doorbell());
         }
-        if let Some(look) = self.polling.look() {
+        // Without a ring nothing clears what a look finds.
+        if had_ring && let Some(look) = self.polling.look() {
             self.queue.enter_now();
             let has_found = self.poll_busily(look);
             self.polling.looked(has_found);
@@ -208,6 +211,10 @@ impl Executor {
                 self.process_events();
                 return;
             }
+        }
+        // Whom the end of the ring has woken is of this thread: nobody rings for that.
+        if had_ring && !has_ring() {
+            return self.process_events();
         }
         let start = Instant::now();
         let timeout = self.timers.next(|| start);
@@ -219,7 +226,8 @@ impl Executor {
         self.process_events();
     }
 
-    /// Looks for something to do for a bounded time; returns whether there is.
+    /// Looks for something to do, for a time that only others who have the core meanwhile make longer;
+    /// returns whether there is.
     fn poll_busily(&self, look: Look) -> bool {
         let start = Instant::now();
         let limit = match self.timers.next(|| start) {
@@ -233,12 +241,21 @@ impl Executor {
                 }
                 core::hint::spin_loop();
             }
-            if start.elapsed() >= limit {
-                return false;
-            }
             if look.yields {
                 yield_now();
             }
+            // Behind that: a core that others have had for longer was no gain.
+            if start.elapsed() >= limit {
+                return false;
+            }
+        }
+    }
+
+    /// Has this thread look before its next wait.
+    #[cfg(test)]
+    pub(super) fn look_next(&self) {
+        while self.polling.look().is_none() {
+            self.polling.slept(Duration::ZERO);
         }
     }
 
@@ -318,7 +335,7 @@ impl Wake for Root {
 mod tests {
     use super::super::Uring;
     use super::*;
-    use crate::driver::DriverStatus;
+    use crate::driver::{DriverError, DriverStatus};
 
     struct Tells(Rc<Cell<bool>>);
 
@@ -326,6 +343,21 @@ mod tests {
         fn drop(&mut self) {
             self.0.set(true);
         }
+    }
+
+    // HAZARDS F14: what a look finds then stays for good.
+    #[test]
+    fn a_thread_without_its_ring_sleeps_and_does_not_look() {
+        let status = Rc::new(DriverStatus::new());
+        let ring = Uring::start(8, Duration::ZERO, &status).expect("io_uring");
+        let executor = &ring.executor;
+        executor.look_next();
+        executor.polling.looked(false);
+        executor.look_next();
+        let before = format!("{:?}", executor.polling);
+        status.fail(DriverError::Stalled);
+        executor.block_on(executor.sleep(Duration::from_millis(2)));
+        assert_eq!(format!("{:?}", executor.polling), before);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! **A turn**: the root future if it was woken, a bounded number of ready tasks, then completions,
 //! wake-ups and timers. If a task is ready after that, what is queued is submitted without waiting;
-//! else the thread looks for completions for a moment where that pays (`polling`), and then waits in
+//! else the thread looks for those for a moment where that pays (`polling`), and then waits in
 //! the ring, up to the next timer. Within a turn entries are queued in the order in which operations
 //! are made, waits for peers behind all others.
 //!

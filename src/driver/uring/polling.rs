@@ -12,7 +12,7 @@ use core::time::Duration;
 
 /// A wait that is likely to be followed by another short one.
 pub(super) const SHORT: Duration = Duration::from_micros(100);
-/// About what it costs to sleep and be woken, by measurement.
+/// About what it costs to sleep and be woken, by measurement on virtual machines (benches/README.md).
 const WORTH: Duration = Duration::from_micros(20);
 /// Short waits that are left out between two looks, at most.
 const MOST_LEFT_OUT: u32 = 1024;
@@ -36,7 +36,7 @@ pub(super) enum Polling {
         short: Duration,
         /// Short waits that are left out before the next look.
         left_out: Cell<u32>,
-        /// As many as were left out before it, or would have been.
+        /// How many were left out last; twice as many follow the next look in vain.
         step: Cell<u32>,
     },
 }

@@ -469,6 +469,10 @@ impl Queue {
             return wait_readable(doorbell.as_fd(), timeout);
         }
         self.push_waits();
+        if self.status.check().is_err() {
+            // That has woken those who wait.
+            return;
+        }
         #[cfg(test)]
         if script::has_held() {
             return self.enter(enter_now);
@@ -684,6 +688,23 @@ mod tests {
         assert!(completion.memory.is_some());
         drop(ring);
         drop(socket);
+    }
+
+    // HAZARDS F14: nothing else wakes this thread.
+    #[test]
+    #[inline(never)]
+    fn who_is_woken_when_a_look_finds_the_ring_gone_is_polled() {
+        let (ring, _state, socket, _theirs) = ring(8);
+        ring.block_on(crate::driver::sleep(Duration::from_millis(1)));
+        // The look enters the ring for this, and nothing in flight is completed by its end.
+        socket.start_read(buffer(), 0..4);
+        // The first refusal is the last.
+        ring.queue().lost.set(u32::MAX);
+        ring.queue().injected.set(Some((Errno::BADR, 1)));
+        ring.executor.look_next();
+        let completion = ring.block_on(poll_fn(|context| socket.poll_read(context)));
+        let errno = Errno::BADR.raw_os_error();
+        assert_eq!(cause(&completion), DriverError::LostCompletions { errno });
     }
 
     // HAZARDS F14: an operation that waits for a completion which was lost would never end.

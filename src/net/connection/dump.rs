@@ -2,7 +2,8 @@
 //! its direction, its kind and its length, never what a message says.
 //!
 //! Costs one look at the level of logging for a record that comes, and for a buffer that leaves. The
-//! record by which a listener accepts or refuses leaves before there is a connection with a number.
+//! record by which a listener accepts or refuses leaves before there is a connection with a number, so that
+//! its event names the peer instead.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -154,9 +154,9 @@ impl Drop for Undecided<'_> {
         };
         let mut output = Vec::new();
         if listener.refuse(reason, &mut output).is_ok() {
-            tell_decision(&self.peer, &output);
             // Nothing else is in flight, so the socket's buffer has room.
             if let Some(socket) = self.link.socket() {
+                tell_decision(&self.peer, &output);
                 socket.write_at_once(&output);
             }
             self.link.linger_if_few();
