@@ -1,6 +1,6 @@
 //! What has to hold on every driver and transport, each test on each pair of them; on the commonware wire
-//! tokio-uring has TCP alone. Meant to run under sanitizers as well, which `.ci/run` does with
-//! a part and `.ci/sanitize --all` with all.
+//! tokio-uring has TCP alone. Meant to run under sanitizers as well, which `.ci/run` does with a part and
+//! `.ci/sanitize --all` with all.
 
 mod adapters;
 mod addresses;

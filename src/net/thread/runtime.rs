@@ -103,8 +103,8 @@ impl RuntimeBuilder {
     }
 
     /// Sets for how long a thread looks for something to do before each time that it sleeps. Messages
-    /// that come in that time are found without a wake-up, for the price of a core that does not rest; streams can be
-    /// slower by it, as who looks all the time takes less at a time.
+    /// that come in that time are found without a wake-up, for the price of a core that does not rest;
+    /// streams can be slower by it, as who looks all the time takes less at a time.
     ///
     /// With zero, the default, it looks only where that costs no more than sleeping and being woken
     /// would: for 20 microseconds, while looks find something, and once in 1024 short waits when they

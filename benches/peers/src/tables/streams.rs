@@ -174,13 +174,16 @@ pub(super) fn headline(results: &Results) -> Result<Option<String>, String> {
         let by_batch_calls = figures.stream(batched(OURS_BY_BATCH_CALLS), size);
         let mut row = vec![
             bytes(size),
-            over_its_spread(ours, ""),
-            by_batch_calls.map_or_else(|_| "-".to_owned(), |row| over_its_spread(row, "")),
+            over_its_spread(ours, thousands, ""),
+            by_batch_calls.map_or_else(
+                |_| "-".to_owned(),
+                |row| over_its_spread(row, thousands, ""),
+            ),
         ];
         for (_, way) in HEADLINE {
             let theirs = figures.stream(way, size)?;
             let over = ratio(ours.median / theirs.median);
-            row.push(over_its_spread(theirs, &format!(": {over}")));
+            row.push(over_its_spread(theirs, thousands, &format!(": {over}")));
         }
         rows.push(row);
     }
@@ -194,28 +197,24 @@ pub(super) fn headline(results: &Results) -> Result<Option<String>, String> {
 
 /// A median with what belongs to it, over the least and the most in small print: a table that is read at
 /// a glance has no room for them beside it.
-fn over_its_spread(row: &Measured, behind: &str) -> String {
-    let [median, least, most] = [row.median, row.least, row.most].map(thousands);
+fn over_its_spread(row: &Measured, write: fn(f64) -> String, behind: &str) -> String {
+    let [median, least, most] = [row.median, row.least, row.most].map(write);
     format!("{median}{behind}<br><sub>{least} to {most}</sub>")
 }
 
 /// The row of the headline for a byte there and back. Batches make no difference to it.
 fn round_trip(figures: &Figures) -> Result<Vec<String>, String> {
-    let time = |row: &Measured, behind: &str| {
-        let [median, least, most] = [row.median, row.least, row.most].map(grouped);
-        format!("{median} µs{behind}<br><sub>{least} to {most}</sub>")
-    };
     let ours = figures.work("ping", OURS).ok_or("there is no ping")?;
     let mut row = vec![
         "1 B there and back".to_owned(),
-        time(ours, ""),
+        over_its_spread(ours, grouped, " µs"),
         "-".to_owned(),
     ];
     for (_, way) in HEADLINE {
         row.push(match figures.work("ping", way.peer) {
             Some(theirs) => {
                 let over = ratio(theirs.median / ours.median);
-                time(theirs, &format!(": {over}"))
+                over_its_spread(theirs, grouped, &format!(" µs: {over}"))
             }
             None => "-".to_owned(),
         });
