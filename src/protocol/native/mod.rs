@@ -13,7 +13,7 @@
 //!   in a [`Session`](handshake::Session);
 //! * [`record`]: [`Sealer`](record::Sealer) and [`Opener`](record::Opener), many messages per
 //!   record or many records per message;
-//! * private: the AEAD keys, the key derivation, and what wipes the stack.
+//! * private: the AEAD keys and the key derivation.
 //!
 //! Which library computes what, and who keeps it, stands at [`Library`].
 //!
@@ -28,7 +28,6 @@ pub mod handshake;
 mod library;
 pub mod record;
 mod settings;
-mod stack;
 mod suite;
 
 pub use exporter::{ExportError, Exporter};

@@ -12,7 +12,8 @@ use crate::protocol::ephemeral::Ephemeral;
 use crate::protocol::identity::{Identity, PublicKey, Verification, Verifier};
 use crate::protocol::native::derive::{self, Hash};
 use crate::protocol::native::settings::SETTINGS_LEN;
-use crate::protocol::native::{Settings, Suite, stack};
+use crate::protocol::native::{Settings, Suite};
+use crate::protocol::secret::on_wiped_stack_of_kem;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -70,7 +71,7 @@ impl Dialer {
             return Err(HandshakeError::SameIdentity);
         }
         let start = output.len();
-        let secrets = stack::wiped_after(|| {
+        let secrets = on_wiped_stack_of_kem(|| {
             let (secrets, public) = Secrets::draw(parameters, rng);
             write_hello(
                 output,
@@ -211,7 +212,7 @@ fn write_hello(
 impl Waiting {
     /// Checks the answer, in the order of NATIVE section 2.5, and writes the proof.
     fn finish(&self, answer: &[u8; ANSWER_LEN], output: &mut Vec<u8>) -> Result<Session, Refusal> {
-        stack::wiped_after(|| self.check(answer, output))
+        on_wiped_stack_of_kem(|| self.check(answer, output))
     }
 
     fn check(&self, answer: &[u8; ANSWER_LEN], output: &mut Vec<u8>) -> Result<Session, Refusal> {

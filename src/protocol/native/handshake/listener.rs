@@ -15,7 +15,8 @@ use crate::protocol::identity::{Identity, PublicKey, Verification};
 use crate::protocol::native::derive::{self, Authenticator, Hash};
 use crate::protocol::native::record::Answer;
 use crate::protocol::native::settings::SETTINGS_LEN;
-use crate::protocol::native::{Settings, Suite, Suites, stack};
+use crate::protocol::native::{Settings, Suite, Suites};
+use crate::protocol::secret::{on_wiped_stack, on_wiped_stack_of_kem};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -245,7 +246,7 @@ impl ListenerSetup {
             return Err(Refusal::Mac);
         }
         let suite = self.suite(hello)?;
-        stack::wiped_after(|| self.answer(suite, hello, rng, output))
+        on_wiped_stack_of_kem(|| self.answer(suite, hello, rng, output))
     }
 
     fn suite(&self, hello: &[u8; HELLO_LEN]) -> Result<Suite, Refusal> {
@@ -290,7 +291,7 @@ impl ListenerSetup {
 
     /// Checks the proof, in the order of NATIVE section 2.5.
     fn proof(&self, answered: &Answered) -> Result<Box<Session>, Refusal> {
-        stack::wiped_after(|| {
+        on_wiped_stack(|| {
             let Answered {
                 proof,
                 exchange,

@@ -10,8 +10,8 @@ use crate::protocol::RecordCounts;
 use crate::protocol::cipher::{AeadError, TAG_LEN};
 use crate::protocol::native::aead::{Key, Nonce};
 use crate::protocol::native::derive::{self, Secret};
-use crate::protocol::native::{Library, Suite, stack};
-use crate::protocol::secret::wipe_stack;
+use crate::protocol::native::{Library, Suite};
+use crate::protocol::secret::{on_wiped_stack, wipe_stack};
 use alloc::boxed::Box;
 use zeroize::Zeroize;
 
@@ -50,7 +50,7 @@ struct State {
 impl Direction {
     /// Begins with generation 0.
     pub(in crate::protocol::native) fn new(suite: Suite, library: Library, secret: Secret) -> Self {
-        stack::wiped_after(|| {
+        on_wiped_stack(|| {
             let (key, iv) = keys(suite, library, &secret);
             Self(Box::new(State {
                 secret,
@@ -68,7 +68,7 @@ impl Direction {
 
     /// Moves on to the next generation and wipes this one.
     pub(super) fn update(&mut self) {
-        stack::wiped_after(|| {
+        on_wiped_stack(|| {
             let state = &mut *self.0;
             let next = derive::secret(&state.secret, "update", &[]);
             state.secret.copy_from_slice(&*next);
