@@ -24,6 +24,7 @@ use ringseal::protocol::layout::{Draft, Incoming, Outgoing, Step};
 use ringseal::protocol::native::{self, KemLibrary, Libraries, Library, Settings, Suite, Suites};
 use ringseal::protocol::record::{CupsVersion, Opener, Progress, Sealer};
 use serde_json::Value;
+use sha2::{Digest, Sha512};
 use zeroize::{Zeroizing, zeroize_stack};
 
 /// How many bytes of a secret are looked for at a time.
@@ -163,6 +164,26 @@ fn complement(text: &str) -> Vec<u8> {
         .collect()
 }
 
+/// The complements of what a signature is computed with (RFC 8032, section 5.1.6): the scalar, and
+/// what the nonce is made of.
+fn signing_secrets(seed: &str) -> [(&'static str, Vec<u8>); 2] {
+    #[inline(never)]
+    fn expand(seed: &str) -> [(&'static str, Vec<u8>); 2] {
+        let mut bytes = Zeroizing::new([0; 32]);
+        decode(seed, &mut *bytes);
+        let mut expanded = Zeroizing::new([0; 64]);
+        Sha512::new_with_prefix(&*bytes).finalize_into((&mut *expanded).into());
+        expanded[0] &= 0xf8;
+        expanded[31] = expanded[31] & 0x7f | 0x40;
+        let complement = |part: &[u8]| part.iter().map(|byte| !byte).collect();
+        let (scalar, nonce) = expanded.split_at(32);
+        [("scalar", complement(scalar)), ("nonce", complement(nonce))]
+    }
+    let secrets = expand(seed);
+    zeroize_stack::<SEARCHED_WITH>();
+    secrets
+}
+
 /// A file of the vectors, as text.
 fn file(name: &str) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
@@ -202,6 +223,11 @@ fn secrets_of(case: &Value) -> Vec<(String, Vec<u8>)> {
         "the records' summary".into(),
         &last_step.expect("steps")["summary"],
     );
+    for side in ["dialer", "listener"] {
+        for (name, complement) in signing_secrets(text(&case[side]["identity_seed"])) {
+            secrets.push((format!("signing {name} of {side}"), complement));
+        }
+    }
     secrets
 }
 
@@ -437,6 +463,11 @@ fn native_secrets_of(case: &Value) -> Vec<(String, Vec<u8>)> {
     let next = &case["dialer_to_listener"]["next"];
     for name in ["secret", "key"] {
         add(format!("next {name} of dialer_to_listener"), &next[name]);
+    }
+    for name in ["dialer_seed", "listener_seed"] {
+        for (half, complement) in signing_secrets(text(&case[name])) {
+            secrets.push((format!("signing {half} of {name}"), complement));
+        }
     }
     secrets
 }

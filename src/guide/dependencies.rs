@@ -27,12 +27,12 @@
 //!
 //! | crate | what for | kept by | audits and proofs known | why this one |
 //! |---|---|---|---|---|
-//! | `aws-lc-rs` 1.19 (default) | AEADs of both wires, ML-KEM-768 | AWS | FIPS 140-3 certificates for the FIPS build of AWS-LC ([1]), which is not the build here | the fastest with AVX-512; a team that is paid to keep it |
+//! | `aws-lc-rs` 1.19 (default) | AEADs of both wires, ML-KEM-768, X25519, signing | AWS | FIPS 140-3 certificates for the FIPS build of AWS-LC ([1]), which is not the build here | the fastest with AVX-512; a team that is paid to keep it |
 //! | `ring` 0.17 (default) | AES-256-GCM on processors with vector AES and no AVX-512 | its author with the rustls team | Cure53, 2020, in a review of rustls that took it in: four small findings, all in rustls and webpki ([2]) | the fastest there |
 //! | `aes-gcm` 0.11, `chacha20poly1305` 0.11 | AEADs where there is no C compiler | RustCrypto | NCC Group, 2020: no significant findings ([3]) | Rust throughout |
 //! | `ml-kem` 0.3 | ML-KEM-768 where there is no C compiler | RustCrypto | none: its README says that nobody independent has audited it | Rust throughout, of those who keep the others; beside X25519, so that a fault leaves a connection as safe as that |
-//! | `x25519-dalek` 3.0, `curve25519-dalek` 5.0 | key agreement | dalek-cryptography | 280 functions of `curve25519-dalek` 4.1.3 were verified formally ([4]); no other known | asked for by the project |
-//! | `ed25519-dalek` 3.0 | identities | dalek-cryptography | as above for the curve; none known of its own | asked for by the project |
+//! | `x25519-dalek` 3.0, `curve25519-dalek` 5.0 | X25519 where there is no C compiler | dalek-cryptography | 280 functions of `curve25519-dalek` 4.1.3 were verified formally ([4]); no other known | asked for by the project |
+//! | `ed25519-dalek` 3.0 | keys, checking signatures, and signing where there is no C compiler | dalek-cryptography | as above for the curve; none known of its own | asked for by the project |
 //! | `ed25519-zebra` 5.0 | the reference's rule for signatures, on request | Zcash Foundation | none known of this version | the only one that keeps ZIP 215 |
 //! | `hkdf` 0.13, `hmac` 0.13, `sha2` 0.11 | key schedule of the native wire | RustCrypto | none known | of those who keep the others |
 //! | `blake3` 1.8 | transcript of the commonware wire | the BLAKE3 team | none known | the reference implementation, by its designers |

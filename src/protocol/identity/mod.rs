@@ -9,6 +9,7 @@
 mod key_error;
 mod key_list;
 mod public_key;
+mod signer;
 mod verifier;
 
 pub use key_error::KeyError;
@@ -20,15 +21,19 @@ use super::secret::{Secret, on_wiped_stack};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
+use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes, PrivateKeyInfoRef, SecretDocument};
-use ed25519_dalek::{Signer, SigningKey};
 use rand_core::CryptoRng;
+use signer::Signer;
 use zeroize::Zeroizing;
 
 /// The secret half of a long-term key.
-// Boxed so that moving an identity leaves no copy of the secret behind.
-pub struct Identity(Box<SigningKey>);
+pub struct Identity {
+    /// Boxed so that moving an identity leaves no copy of the secret behind.
+    key: Box<SigningKey>,
+    signer: Signer,
+}
 
 impl Identity {
     /// Makes a new identity from 32 bytes of `rng`.
@@ -41,7 +46,11 @@ impl Identity {
     /// The caller wipes its own copy.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        on_wiped_stack(|| Self(Box::new(SigningKey::from_bytes(seed))))
+        on_wiped_stack(|| {
+            let key = Box::new(SigningKey::from_bytes(seed));
+            let signer = Signer::new(&key);
+            Self { key, signer }
+        })
     }
 
     /// Reads a private key in PKCS#8 PEM, with or without the public key
@@ -87,7 +96,7 @@ impl Identity {
         // Without the public key: OpenSSL before 3.1 refuses the newer form.
         on_wiped_stack(|| {
             let pair = KeypairBytes {
-                secret_key: *self.0.as_bytes(),
+                secret_key: *self.key.as_bytes(),
                 public_key: None,
             };
             pair.to_pkcs8_pem(LineEnding::LF)
@@ -98,12 +107,12 @@ impl Identity {
     /// The public half.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
-        PublicKey::of(self.0.verifying_key())
+        PublicKey::of(self.key.verifying_key())
     }
 
     /// Signs `message` (plain Ed25519, deterministic).
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        self.signer.sign(&self.key, message)
     }
 }
 
