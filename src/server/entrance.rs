@@ -17,7 +17,7 @@ use crate::sync::{Mutex, MutexGuard};
 pub(super) struct Entrance {
     limits: ServerLimits,
     pub(super) admission: CurrentAdmission,
-    /// How often the admission was replaced.
+    /// How often whom the admission let in has had to be asked about again.
     generation: AtomicU64,
     is_closed: AtomicBool,
     pub(super) refusals: RefusalCounters,
@@ -61,10 +61,16 @@ impl Entrance {
     /// Replaces who may connect. Handshakes under way are looked at again at their end.
     pub(super) fn set_admission(&self, admission: Admission) {
         self.admission.set(admission);
+        self.ask_again();
+    }
+
+    /// Has handshakes under way looked at again at their end: the admission may give another answer
+    /// than it gave them.
+    pub(super) fn ask_again(&self) {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// Returns how often the admission was replaced until now.
+    /// Returns how often that was so until now.
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }

@@ -56,6 +56,8 @@ impl ServerHandle {
         if self.shared.ring.is_inherited() {
             return 0;
         }
+        // What an admission goes by changes without it, as a key file does.
+        self.shared.entrance.ask_again();
         let of_threads = (0..self.shared.threads.len()).map(|thread| {
             let shared = Arc::clone(&self.shared);
             self.shared.ring.ask_thread(thread, move || async move {

@@ -86,6 +86,35 @@ fn a_handshake_that_began_before_is_asked_about_again() {
     });
 }
 
+/// What the admission goes by changes, as a key file does, while it has said yes to a client already.
+fn who_was_let_in_by_what_no_longer_holds_is_dropped_as_well() {
+    run(async {
+        let (asks, mut asked) = mpsc::unbounded_channel::<()>();
+        let (says, said) = watch::channel(false);
+        let (lets_in, is_let_in) = watch::channel(true);
+        let admission = Admission::check_async(move |_| {
+            let answer = *is_let_in.borrow();
+            // Whoever is dropped may be gone.
+            let _ = asks.send(());
+            let mut said = said.clone();
+            async move { said.wait_for(|yes| *yes).await.is_ok() && answer }
+        });
+        let server = start(server_with(patient(2), admission));
+        let (handle, address) = (server.handle(), server.local_address());
+        let dialed = ringseal::spawn(async move { try_connect(&address, 1).await });
+        asked.recv().await.expect("it is asked");
+        lets_in.send_replace(false);
+        assert_eq!(handle.drop_unadmitted().await, 0);
+        says.send_replace(true);
+        // It may have been told that it is in.
+        if let Ok(mut connection) = dialed.await {
+            assert!(!answers(&mut connection).await);
+        }
+        wait_for(&server, |it| it.connections == 0).await;
+        finish(server).await;
+    });
+}
+
 /// Connects again and again until it is told to stop, and has each message come back.
 async fn come_and_go(address: Address, is_over: Rc<Cell<bool>>) -> usize {
     let mut count = 0;
@@ -187,5 +216,6 @@ crate::on_every_driver!(
     a_new_admission_holds_on_all_threads_and_drops_only_on_demand,
     a_filter_drops_as_well,
     a_handshake_that_began_before_is_asked_about_again,
+    who_was_let_in_by_what_no_longer_holds_is_dropped_as_well,
     who_did_not_become_a_connection_is_reported_on_demand,
 );
