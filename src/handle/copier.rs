@@ -4,10 +4,12 @@ use bytes::{Bytes, BytesMut};
 
 /// Copies short messages into blocks that several of them share, so that a read of many allocates
 /// little. A block goes when the last message in it is dropped, so whoever keeps one short
-/// message keeps its block.
+/// message keeps its block. One that comes alone has its own memory, and no more than it needs.
 #[derive(Debug, Default)]
 pub(super) struct Copier {
     block: BytesMut,
+    /// Whether a message was copied since the last [`rest`](Self::rest).
+    has_copied: bool,
 }
 
 impl Copier {
@@ -21,7 +23,7 @@ impl Copier {
             // Holds no block.
             return Bytes::new();
         }
-        if message.len() > Self::SHORT {
+        if message.len() > Self::SHORT || !core::mem::replace(&mut self.has_copied, true) {
             return Bytes::copy_from_slice(message);
         }
         if self.block.capacity() < message.len() {
@@ -30,6 +32,11 @@ impl Copier {
         }
         self.block.extend_from_slice(message);
         self.block.split().freeze()
+    }
+
+    /// Lets go of what is left of a block, while no message is there: connections that wait are many.
+    pub(super) fn rest(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -49,5 +56,9 @@ mod tests {
         let first = copier.copy(&[1; 64]);
         let second = copier.copy(&[2; 64]);
         assert_eq!(second.as_ptr().addr() - first.as_ptr().addr(), 64);
+        copier.rest();
+        assert_eq!(copier.block.capacity(), 0);
+        assert_eq!(copier.copy(&[3; 64])[..], [3; 64]);
+        assert_eq!(copier.block.capacity(), 0, "it came alone");
     }
 }

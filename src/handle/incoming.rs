@@ -170,14 +170,14 @@ impl Incoming {
     }
 
     /// Runs on the ring thread until the direction has ended.
-    pub(super) async fn fill_from(&self, receiver: Receiver) {
+    pub(super) async fn fill_from(&self, receiver: Box<Receiver>) {
         let _guard = EndGuard(self);
         let dropped = pin!(poll_fn(|context| self.poll_dropped(context)));
         let receiving = pin!(self.receive_all(receiver));
         select(dropped, receiving).await;
     }
 
-    async fn receive_all(&self, mut receiver: Receiver) {
+    async fn receive_all(&self, mut receiver: Box<Receiver>) {
         let mut arriving = Arriving::default();
         loop {
             let first = self.receive_first(&mut receiver, &mut arriving).await;
@@ -208,6 +208,9 @@ impl Incoming {
         poll_fn(|context| {
             let piece = receiver.poll_ahead(context, &mut claim);
             self.hear(receiver, arriving);
+            if piece.is_pending() {
+                arriving.copier.rest();
+            }
             piece
         })
         .await

@@ -47,6 +47,8 @@ impl Shared {
             sending.outgoing.empty_into(sender).await;
             drop(place);
         });
+        // Each future that it goes through has room for it.
+        let receiver = Box::new(receiver);
         tasks::spawn(async move {
             receiving.incoming.fill_from(receiver).await;
             drop(shared_place);

@@ -1,13 +1,15 @@
 //! What a connection costs a server that has nothing to do.
 
-use ringseal::{Connection, Session};
+use futures::executor::block_on;
+use ringseal::{Admission, Connection, RemoteConnection, RingThreads, Session};
 
 use super::crowds::may_have_descriptors;
-use super::{connect, finish, nothing_is_left, server, wait_for};
+use super::{connect, finish, nothing_is_left, patient, server, wait_for};
 use crate::allocations::bytes_in_use;
-use crate::peers::run;
+use crate::peers::{builder, key, run};
 use crate::setting::on_native;
 use crate::skipped::skipped;
+use crate::transport::somewhere;
 
 /// Connections that are there before it is counted, so that what is made for many is.
 const FIRST: usize = 16;
@@ -34,6 +36,11 @@ async fn heap(connection: &mut Connection) -> isize {
     isize::from_le_bytes((&*answer).try_into().expect("a number"))
 }
 
+/// Bytes that an idle connection may take.
+fn most_heap() -> usize {
+    if on_native() { 6_144 } else { 4_096 }
+}
+
 // The server's task included; what a library in C allocates is not counted.
 fn an_idle_connection_takes_no_more_heap_than_it_may() {
     // Two for each connection, for as many of these tests as run at the same time.
@@ -42,7 +49,6 @@ fn an_idle_connection_takes_no_more_heap_than_it_may() {
             "what idle connections take needs 4000 descriptors"
         ));
     }
-    let most = if on_native() { 6_144 } else { 4_096 };
     run(async {
         let server = server().threads(1).start(tell_heap).expect("a server");
         let address = server.local_address();
@@ -65,8 +71,9 @@ fn an_idle_connection_takes_no_more_heap_than_it_may() {
         let after = heap(&mut connections[0]).await;
         let each = usize::try_from(after - before).expect("they take some") / MORE;
         assert!(
-            each <= most,
-            "{each} bytes a connection, and {most} are allowed"
+            each <= most_heap(),
+            "{each} bytes a connection, and {} are allowed",
+            most_heap()
         );
         // Or what was counted is not what they take.
         assert!(each > 1_000, "only {each} bytes a connection");
@@ -76,7 +83,61 @@ fn an_idle_connection_takes_no_more_heap_than_it_may() {
     });
 }
 
-crate::on_every_driver!(an_idle_connection_takes_no_more_heap_than_it_may,);
+// The same where other executors have the connections, with their handles: half of what this thread
+// has allocated is the other ends'.
+fn an_idle_connection_of_a_ring_thread_takes_no_more_heap_than_it_may() {
+    if !may_have_descriptors(4_000) {
+        return skipped(format_args!(
+            "what idle connections take needs 4000 descriptors"
+        ));
+    }
+    let threads = RingThreads::start(builder(), 1).expect("a ring");
+    let clients = RingThreads::start(builder(), 1).expect("a ring");
+    let ring = threads.handle();
+    let heap = async || {
+        let of_ring = ring.run(async || bytes_in_use()).await;
+        (of_ring.expect("it runs"), bytes_in_use())
+    };
+    block_on(async {
+        let (handle, theirs) = (threads.handle(), patient(2));
+        let listener = handle.listen(somewhere(), &theirs, Admission::any());
+        let mut listener = listener.await.expect("listen");
+        let address = listener.local_address();
+        let mut pairs: Vec<(RemoteConnection, RemoteConnection)> = Vec::with_capacity(FIRST + MORE);
+        let mut before = (0, 0);
+        for number in 0..FIRST + MORE {
+            if number == FIRST {
+                before = heap().await;
+            }
+            let (handle, ours) = (clients.handle(), patient(1));
+            let dialed = handle.dial(&address, key(2), &ours);
+            let (dialed, accepted) = futures_util::join!(dialed, listener.accept());
+            let (mut dialed, mut accepted) = (dialed.expect("dial"), accepted.expect("accept"));
+            dialed.send("there").await.expect("send");
+            let message = accepted.recv().await.expect("recv").expect("one");
+            accepted.send(message).await.expect("send");
+            dialed.recv().await.expect("recv").expect("one");
+            pairs.push((dialed, accepted));
+        }
+        let after = heap().await;
+        let of_ring = usize::try_from(after.0 - before.0).expect("they take some") / MORE;
+        let of_handles = usize::try_from(after.1 - before.1).expect("they take some") / (2 * MORE);
+        let each = of_ring + of_handles;
+        assert!(
+            (1_000..=most_heap()).contains(&each),
+            "{of_ring} and {of_handles} bytes a connection, and {} are allowed",
+            most_heap()
+        );
+        drop(pairs);
+        threads.shutdown().await.expect("no panic");
+        clients.shutdown().await.expect("no panic");
+    });
+}
+
+crate::on_every_driver!(
+    an_idle_connection_takes_no_more_heap_than_it_may,
+    an_idle_connection_of_a_ring_thread_takes_no_more_heap_than_it_may,
+);
 
 crate::on_setting!(
     commonware_uring_tcp,
