@@ -23,10 +23,10 @@
 //! up to little less than what ends a connection and far beyond; the order of everything that happens in
 //! the same millisecond, completions before all; cuts, resets, silence and flipped bits at any byte;
 //! steps of the clock, as of a process that was stopped; and what each half does: every call of
-//! `Sender` and `Receiver`, their sink and their stream, given up behind any poll or at any time, by
-//! dropping its future or by leaking it, with messages held, and with each kind of end. Dialing,
-//! accepting and closing are given up at any poll as well; a dialer may be none that is listed, or one
-//! that signs or finishes wrongly.
+//! `Sender` and `Receiver`, their sink and their stream, and messages that are sent on as they came,
+//! given up behind any poll or at any time, by dropping its future or by leaking it, with messages held,
+//! and with each kind of end. Dialing, accepting and closing are given up at any poll as well; a dialer
+//! may be none that is listed, or one that signs or finishes wrongly.
 //!
 //! Not chosen: a `Redialer`, which dials addresses and so needs sockets; and the results of operations
 //! of a ring, which `src/net/scripted.rs` draws by a seed, on sockets.
@@ -69,6 +69,7 @@
 
 mod channel;
 mod forger;
+mod forwarding;
 mod half;
 mod limits;
 mod model;

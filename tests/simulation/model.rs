@@ -33,15 +33,15 @@ struct Progress {
 }
 
 /// A message, or what may have become one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     /// Decides the contents, with the key.
     number: u64,
     /// Bytes; of a message in parts that is not complete, those that it may have at most.
     length: usize,
     state: State,
-    /// The byte that all of its contents are, if it is like others.
-    alike: Option<u8>,
+    /// Its contents, if they are not those that the number decides.
+    given: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +65,8 @@ impl Entry {
         if self.length < bytes.len() {
             return false;
         }
-        match self.alike {
-            Some(alike) => bytes.iter().all(|byte| *byte == alike),
+        match &self.given {
+            Some(given) => given.starts_with(bytes),
             None => content(key, self.number, bytes.len()) == bytes,
         }
     }
@@ -93,7 +93,7 @@ impl Ledger {
             number,
             length,
             state,
-            alike: None,
+            given: None,
         });
         self.entries.len() - 1
     }
@@ -114,11 +114,11 @@ impl Ledger {
         first..until
     }
 
-    /// Begins to send a message that is like others.
-    pub(crate) fn begin_alike(&mut self, message: &[u8]) -> usize {
+    /// Begins to send a message with contents that are given: like others, or as it was received.
+    pub(crate) fn begin_given(&mut self, message: &[u8]) -> usize {
         let until = self.entries.len() + 1;
         let place = self.push(message.len(), State::Open { until });
-        self.entries[place].alike = Some(message[0]);
+        self.entries[place].given = Some(message.to_vec());
         place
     }
 

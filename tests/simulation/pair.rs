@@ -16,6 +16,7 @@ use ringseal::{
 
 use crate::channel::{Channel, Cut, Damage, Event, Later};
 use crate::forger::{self, Flaw};
+use crate::forwarding::Forwarding;
 use crate::half::Half;
 use crate::limits::Watch;
 use crate::model::Ledger;
@@ -262,15 +263,19 @@ struct Line {
     which: usize,
     ledger: Rc<RefCell<Ledger>>,
     is_sender_done: Rc<Cell<bool>>,
+    /// Of each end.
+    forwarding: [Rc<Forwarding>; 2],
 }
 
 impl Play {
     async fn run(self, dialed: Connection, accepted: Connection, mut random: Random) {
         self.disturb();
+        let forwarding = [Rc::<Forwarding>::default(), Rc::default()];
         let lines = [0, 1].map(|which| Line {
             which,
             ledger: Rc::new(RefCell::new(Ledger::new(random.number()))),
             is_sender_done: Rc::default(),
+            forwarding: forwarding.clone(),
         });
         let ((our_sender, our_receiver), (sender, receiver)) = (dialed.split(), accepted.split());
         let sending = [
@@ -356,6 +361,7 @@ impl Play {
             written_before: watch.written(),
             watch,
             random,
+            forwarding: Rc::clone(&line.forwarding[line.which]),
             has_leaked: false,
         }
     }
@@ -376,6 +382,8 @@ impl Play {
             deaf_after,
             is_sender_done: Rc::clone(&line.is_sender_done),
             held: VecDeque::new(),
+            forwarding: Rc::clone(&line.forwarding[1 - line.which]),
+            sent_on: self.pair.directions[1 - line.which].longest,
             pauses: direction.receiver_pauses,
         }
     }

@@ -37,21 +37,26 @@ impl Patience {
             Fate::Dropped
         };
         if random.chance(70) {
+            // Most calls are done after few.
             Self::Polls(random.one_of(&[0, 1, 1, 1, 2, 2, 3, 5]), fate)
         } else {
-            Self::Time(random.between(0, 40), fate)
+            Self::behind_any(random, fate)
         }
     }
 
     /// Draws a point of a call that takes long: any poll of it, or any time.
     pub(crate) fn any_point(random: &mut Random) -> Self {
+        Self::behind_any(random, Fate::Dropped)
+    }
+
+    fn behind_any(random: &mut Random, fate: Fate) -> Self {
         if random.chance(60) {
             let most = random.one_of(&[2, 10, 60, 400]);
             let polls = u32::try_from(random.between(0, most)).expect("small");
-            Self::Polls(polls, Fate::Dropped)
+            Self::Polls(polls, fate)
         } else {
             let most = random.one_of(&[3, 40, 400]);
-            Self::Time(random.between(0, most), Fate::Dropped)
+            Self::Time(random.between(0, most), fate)
         }
     }
 

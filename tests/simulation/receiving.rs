@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use ringseal::protocol::layout::End;
 use ringseal::{Message, OpenError, Received, Receiver, RecvError};
 
+use crate::forwarding::Forwarding;
 use crate::half::Half;
 use crate::limits::Watch;
 use crate::model::Ledger;
@@ -44,6 +45,10 @@ pub(crate) struct Receiving {
     pub(crate) is_sender_done: Rc<Cell<bool>>,
     /// Messages that are held, and what they were when they came.
     pub(crate) held: VecDeque<(Message, Vec<u8>)>,
+    /// Where what this end's sender sends on is left.
+    pub(crate) forwarding: Rc<Forwarding>,
+    /// The longest message that it may send on, in bytes.
+    pub(crate) sent_on: usize,
     pub(crate) pauses: u32,
 }
 
@@ -167,15 +172,22 @@ impl Receiving {
         self.count("a message arrives");
     }
 
-    /// Takes a message, and holds it now and then.
+    /// Takes a message, and now and then holds it or has it sent on.
     fn take(&mut self, message: Message) {
         self.came(&message);
         let is_short = message.len() <= HELD;
         if is_short && self.direction.holds > 0 && self.random.chance(50) {
-            let copy = message.to_vec();
-            self.held.push_back((message, copy));
+            let is_sent_on = message.len() <= self.sent_on && self.random.chance(50);
+            let kept = match is_sent_on {
+                true => self.forwarding.put(message),
+                false => Some(message),
+            };
+            if let Some(message) = kept {
+                let copy = message.to_vec();
+                self.held.push_back((message, copy));
+            }
         }
-        if self.held.len() > self.direction.holds {
+        if self.held.len() + self.forwarding.waiting() > self.direction.holds {
             self.release();
         }
     }

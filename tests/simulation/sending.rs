@@ -9,6 +9,7 @@ use futures_util::SinkExt;
 use ringseal::protocol::native::record::AbortReason;
 use ringseal::{MessageSink, SendError, Sender};
 
+use crate::forwarding::Forwarding;
 use crate::half::Half;
 use crate::limits::Watch;
 use crate::model::Ledger;
@@ -40,6 +41,8 @@ pub(crate) struct Sending {
     pub(crate) ledger: Rc<RefCell<Ledger>>,
     pub(crate) watch: Watch,
     pub(crate) random: Random,
+    /// What this end has received for it.
+    pub(crate) forwarding: Rc<Forwarding>,
     /// Bytes that were written before the first message.
     pub(crate) written_before: u64,
     /// Whether a reservation was leaked: what was sent waits for the next call.
@@ -56,6 +59,8 @@ enum Call {
     Sink,
     /// A message in parts.
     Parts,
+    /// A message that was received.
+    Forward,
     Alike,
     TooLarge,
     Flush,
@@ -66,7 +71,14 @@ enum Call {
 
 impl Sending {
     /// Does all of it.
-    pub(crate) async fn run(mut self) -> SenderEnd {
+    pub(crate) async fn run(self) -> SenderEnd {
+        let forwarding = Rc::clone(&self.forwarding);
+        let end = self.work().await;
+        forwarding.close();
+        end
+    }
+
+    async fn work(mut self) -> SenderEnd {
         for _ in 0..self.direction.calls {
             let call = self.draw();
             if let Err(error) = self.call(call).await {
@@ -77,10 +89,12 @@ impl Sending {
             let mut ledger = self.ledger.borrow_mut();
             ledger.says(self.sender.progress(), false);
         }
+        self.forwarding.close();
         self.end().await
     }
 
     fn draw(&mut self) -> Call {
+        let forwarded = u32::try_from(self.forwarding.waiting()).expect("one at most");
         let (random, is_streamed) = (&mut self.random, self.direction.is_streamed);
         let streams = if is_streamed { 60 } else { 8 };
         random.weighted(&[
@@ -90,6 +104,7 @@ impl Sending {
             (12, Call::Reserve),
             (8, Call::Sink),
             (if self.is_native { streams } else { 0 }, Call::Parts),
+            (15 * forwarded, Call::Forward),
             (4, Call::Alike),
             (2, Call::TooLarge),
             (10, Call::Flush),
@@ -109,6 +124,7 @@ impl Sending {
             Call::Reserve => self.reserve().await,
             Call::Sink => self.sink().await,
             Call::Parts => self.parts().await,
+            Call::Forward => self.forward().await,
             Call::Alike => self.alike().await,
             Call::TooLarge => self.too_large().await,
             Call::Flush => self.flush().await,
@@ -315,9 +331,21 @@ impl Sending {
     }
 
     /// Sends the same message twice, each in a record of its own.
+    async fn forward(&mut self) -> Result<(), SendError> {
+        let Some(message) = self.forwarding.take() else {
+            return Ok(());
+        };
+        let place = self.ledger.borrow_mut().begin_given(&message);
+        let patience = self.patience();
+        let forward = self.sender.forward(message);
+        let outcome = self.watch.give(patience, forward).await;
+        self.count("a message is sent on");
+        self.settle(place, outcome.map(|sent| sent.map(|()| true)))
+    }
+
     async fn alike(&mut self) -> Result<(), SendError> {
         for _ in 0..2 {
-            let place = self.ledger.borrow_mut().begin_alike(&ALIKE);
+            let place = self.ledger.borrow_mut().begin_given(&ALIKE);
             self.sender.send(&ALIKE).await?;
             self.ledger.borrow_mut().sent(place);
             self.sender.flush().await?;

@@ -49,6 +49,26 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "drop(buffer);\n        self.sender.wake();"
             => "if MUTATED { core::mem::forget(buffer) } else { drop(buffer) }\n        self.sender.wake();",
     }
+    "a slot is never given back" {
+        "memory/pool.rs":
+            "        if left == 0 {\n            let mut state"
+            => "        if left == 0 && !MUTATED {\n            let mut state",
+    }
+    "whoever waits for a slot is not called when there is one" {
+        "memory/pool.rs":
+            "            self.inner.heap.slot_is_free();"
+            => "            if !MUTATED {\n                self.inner.heap.slot_is_free();\n            }",
+    }
+    "whoever waits for its messages to be dropped is not called" {
+        "memory/pool.rs":
+            "            self.inner.heap.slot_is_unshared(index);"
+            => "            if !MUTATED {\n                self.inner.heap.slot_is_unshared(index);\n            }",
+    }
+    "whoever waits for heap memory is not called when there is some" {
+        "memory/heap.rs":
+            "            own.wake();\n        }\n        balance.heap.call_all();"
+            => "            own.wake();\n        }\n        if !MUTATED {\n            balance.heap.call_all();\n        }",
+    }
     "a connection is never forgotten" {
         "net/connection/link.rs":
             "self.shard.forget(self.key);" => "if !MUTATED { self.shard.forget(self.key); }",
