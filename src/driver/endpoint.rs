@@ -8,7 +8,13 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::net::{SocketAddrAny, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt};
+use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt};
+
+/// Length of a path's place in an address, in bytes, its zero byte included.
+const UNIX_PATH_LEN: usize = if cfg!(target_vendor = "apple") { 104 } else { 108 };
+
+/// Length of such an address, in bytes.
+const UNIX_ADDRESS_LEN: u32 = UNIX_PATH_LEN as u32 + 2;
 
 /// The address of a stream socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +28,11 @@ impl Endpoint {
     pub(super) fn from_address(address: SocketAddrAny) -> Option<Self> {
         if let Ok(address) = SocketAddr::try_from(address.clone()) {
             return Some(Self::Internet(address));
+        }
+        // A path that fills its place has no zero byte behind it, and rustix panics where it looks for
+        // one. Whoever connects chooses what its own socket is bound to.
+        if address.address_family() == AddressFamily::UNIX && address.addr_len() > UNIX_ADDRESS_LEN {
+            return None;
         }
         let address = SocketAddrUnix::try_from(address).ok()?;
         UnixName::from_address(&address).map(Self::Unix)
@@ -54,9 +65,14 @@ pub(crate) enum UnixName {
 impl UnixName {
     /// # Errors
     ///
-    /// `ENAMETOOLONG`, and `EINVAL` for a path with a zero byte.
+    /// [`io::ErrorKind::InvalidInput`] for a path that is too long, or has a zero byte;
+    /// `ENAMETOOLONG` for another name that is.
     pub(super) fn to_address(&self) -> io::Result<SocketAddrUnix> {
         Ok(match self {
+            Self::Path(path) if path.as_os_str().len() >= UNIX_PATH_LEN => {
+                let text = format!("a socket's path has at most {} bytes", UNIX_PATH_LEN - 1);
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
             Self::Path(path) => SocketAddrUnix::new(path)?,
             #[cfg(target_os = "linux")]
             Self::Abstract(name) => SocketAddrUnix::new_abstract_name(name)?,

@@ -113,7 +113,10 @@ impl ListeningSocket {
     /// What `getsockname(2)` says; [`io::ErrorKind::Unsupported`] for a socket without a name.
     pub(crate) fn local_endpoint(&self) -> io::Result<Endpoint> {
         let address = getsockname(self.descriptor())?;
-        Endpoint::from_address(address).ok_or_else(|| io::ErrorKind::Unsupported.into())
+        Endpoint::from_address(address).ok_or_else(|| {
+            let text = "the socket has no address, or a path that fills all of it; bind it to another";
+            io::Error::new(io::ErrorKind::Unsupported, text)
+        })
     }
 
     fn descriptor(&self) -> &OwnedFd {

@@ -11,11 +11,13 @@ use ringseal::{
     Runtime, UnixSocket, dial,
 };
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
 use super::peers::{config, key, run_with};
 
 /// Runs `test` with a directory of its own, on each backend.
 fn with_directory<F: Future<Output = ()>>(test: impl Fn(std::path::PathBuf) -> F) {
-    for backend in [Backend::Uring, Backend::TokioUring] {
+    for backend in [Backend::Uring, Backend::TokioUring, Backend::Epoll] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().to_owned();
         run_with(Runtime::builder().backend(backend), test(path));
@@ -76,6 +78,57 @@ fn a_path_serves_and_its_file_goes_with_the_listener() {
         assert!(!path.exists());
         let error = dial(&*path, key(2), &config(1)).await.expect_err("nobody");
         assert!(matches!(error, DialError::Connect { .. }), "{error:?}");
+    });
+}
+
+/// Returns a path in `directory` of as many bytes as there is place for in an address, which leaves none
+/// for the zero byte behind it.
+fn path_that_fills_an_address(directory: &Path) -> std::path::PathBuf {
+    let name = "x".repeat(107 - directory.as_os_str().len());
+    let path = directory.join(name);
+    assert_eq!(path.as_os_str().len(), 108);
+    path
+}
+
+#[test]
+fn a_client_bound_to_a_path_that_fills_its_address_stops_nobody() {
+    with_directory(async |directory| {
+        let path = directory.join("socket");
+        let mut listener = bind(&*path).await.expect("bind");
+        let odd = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None);
+        let odd = odd.expect("a socket");
+        let own = SocketAddrUnix::new(path_that_fills_an_address(&directory)).expect("a path");
+        rustix::net::bind(&odd, &own).expect("bind");
+        let theirs = SocketAddrUnix::new(&path).expect("a path");
+        rustix::net::connect(&odd, &theirs).expect("connect");
+        drop(odd);
+        let error = listener.accept().await.expect_err("it has said nothing");
+        assert!(
+            matches!(error.reason, AttemptError::ClosedUnused),
+            "{error:?}"
+        );
+        exchange(&mut listener).await;
+    });
+}
+
+#[test]
+fn a_listening_socket_with_such_a_path_is_an_error_that_says_so() {
+    with_directory(async |directory| {
+        let path = path_that_fills_an_address(&directory);
+        let error = bind(&*path).await.expect_err("too long").to_string();
+        assert!(error.contains("at most 107 bytes"), "{error}");
+        let error = dial(&*path, key(2), &config(1)).await;
+        let error = error.expect_err("too long").to_string();
+        assert!(error.contains("at most 107 bytes"), "{error}");
+        let handed = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None);
+        let handed = handed.expect("a socket");
+        let own = SocketAddrUnix::new(&path).expect("a path");
+        rustix::net::bind(&handed, &own).expect("bind");
+        rustix::net::listen(&handed, 1).expect("listen");
+        let (configuration, anybody) = (config(2), Admission::any());
+        let error = Listener::from_std(UnixListener::from(handed), &configuration, anybody);
+        let error = error.expect_err("it has no address").to_string();
+        assert!(error.contains("a path that fills all of it"), "{error}");
     });
 }
 
