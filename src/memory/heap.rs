@@ -429,6 +429,33 @@ impl Heap {
         }
     }
 
+    /// Returns what somebody waits for that is there, without having been told: memory within the budget,
+    /// a slot, if `has_slot` says that there is one, or its own slot, if `is_sole` says that nobody else
+    /// has it any more. Always nothing, or a wake-up was left out.
+    pub(super) fn overlooked(
+        &self,
+        has_slot: impl Fn(Class) -> bool,
+        is_sole: impl Fn(usize) -> bool,
+    ) -> Option<&'static str> {
+        let waits = |waiter: &Waiter| matches!(waiter.turn, Turn::Waits(_));
+        let mut state = self.inner.state.borrow_mut();
+        let owns_its_slot = |waiter: &Waiter| waiter.request.shared_slot.is_some_and(&is_sole);
+        if (state.receive.line.values()).any(|waiter| waits(waiter) && owns_its_slot(waiter)) {
+            return Some("its own slot");
+        }
+        CLASSES.into_iter().find_map(|class| {
+            let next = state.share(class).next();
+            let waiter = next.filter(|waiter| waits(waiter))?;
+            let (account, request) = (Rc::clone(&waiter.account), waiter.request);
+            let ticket = account.ticket.get();
+            if request.fits_slot && has_slot(class) {
+                return Some("a slot");
+            }
+            let has_room = state.has_room(self.inner.budget, ticket, &account, request);
+            has_room.then_some("memory within the budget")
+        })
+    }
+
     /// Whether memory is kept for the next block. The attendant is woken when that begins.
     pub(crate) fn has_spares(&self) -> bool {
         let mut state = self.inner.state.borrow_mut();

@@ -187,10 +187,19 @@ impl Pool {
         state.receive_taken < self.inner.limits.parked
     }
 
+    /// Returns which memory somebody waits for that is there: always none.
+    pub(crate) fn overlooked(&self) -> Option<&'static str> {
+        let has_slot = |class| self.has_slot(&mut self.inner.state.borrow_mut(), class);
+        (self.inner.heap).overlooked(has_slot, |index| self.holders(index) == 1)
+    }
+
+    fn has_slot(&self, state: &mut State, class: Class) -> bool {
+        state.taken.len() < self.inner.slots
+            && *state.taken_by(class) < self.inner.limits.of(class)
+    }
+
     fn take(&self, state: &mut State, class: Class) -> Option<usize> {
-        if state.taken.len() >= self.inner.slots
-            || *state.taken_by(class) >= self.inner.limits.of(class)
-        {
+        if !self.has_slot(state, class) {
             state.counters.missed_total += 1;
             return None;
         }

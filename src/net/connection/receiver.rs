@@ -1051,7 +1051,8 @@ impl Receiver {
             replaces: buffer.map_or(0, Buffer::heap_bytes_if_sole),
             begun: self.block_bytes(),
             fits_slot: wanted.fits_slot,
-            shared_slot: buffer.and_then(Buffer::slot),
+            // A slot that is too short would be of no use without its other holders either.
+            shared_slot: buffer.filter(|_| wanted.fits_slot).and_then(Buffer::slot),
         };
         self.poll_block(context, claim, request, wanted.whole)
     }

@@ -326,6 +326,8 @@ impl Shard {
             until(|| heap.has_waiters()).await;
             let before = heap.moves();
             driver::sleep(STANDSTILL).await;
+            // It would get on here, and late each time.
+            debug_assert_eq!(self.pool.overlooked(), None, "somebody waits for what is there");
             heap.relieve(before);
         }
     }
