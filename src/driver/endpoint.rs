@@ -8,10 +8,16 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt};
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt,
+};
 
 /// Length of a path's place in an address, in bytes, its zero byte included.
-const UNIX_PATH_LEN: usize = if cfg!(target_vendor = "apple") { 104 } else { 108 };
+const UNIX_PATH_LEN: usize = if cfg!(target_vendor = "apple") {
+    104
+} else {
+    108
+};
 
 /// Length of such an address, in bytes.
 const UNIX_ADDRESS_LEN: u32 = UNIX_PATH_LEN as u32 + 2;
@@ -31,7 +37,8 @@ impl Endpoint {
         }
         // A path that fills its place has no zero byte behind it, and rustix panics where it looks for
         // one. Whoever connects chooses what its own socket is bound to.
-        if address.address_family() == AddressFamily::UNIX && address.addr_len() > UNIX_ADDRESS_LEN {
+        if address.address_family() == AddressFamily::UNIX && address.addr_len() > UNIX_ADDRESS_LEN
+        {
             return None;
         }
         let address = SocketAddrUnix::try_from(address).ok()?;

@@ -114,7 +114,8 @@ impl ListeningSocket {
     pub(crate) fn local_endpoint(&self) -> io::Result<Endpoint> {
         let address = getsockname(self.descriptor())?;
         Endpoint::from_address(address).ok_or_else(|| {
-            let text = "the socket has no address, or a path that fills all of it; bind it to another";
+            let text =
+                "the socket has no address, or a path that fills all of it; bind it to another";
             io::Error::new(io::ErrorKind::Unsupported, text)
         })
     }

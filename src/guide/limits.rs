@@ -51,10 +51,13 @@
 //! [`KeyFile`](crate::KeyFile).
 //!
 //! What a stranger can cost before its identity is proved is bounded by the handshakes at a time
-//! and their deadline; what an admitted peer can cost, by the message size and the time limits.
+//! and their deadline; what an admitted peer can cost, by the message size and the time limits. The heap
+//! blocks are shared: a peer that begins long messages on many connections, and drips, can keep others
+//! from messages that do not fit in a slot. [`ServerLimits::connections_per_peer`] bounds that: with so
+//! many times the longest message below half of the budget, one peer never holds all of it.
 //! Where strangers may come by the thousand a second, set [`ServerLimits::handshakes_per_second`]: a
-//! handshake that is refused at its end takes up to a quarter of a millisecond of a core, one beyond that
-//! limit a tenth of it (`benches/README.md`).
+//! handshake that is refused at its end takes several times the processor time of one beyond that limit
+//! (`benches/README.md` has both).
 //!
 //! ```
 //! use std::time::Duration;
@@ -106,6 +109,7 @@
 //! [`BindOptions::backlog`]: crate::BindOptions::backlog
 //! [`Config::max_lifetime`]: crate::Config::max_lifetime
 //! [`ServerLimits`]: crate::ServerLimits
+//! [`ServerLimits::connections_per_peer`]: crate::ServerLimits::connections_per_peer
 //! [`ServerLimits::handshakes_per_second`]: crate::ServerLimits::handshakes_per_second
 //! [`Config::max_message_size`]: crate::Config::max_message_size
 //! [`Config::handshake_deadline`]: crate::Config::handshake_deadline

@@ -194,8 +194,7 @@ impl Pool {
     }
 
     fn has_slot(&self, state: &mut State, class: Class) -> bool {
-        state.taken.len() < self.inner.slots
-            && *state.taken_by(class) < self.inner.limits.of(class)
+        state.taken.len() < self.inner.slots && *state.taken_by(class) < self.inner.limits.of(class)
     }
 
     fn take(&self, state: &mut State, class: Class) -> Option<usize> {

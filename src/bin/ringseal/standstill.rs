@@ -9,8 +9,12 @@ use ringseal::{Statistics, sleep};
 /// whoever waits has been asked once more.
 const PARTS: u32 = 16;
 
-/// Is done when nothing has been read or written on this ring for as long as `limit`; never
-/// without one. Poll what is waited for before this.
+/// Fewer bytes than these in a part are no progress: runtimes tell each other that they are there, ten
+/// times a second at most and in some 25 bytes, and that goes on while nobody gets on.
+const PROGRESS: u64 = 512;
+
+/// Is done when no message and few bytes have been read or written on this ring for as long as `limit`;
+/// never without one. Poll what is waited for before this.
 pub(crate) async fn still_for(limit: Option<Duration>) {
     let Some(limit) = limit else {
         return pending().await;
@@ -20,7 +24,7 @@ pub(crate) async fn still_for(limit: Option<Duration>) {
     while still < PARTS {
         sleep(limit / PARTS).await;
         let now = moved();
-        still = if now == before { still + 1 } else { 0 };
+        still = if now.is_still(&before) { still + 1 } else { 0 };
         before = now;
     }
 }
@@ -32,14 +36,27 @@ pub(crate) async fn elapsed_without_ring(limit: Duration) {
     }
 }
 
-/// What changes with every read and write.
-fn moved() -> Option<(u64, u64, u64, u64)> {
-    Statistics::current().map(|now| {
-        (
-            now.reads,
-            now.writes,
-            now.messages_sent,
-            now.messages_received,
-        )
+/// What was moved until some time.
+struct Moved {
+    messages: u64,
+    bytes: u64,
+}
+
+impl Moved {
+    const NOTHING: Self = Self {
+        messages: 0,
+        bytes: 0,
+    };
+
+    /// Whether little more was than before.
+    const fn is_still(&self, before: &Self) -> bool {
+        self.messages == before.messages && self.bytes - before.bytes < PROGRESS
+    }
+}
+
+fn moved() -> Moved {
+    Statistics::current().map_or(Moved::NOTHING, |now| Moved {
+        messages: now.messages_sent + now.messages_received,
+        bytes: now.bytes_sent + now.bytes_received,
     })
 }

@@ -79,9 +79,16 @@ impl RuntimeBuilder {
     /// are never held up by other connections. With what is longer one waits for the others, in
     /// the order of arrival; receiving leaves a quarter to sending, and the other way round. Where
     /// nothing comes or goes for a tenth of a second, the first in line gets its memory over the
-    /// budget, up to twice of it, so that waits which depend on each other end. Memory that is kept for a
-    /// second for the next long message counts for nothing. A message that is
-    /// longer than what there is takes its turn alone, so that any budget will do.
+    /// budget, up to twice of it and four of the longest blocks that anybody has asked for, so that waits
+    /// which depend on each other end and a message that is longer than what there is gets on as well: any
+    /// budget will do. Set [`Config::max_message_size`](crate::Config::max_message_size) with it: 8 MiB for
+    /// messages of up to 64 MiB can become 272 MiB. Memory that is kept for a second for the next long
+    /// message counts for nothing.
+    ///
+    /// It is shared by all peers. One that is let in and begins long messages on many connections, and
+    /// sends a little of each now and then, can hold all of it, so that messages of others which do not fit
+    /// in a slot wait for as long as it does: see
+    /// [`ServerLimits::connections_per_peer`](crate::ServerLimits::connections_per_peer).
     #[must_use]
     pub fn heap_budget(mut self, bytes: usize) -> Self {
         self.heap_budget = bytes;

@@ -327,7 +327,11 @@ impl Shard {
             let before = heap.moves();
             driver::sleep(STANDSTILL).await;
             // It would get on here, and late each time.
-            debug_assert_eq!(self.pool.overlooked(), None, "somebody waits for what is there");
+            debug_assert_eq!(
+                self.pool.overlooked(),
+                None,
+                "somebody waits for what is there"
+            );
             heap.relieve(before);
         }
     }

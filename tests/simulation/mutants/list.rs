@@ -59,11 +59,6 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
             "            self.inner.heap.slot_is_free();"
             => "            if !MUTATED {\n                self.inner.heap.slot_is_free();\n            }",
     }
-    "whoever waits for its messages to be dropped is not called" {
-        "memory/pool.rs":
-            "            self.inner.heap.slot_is_unshared(index);"
-            => "            if !MUTATED {\n                self.inner.heap.slot_is_unshared(index);\n            }",
-    }
     "whoever waits for heap memory is not called when there is some" {
         "memory/heap.rs":
             "            own.wake();\n        }\n        balance.heap.call_all();"

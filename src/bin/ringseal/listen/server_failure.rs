@@ -33,7 +33,7 @@ pub(super) fn explain(error: ServerError, address: Option<&Address>) -> Failure 
 pub(super) fn unexpected(ended: Result<Drained, RunError>) -> Failure {
     match ended {
         Ok(drained) => Failure::new(format!(
-            "nobody can be accepted any more, because threads have failed (so many: {}); what was \
+            "nobody can be accepted any more: accepting has failed on every thread ({} of them have ended); what was \
              logged before says why",
             drained.lost_threads
         )),
