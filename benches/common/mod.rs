@@ -17,12 +17,16 @@ fn config(seed: u8, wire: Wire) -> Config {
         .max_message_size(4 << 20)
 }
 
-/// Puts the calling thread on one core. On a machine that has no such core it stays where it is.
+/// Puts the calling thread on one core, or ends the program: figures of ends that share a core, or move
+/// about, are none.
 pub(crate) fn pin(core: usize) {
     let mut set = rustix::thread::CpuSet::new();
     set.set(core);
     if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
-        eprintln!("not pinned to core {core}: {error}");
+        eprintln!(
+            "cannot pin an end to core {core}: {error}; nothing is measured: give this process cores 0 and 1"
+        );
+        std::process::exit(1);
     }
 }
 

@@ -45,6 +45,9 @@ const PERCENTILES: [(&str, &str); 6] = [
     ("max us", "max, us"),
 ];
 
+/// Titles that say more than the names of the fields.
+const OTHERS: [(&str, &str); 1] = [("reached there", "reached where saturated")];
+
 /// What the program gives of work that it left out.
 const SKIPPED: &str = "skipped";
 
@@ -94,17 +97,30 @@ fn table(rows: &[Cells]) -> String {
         .collect();
     let place = |column: &String| known.iter().position(|known| known == column);
     columns.sort_by_key(|column| place(column).unwrap_or(known.len()));
-    let cell = |row: &Cells, column| row.get(column).map_or("-", String::as_str).to_owned();
+    let cell = |row: &Cells, column: &String| match row.get(column) {
+        Some(text) if is_above_target(row, column, text) => format!("**{text}**"),
+        Some(text) => text.clone(),
+        None => "-".to_owned(),
+    };
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| columns.iter().map(|column| cell(row, column)).collect())
         .collect();
     let title = |column: &String| {
-        let known = PERCENTILES.iter().find(|(name, _)| name == column);
+        let known = PERCENTILES.iter().chain(&OTHERS);
+        let known = known.into_iter().find(|(name, _)| name == column);
         known.map_or_else(|| column.clone(), |(_, title)| (*title).to_owned())
     };
     let titles: Vec<String> = columns.iter().map(title).collect();
     markdown(&titles, &rows)
+}
+
+/// Whether a row has a target for this column, at most which it was to be.
+fn is_above_target(row: &Cells, column: &str, text: &str) -> bool {
+    let first = |text: &str| text.split(' ').next()?.parse::<f64>().ok();
+    let target = row.get(&format!("target {column}"));
+    let target = target.and_then(|target| first(target));
+    target.is_some_and(|target| first(text).is_some_and(|figure| figure > target))
 }
 
 /// The cells of a list of objects that is not empty.
