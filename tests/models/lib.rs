@@ -1,7 +1,7 @@
 //! What threads of ringseal share, tried in every order that threads can take.
 //!
-//! The files of the library that share something between threads are compiled here a second time, as
-//! they are: they take locks, atomics and thread-locals from [`sync`], which is the standard library's
+//! Files of the library that share something between threads are compiled here a second time, as they
+//! are: they take locks, atomics and thread-locals from [`sync`], which is the standard library's
 //! there and that of loom here, a model checker of the tokio project. Loom runs a model once for each
 //! order in which its threads can take their steps, up to a number of preemptions, and lets each read
 //! of an atomic see everything that the memory model allows, not only what this processor does. A
@@ -20,7 +20,12 @@
 //!
 //! What is not tried: channels of futures and tokio, `AtomicWaker` of futures, `async-task` and `Arc`,
 //! which stand here as libraries whose authors try them, and count as one step; and what belongs to one
-//! thread and is no `Sync` (wakers of operations, latches, the registry of a server's thread).
+//! thread and is no `Sync` (wakers of operations, latches, the registry of a server's thread). Not
+//! compiled here, though threads share them: the resolver (`driver/resolver.rs`), which starts and ends
+//! threads; how accepting moves on to another thread of a server (`server/shared.rs`, `accepting.rs`,
+//! `control.rs`); a job that is posted while its thread ends (`handle/threads.rs`); wakers of handshakes
+//! that other threads call (`net/establish/handshakes.rs`); and admissions that change
+//! (`net/establish/admission.rs`, `key_file.rs`), which have a stand-in. The suite tries those.
 
 // The files' own tests are the library's to run: where those are asked for, this is empty.
 #![cfg(not(test))]

@@ -59,7 +59,9 @@
 //! cargo run -q -p ringseal-simulation -- --seed 4711
 //! ```
 //!
-//! The same seed is the same run, to the last poll: a test compares hashes of everything that happens.
+//! The 120 seconds are processor time over the number of threads: what else the machine does is not
+//! counted. The same seed is the same run, to the last poll: a test compares hashes of everything that
+//! happens.
 //! Only what a flipped bit in a handshake is taken for depends on keys, which are new in each run.
 //!
 //! # That it would notice
