@@ -2,12 +2,14 @@
 //! was asked for by name refuses with that reason.
 
 mod seccomp;
+mod slowness;
 
 use std::process::Command;
 
 use futures_util::join;
 use ringseal::{Admission, Backend, Config, Identity, Listener, Runtime, StartError, dial};
 use seccomp::{IO_URING, deny};
+use slowness::slowed;
 
 fn config(seed: u8) -> Config {
     Config::new(Identity::from_seed(&[seed; 32]), "ringseal tests")
@@ -28,7 +30,7 @@ async fn exchange() {
 
 fn works(runtime: &Runtime) {
     runtime.block_on(async {
-        let done = ringseal::timeout(core::time::Duration::from_secs(30), exchange()).await;
+        let done = ringseal::timeout(slowed(core::time::Duration::from_secs(30)), exchange()).await;
         done.expect("took too long");
     });
 }

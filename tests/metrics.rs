@@ -1,5 +1,7 @@
 //! What reaches a recorder of the `metrics` facade.
 
+mod slowness;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use ringseal::{
     Admission, Config, Connection, Identity, Listener, METRICS, MetricKind, MetricUnit,
     MetricsPublisher, Runtime, Server, ServerBuilder, ServerStatistics, Session, Statistics, dial,
 };
+use slowness::slowed;
 
 fn config(seed: u8) -> Config {
     Config::new(Identity::from_seed(&[seed; 32]), "ringseal tests")
@@ -163,7 +166,7 @@ fn a_publisher_that_runs_publishes_again_and_again() {
                     ringseal::sleep(Duration::from_millis(10)).await;
                 }
             };
-            ringseal::timeout(Duration::from_secs(30), published)
+            ringseal::timeout(slowed(Duration::from_secs(30)), published)
                 .await
                 .expect("two connections are open");
         });
@@ -218,7 +221,7 @@ async fn wait_for(server: &Server, is_so: impl Fn(&ServerStatistics) -> bool) ->
             ringseal::sleep(Duration::from_millis(1)).await;
         }
     };
-    let patience = Duration::from_secs(30);
+    let patience = slowed(Duration::from_secs(30));
     ringseal::timeout(patience, waiting).await.expect("in time")
 }
 
@@ -293,7 +296,7 @@ fn a_server_hands_on_the_same_numbers_as_text_and_to_a_recorder() {
             // Of a runtime that has ended the text has nothing, and no level stays as it was.
             server
                 .handle()
-                .drain(Duration::from_secs(30))
+                .drain(slowed(Duration::from_secs(30)))
                 .await
                 .expect("no child");
             let statistics =

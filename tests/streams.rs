@@ -1,5 +1,7 @@
 //! Connections over streams that are no sockets of ours: TLS, a child's pipes, an in-memory pipe.
 
+mod slowness;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
@@ -15,6 +17,7 @@ use ringseal::{
     Admission, AttemptError, Backend, Config, Connection, DialError, Identity, Phase, RecvError,
     Runtime, SendError, TimeLimit, Wire, accept_over, dial_over,
 };
+use slowness::slowed;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
 /// Where tokio's reactor is; in-memory streams work on all of them.
@@ -37,7 +40,7 @@ fn on(backends: &[Backend], test: impl AsyncFn()) {
         let builder = Runtime::builder().backend(backend).slots(6);
         let runtime = builder.build().expect("a runtime");
         runtime.block_on(async {
-            let done = ringseal::timeout(Duration::from_secs(30), test()).await;
+            let done = ringseal::timeout(slowed(Duration::from_secs(30)), test()).await;
             done.expect("took too long");
         });
     }

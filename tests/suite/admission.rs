@@ -10,7 +10,7 @@ use ringseal::{
     Statistics, Task, dial,
 };
 
-use super::peers::{PATIENCE, builder, config, is_not_admitted, key, run};
+use super::peers::{builder, config, is_not_admitted, key, patience, run};
 use super::transport::{RawStream, somewhere};
 
 fn dialing(address: Address, seed: u8) -> Task<Result<Connection, DialError>> {
@@ -69,7 +69,7 @@ fn what_begins_after_the_change_goes_by_the_new_admission() {
         assert!(lets_in(&mut listener, 3).await);
         listener.set_admission(Admission::any().filter(|_, _| false));
         let mut client = RawStream::connect(listener.local_address());
-        client.set_read_timeout(PATIENCE);
+        client.set_read_timeout(patience());
         until(|| refused() == 1).await;
         // An end, or a reset.
         assert!(matches!(client.read(&mut [0; 1]), Ok(0) | Err(_)));
@@ -102,7 +102,7 @@ fn who_waits_for_room_goes_by_what_holds_when_there_is_some() {
         let dialed = dialing(listener.local_address(), 1);
         until(|| asked.load(Ordering::Relaxed) == 1).await;
         let mut waiting = RawStream::connect(listener.local_address());
-        waiting.set_read_timeout(PATIENCE);
+        waiting.set_read_timeout(patience());
         ringseal::sleep(Duration::from_millis(50)).await;
         listener.set_admission(Admission::any().filter(|_, _| false));
         assert_eq!(refused(), 0, "it waits for room");

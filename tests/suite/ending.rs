@@ -231,7 +231,7 @@ fn a_dropped_connection_ends_though_its_runtime_stands_still() {
         drop(connection);
     }));
     // Nobody is inside of it now.
-    let patience = super::peers::PATIENCE / 2;
+    let patience = super::peers::patience() / 2;
     is_over
         .recv_timeout(patience)
         .expect("the peer hears of it");

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use ringseal::{Admission, AttemptError, DialError, Listener, dial};
 
-use super::peers::{PATIENCE, config, key, run};
+use super::peers::{config, key, patience, run};
 use super::setting::{self, handshake_lengths};
 use super::transport::{RawListener, RawStream, somewhere};
 
@@ -102,7 +102,7 @@ fn an_answer_of_another_protocol_is_shown() {
             let address = server.address();
             let thread = setting::spawn(move || {
                 let mut client = server.accept();
-                client.set_read_timeout(PATIENCE);
+                client.set_read_timeout(patience());
                 let mut request = vec![0; hello];
                 client.read_exact(&mut request).expect("a hello");
                 client.write_all(answer).expect("write");

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::{Duration, Instant};
 
-use super::peers::{PATIENCE, builder, config, pair, patiently, run};
+use super::peers::{builder, config, pair, patience, patiently, run};
 use super::setting::spawn;
 use super::transport::{RawStream, somewhere};
 use futures::executor::block_on;
@@ -274,7 +274,7 @@ fn a_handle_survives_what_its_waker_does() {
             }
         }
     });
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while !work.is_finished() {
         assert!(Instant::now() < deadline, "it hangs");
         std::thread::sleep(Duration::from_millis(5));

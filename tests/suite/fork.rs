@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::child::{is_case, run_case};
-use super::peers::{PATIENCE, builder, config, key, pair, patiently};
+use super::peers::{builder, config, key, pair, patience, patiently};
 use super::setting::transport;
 use super::transport::{Transport, somewhere};
 use ringseal::{
@@ -35,7 +35,7 @@ fn fork_to(work: impl FnOnce()) -> i32 {
 }
 
 fn wait_for(child: libc::pid_t) -> i32 {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     loop {
         let mut status = 0;
         // SAFETY: the status is written to a number of ours.
@@ -358,7 +358,7 @@ fn a_forked_child_can_drop_and_not_use_a_server() {
         let handle = server.handle();
         handle.set_admission(Admission::any().filter(|_, _| false));
         handle.shut_down();
-        now(handle.drain(PATIENCE)).expect_err("no thread");
+        now(handle.drain(patience())).expect_err("no thread");
         assert_eq!(now(handle.drop_unadmitted()), 0);
         assert!(now(handle.statistics()).runtime.is_none());
         drop(handle.clone());
@@ -375,7 +375,11 @@ fn a_forked_child_can_drop_and_not_use_a_server() {
         drop(echo);
         drop(dial(&address, key(2), &config(1)).await.expect("dial"));
         drop(connection);
-        let drained = server.handle().drain(PATIENCE).await.expect("not a child");
+        let drained = server
+            .handle()
+            .drain(patience())
+            .await
+            .expect("not a child");
         assert_eq!(drained.cut, 0);
     }));
     server.join().expect("no panic");

@@ -13,7 +13,7 @@ use ringseal::{
 };
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::peers::{PATIENCE, builder, config, is_not_admitted, key, patiently, run};
+use super::peers::{builder, config, is_not_admitted, key, patience, patiently, run};
 use super::setting;
 use super::transport::{RawStream, Transport, somewhere};
 
@@ -25,7 +25,7 @@ async fn sockets() -> SocketListener {
 
 fn raw(address: Address) -> RawStream {
     let stream = RawStream::connect(address);
-    stream.set_read_timeout(PATIENCE);
+    stream.set_read_timeout(patience());
     stream
 }
 

@@ -14,7 +14,7 @@ use ringseal::{
     Task, dial,
 };
 
-use super::peers::{PATIENCE, builder, config, key, pair, pattern, run_with};
+use super::peers::{builder, config, key, pair, patience, pattern, run_with};
 use super::setting::{on_native, spawn, transport};
 use super::transport::{RawStream, Transport, somewhere};
 
@@ -504,7 +504,7 @@ fn handles_that_are_left_alone_stop_no_other() {
         executor.block_on(leave_handles_alone(handle));
         done.send(()).expect("the test waits");
     });
-    let waited = is_done.recv_timeout(PATIENCE);
+    let waited = is_done.recv_timeout(patience());
     // Whoever still waits ends with the ring.
     drop(threads);
     leaving.join().expect("those who are not left alone");

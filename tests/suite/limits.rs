@@ -99,7 +99,7 @@ fn a_listener_short_of_descriptors_pauses_and_recovers() {
     run(async {
         let mut first = dial(&address, key(2), &config(1)).await.expect("dial");
         assert!(first.recv().await.expect("recv").is_some(), "short now");
-        let patient = config(1).handshake_deadline(super::peers::PATIENCE);
+        let patient = config(1).handshake_deadline(super::peers::patience());
         let second = ringseal::spawn(async move { dial(&address, key(2), &patient).await });
         ringseal::sleep(Duration::from_millis(50)).await;
         for round in 0..20_u8 {

@@ -46,7 +46,7 @@ async fn reason(listener: &mut Listener) -> AttemptError {
 
 fn raw(address: impl Into<Address>) -> RawStream {
     let stream = RawStream::connect(address);
-    stream.set_read_timeout(super::peers::PATIENCE);
+    stream.set_read_timeout(super::peers::patience());
     stream
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringseal::{Address, Admission, AttemptError, Config, Connection, Listener, dial};
 
-use super::peers::{PATIENCE, config, key, pair, pattern, run};
+use super::peers::{config, key, pair, patience, pattern, run};
 use super::setting::{self, first_bytes, handshake_lengths, on_native};
 use super::transport::{ELSEWHERE, RawListener, RawStream, somewhere};
 
@@ -27,8 +27,8 @@ fn proof() -> usize {
 fn patient(cap: usize) -> Config {
     config(2)
         .max_handshakes(cap)
-        .handshake_deadline(PATIENCE * 2)
-        .first_message_timeout(PATIENCE * 2)
+        .handshake_deadline(patience() * 2)
+        .first_message_timeout(patience() * 2)
 }
 
 async fn listen(settings: &Config) -> Listener {
@@ -40,7 +40,7 @@ async fn listen(settings: &Config) -> Listener {
 /// Dials in the background.
 fn dialing(address: &Address) -> ringseal::Task<Connection> {
     let address = address.clone();
-    let settings = config(1).handshake_deadline(PATIENCE);
+    let settings = config(1).handshake_deadline(patience());
     ringseal::spawn(async move { dial(address, key(2), &settings).await.expect("dial") })
 }
 
@@ -154,7 +154,7 @@ fn a_newcomer_does_not_wait_for_another_event() {
 fn a_flood_of_silence_stops_nobody() {
     run(async {
         let (mut near, mut far) = pair().await;
-        let settings = patient(16).handshake_deadline(PATIENCE);
+        let settings = patient(16).handshake_deadline(patience());
         let mut listener = listen(&settings).await;
         let address = listener.local_address();
         let target = address.clone();
@@ -331,7 +331,7 @@ fn under_overload_the_oldest_handshakes_are_finished_first() {
             .expect("bind");
         let address = listener.local_address();
         let clients = setting::spawn(move || {
-            let settings = config(1).handshake_deadline(PATIENCE);
+            let settings = config(1).handshake_deadline(patience());
             run(async {
                 let dialing = (0..CLIENTS).map(|_| dial(&address, key(2), &settings));
                 let dialed = futures_util::future::join_all(dialing).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::setting::{backend, spawn, transport, wire};
 use super::transport::{RawListener, RawStream, Transport, somewhere};
+use crate::slowness::slowed;
 use ringseal::protocol::native::Suite;
 use ringseal::testing::{Conditions, duplex};
 use ringseal::{
@@ -17,7 +18,9 @@ use ringseal::{
 };
 
 /// No test waits longer for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) fn patience() -> Duration {
+    slowed(Duration::from_secs(30))
+}
 
 /// Returns an identity that is always the same for `seed`.
 pub(crate) fn identity(seed: u8) -> Identity {
@@ -26,7 +29,10 @@ pub(crate) fn identity(seed: u8) -> Identity {
 
 /// Returns the configuration of the identity with this seed, on the wire under test.
 pub(crate) fn config(seed: u8) -> Config {
-    Config::new(identity(seed), "ringseal tests").wire(wire())
+    Config::new(identity(seed), "ringseal tests")
+        .wire(wire())
+        .handshake_deadline(slowed(Config::DEFAULT_HANDSHAKE_DEADLINE))
+        .first_message_timeout(slowed(Config::DEFAULT_FIRST_MESSAGE_TIMEOUT))
 }
 
 /// Returns the wires that have records of a layout or with a cipher of their own.
@@ -75,7 +81,7 @@ pub(crate) fn pattern(length: usize, salt: usize) -> Vec<u8> {
 pub(crate) async fn patiently<F: Future>(future: F) -> F::Output {
     // Boxed as what it gives alone, so that the executor is not compiled again for each test.
     let future: Pin<Box<dyn Future<Output = F::Output> + '_>> = Box::pin(future);
-    ringseal::timeout(PATIENCE, future)
+    ringseal::timeout(patience(), future)
         .await
         .expect("took too long")
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::peers::{PATIENCE, builder, config, key, pair, patiently};
+use super::peers::{builder, config, key, pair, patience, patiently};
 use super::seccomp::deny_from_now_on;
 use super::setting::{backend, spawn};
 use super::transport::{RawListener, RawStream, somewhere};
@@ -18,7 +18,7 @@ fn bounded(work: impl FnOnce() + Send + 'static) {
         work();
     });
     // Nothing is ever sent: this is the end of the thread.
-    let end = done.recv_timeout(3 * PATIENCE);
+    let end = done.recv_timeout(3 * patience());
     assert_eq!(end, Err(mpsc::RecvTimeoutError::Disconnected), "it hangs");
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
@@ -112,7 +112,7 @@ fn fail_by(errno: i32) {
     }));
     if kept.is_some() {
         // The peer sees the end while the runtime is alive.
-        let end = end_elsewhere.recv_timeout(PATIENCE);
+        let end = end_elsewhere.recv_timeout(patience());
         end.expect("the peer waits for nothing");
     }
     drop(runtime);

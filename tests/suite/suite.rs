@@ -42,6 +42,8 @@ mod shared_ports;
 mod signals;
 #[path = "../skipped/mod.rs"]
 mod skipped;
+#[path = "../slowness/mod.rs"]
+mod slowness;
 mod statistics;
 mod stopped;
 mod streamed;

@@ -17,7 +17,7 @@ use ringseal::{
 use tokio::sync::mpsc;
 
 use super::{connect, finish, patient, server, server_with, start, told, try_connect, wait_for};
-use crate::peers::{PATIENCE, key, pattern, run};
+use crate::peers::{key, patience, pattern, run};
 use crate::transport::RawStream;
 
 /// What the server tells that it leaves for.
@@ -205,7 +205,7 @@ fn what_clients_send_while_it_drains_arrives_at_handlers() {
                 (0..CLIENTS).map(|_| send_until_told(server.local_address(), Rc::clone(&is_told)));
             let clients: Vec<_> = clients.map(ringseal::spawn).collect();
             wait_for(&server, |it| it.connections == CLIENTS).await;
-            server.handle().begin_drain(PATIENCE);
+            server.handle().begin_drain(patience());
             sleep(delay).await;
             is_told.set(true);
             finish(server).await;
@@ -248,7 +248,7 @@ fn echoes_of_what_clients_send_while_it_drains_arrive() {
                 .map(ringseal::spawn)
                 .collect();
             wait_for(&server, |it| it.connections == CLIENTS).await;
-            server.handle().begin_drain(PATIENCE);
+            server.handle().begin_drain(patience());
             sleep(delay).await;
             is_told.set(true);
             finish(server).await;
@@ -292,7 +292,7 @@ fn handlers_that_look_at_it_end_in_order() {
             drop(echo);
             connections.push(connection);
         }
-        server.handle().begin_drain(PATIENCE);
+        server.handle().begin_drain(patience());
         for mut connection in connections {
             let last = connection.recv().await.expect("recv").expect("one");
             assert_eq!(&*last, b"the last");
@@ -333,10 +333,10 @@ fn a_later_call_makes_the_time_shorter_and_never_longer() {
         let server = server().start(hold).expect("a server");
         let held = connect(&server.local_address(), 1).await;
         let handle = server.handle();
-        handle.begin_drain(PATIENCE * 4);
+        handle.begin_drain(patience() * 4);
         sleep(Duration::from_millis(10)).await;
         handle.begin_drain(Duration::from_millis(20));
-        let drained = handle.drain(PATIENCE * 4).await.expect("not a child");
+        let drained = handle.drain(patience() * 4).await.expect("not a child");
         assert_eq!(drained.cut, 1);
         drop(held);
     });
@@ -360,7 +360,7 @@ fn nobody_new_is_let_in_while_it_drains() {
         let dialed = address.clone();
         let late = ringseal::spawn(async move { try_connect(&dialed, 3).await });
         asked.recv().await.expect("it is asked");
-        handle.begin_drain(PATIENCE);
+        handle.begin_drain(patience());
         RawStream::try_connect(&address).expect_err("the port is closed at once");
         says.send_replace(true);
         assert_eq!(told(late.await), RefuseReason::SHUTTING_DOWN);
@@ -423,7 +423,7 @@ fn who_believes_to_be_in_is_served_though_its_last_flight_is_late() {
         let mut connection = connect(&address, 1).await;
         connection.send(b"question").await.expect("send");
         connection.flush().await.expect("flush");
-        server.handle().begin_drain(PATIENCE);
+        server.handle().begin_drain(patience());
         // Longer than strangers are waited for.
         sleep(Duration::from_millis(250)).await;
         drop(release);
@@ -511,7 +511,7 @@ fn handshakes_that_a_drain_drops_are_counted() {
     run(async {
         let busy = Busy::start().await;
         let handle = busy.server.handle();
-        handle.begin_drain(PATIENCE);
+        handle.begin_drain(patience());
         wait_for(&busy.server, |it| busy.are_counted(it)).await;
         // The connection goes on, and so do the threads.
         let statistics = handle.statistics().await;
@@ -538,7 +538,7 @@ fn handshakes_that_a_server_drops_when_it_is_shut_down_are_counted() {
         let busy = Busy::start().await;
         let handle = busy.server.handle();
         handle.shut_down();
-        handle.drain(PATIENCE).await.expect("not a child");
+        handle.drain(patience()).await.expect("not a child");
         let statistics = handle.statistics().await;
         assert!(busy.are_counted(&statistics), "{statistics:#?}");
         busy.undecided.await.expect_err("it was dropped");
@@ -576,7 +576,7 @@ fn a_handler_ends_that_waits_for_its_peer_to_be_quiet() {
         });
         // More than hosts take while nobody reads, so some are sent on from copies.
         sleep(Duration::from_millis(50)).await;
-        server.handle().begin_drain(PATIENCE);
+        server.handle().begin_drain(patience());
         for index in 0..MESSAGES {
             let echo = receiver.recv().await.expect("recv").expect("one");
             assert!(*echo == *pattern(60_000, index), "echo {index}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{answers, connect, connect_many, finish, nothing_is_left, server, start, try_connect};
 use crate::child::{is_case, run_case};
-use crate::peers::{PATIENCE, builder, run, run_with};
+use crate::peers::{builder, patience, run, run_with};
 use crate::setting;
 
 fn another_thread_may_shut_it_down() {
@@ -28,7 +28,7 @@ fn another_thread_may_shut_it_down() {
     // Beside this thread, which waits no longer than it should have to.
     let (ends, ended) = mpsc::channel();
     let waiting = std::thread::spawn(move || ends.send(server.join()));
-    let drained = ended.recv_timeout(PATIENCE).expect("it ends");
+    let drained = ended.recv_timeout(patience()).expect("it ends");
     assert_eq!(drained.expect("no panic").cut, 1);
     waiting.join().expect("no panic").expect("it was awaited");
     client.join().expect("no panic");
@@ -41,7 +41,7 @@ fn a_server_that_is_dropped_ends() {
         let mut connection = connect(&address, 1).await;
         drop(server);
         assert!(!matches!(connection.recv().await, Ok(Some(_))));
-        handle.drain(PATIENCE).await.expect("not a child");
+        handle.drain(patience()).await.expect("not a child");
         while handle.statistics().await.connections > 0 {
             ringseal::sleep(Duration::from_millis(1)).await;
         }
@@ -95,7 +95,7 @@ fn no_descriptor_is_left() {
     }
     let start = Instant::now();
     while descriptors() > before {
-        assert!(start.elapsed() < PATIENCE, "{} > {before}", descriptors());
+        assert!(start.elapsed() < patience(), "{} > {before}", descriptors());
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -8,7 +8,7 @@ use super::ending::descriptors;
 use super::{answers, connect, finish, nothing_is_left, server, start, try_connect};
 use crate::child::{is_case, run_case};
 use crate::faulty_relay::{Fault, FaultyRelay, Plan};
-use crate::peers::{PATIENCE, builder, pattern, run_with};
+use crate::peers::{builder, patience, pattern, run_with};
 use crate::setting::handshake_lengths;
 
 /// After how many bytes of the client's it fails: before, in and behind each message of the handshake,
@@ -105,7 +105,7 @@ fn a_connection_that_fails_in_any_phase_leaves_nothing() {
         assert!(answers(&mut honest).await);
         let start = Instant::now();
         while descriptors() > before {
-            assert!(start.elapsed() < PATIENCE, "{} > {before}", descriptors());
+            assert!(start.elapsed() < patience(), "{} > {before}", descriptors());
             ringseal::sleep(std::time::Duration::from_millis(5)).await;
         }
         drop(honest);

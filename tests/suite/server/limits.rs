@@ -12,7 +12,7 @@ use super::{
     answers, connect, finish, nothing_is_left, patient, refused, server, server_with, start,
     try_connect, wait_for,
 };
-use crate::peers::{PATIENCE, run};
+use crate::peers::{patience, run};
 use crate::setting::first_bytes;
 use crate::transport::{ELSEWHERE, RawStream};
 
@@ -26,7 +26,7 @@ async fn refusals(server: &Server) -> Refusals {
 
 fn raw(address: &Address) -> RawStream {
     let stream = RawStream::connect(address.clone());
-    stream.set_read_timeout(PATIENCE);
+    stream.set_read_timeout(patience());
     stream
 }
 

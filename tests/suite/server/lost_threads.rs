@@ -12,8 +12,9 @@ use super::ending::descriptors;
 use super::{answers, connect, connect_many, echo, server, wait_for};
 use crate::allocations::bytes_in_use_by_all;
 use crate::child::{is_case, limit, run_case};
-use crate::peers::{PATIENCE, builder, run, run_with};
+use crate::peers::{builder, patience, run, run_with};
 use crate::seccomp::deny_from_now_on;
+use crate::slowness::slowed;
 
 /// By which connections are served that come one by one.
 const THREADS: [u8; 4] = [0, 1, 0, 1];
@@ -72,9 +73,9 @@ fn a_thread_whose_ring_fails_ends_alone() {
                 assert!(answers(&mut connection).await);
             }
             drop((connections, last));
-            let drained = handle.drain(PATIENCE).await.expect("not a child");
+            let drained = handle.drain(patience()).await.expect("not a child");
             assert_eq!((drained.cut, drained.lost_threads), (0, 1));
-            ringseal::timeout(Duration::from_secs(20), server.wait())
+            ringseal::timeout(slowed(Duration::from_secs(20)), server.wait())
                 .await
                 .expect("it ends")
                 .expect("no panic");
@@ -115,7 +116,7 @@ fn nothing_is_left_of_a_thread_that_has_panicked() {
             })
             .await;
             server.break_thread(1);
-            let ended = ringseal::timeout(PATIENCE, server.wait()).await;
+            let ended = ringseal::timeout(patience(), server.wait()).await;
             assert_eq!(ended.expect("it ends"), Err(RunError::Panicked));
         });
     };
@@ -135,7 +136,7 @@ fn nothing_is_left_of_a_thread_that_has_panicked() {
         || bytes_in_use_by_all() > heap_before + few
     {
         assert!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < patience(),
             "descriptors: {} and {descriptors_before} before; KiB mapped: {} and {mapped_before} before; \
              heap: {} and {heap_before} before",
             descriptors(),
@@ -222,7 +223,7 @@ fn accepting_goes_on_elsewhere_once_there_are_descriptors_again() {
         rustix::net::connect(&early, &target).expect("the port is open");
         let start = Instant::now();
         while log.count(WAITS) == 0 {
-            assert!(start.elapsed() < PATIENCE, "nobody says that it waits");
+            assert!(start.elapsed() < patience(), "nobody says that it waits");
             ringseal::sleep(Duration::from_millis(1)).await;
         }
         // It serves whom it has meanwhile.
@@ -234,7 +235,11 @@ fn accepting_goes_on_elsewhere_once_there_are_descriptors_again() {
         assert!(answers(&mut later).await);
         assert_eq!(log.count(WAITS), 1, "told once for all attempts");
         drop((early, lost, kept, later));
-        let drained = server.handle().drain(PATIENCE).await.expect("not a child");
+        let drained = server
+            .handle()
+            .drain(patience())
+            .await
+            .expect("not a child");
         assert_eq!((drained.cut, drained.lost_threads), (0, 1));
         server.wait().await.expect("no panic");
     });

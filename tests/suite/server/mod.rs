@@ -23,15 +23,15 @@ use ringseal::{
     ServerStatistics, Session, ThreadStatistics, dial,
 };
 
-use super::peers::{PATIENCE, builder, config, key};
+use super::peers::{builder, config, key, patience};
 use super::setting::on_native;
 use super::transport::somewhere;
 
 /// Settings on which nobody is ended by the passing of time.
 fn patient(seed: u8) -> Config {
     config(seed)
-        .handshake_deadline(PATIENCE)
-        .first_message_timeout(PATIENCE)
+        .handshake_deadline(patience())
+        .first_message_timeout(patience())
 }
 
 /// Returns a server of identity 2 with two threads.
@@ -115,7 +115,7 @@ async fn wait_for(server: &Server, is_so: impl Fn(&ServerStatistics) -> bool) {
         if is_so(&statistics) {
             return;
         }
-        assert!(start.elapsed() < PATIENCE, "{statistics:#?}");
+        assert!(start.elapsed() < patience(), "{statistics:#?}");
         ringseal::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -150,7 +150,11 @@ async fn nothing_is_left(server: &Server) {
 
 /// Drains a server whose peers have ended, and waits for its end.
 async fn finish(server: Server) {
-    let drained = server.handle().drain(PATIENCE).await.expect("not a child");
+    let drained = server
+        .handle()
+        .drain(patience())
+        .await
+        .expect("not a child");
     assert_eq!((drained.cut, drained.lost_threads), (0, 0));
     server.wait().await.expect("no panic");
 }
