@@ -168,6 +168,8 @@ fn a_flood_of_silence_stops_nobody() {
                 count.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(1));
             }
+            // They stay as long as the others work, or who is slow would see them go.
+            let _ = stopped.recv();
         });
         // The cap is full several times over before anybody else comes.
         let mut early = 0;
