@@ -7,6 +7,9 @@
 //! (see [`shutdown`](super::shutdown)). Who is slow stops nobody else, but a handler that holds many
 //! [`Message`](crate::Message)s costs others speed.
 //!
+//! A sender that is dropped tells the peer an end in order. A handler that fails before it has sent all
+//! calls [`Sender::abort`](crate::Sender::abort), or its peer takes what has come for all there is.
+//!
 //! These are the modes `echo`, `sink` and `print` of `ringseal listen`, whose own handlers also count what
 //! is lost when time is over.
 //!

@@ -8,6 +8,7 @@ mod cli;
 mod doctor;
 mod draining;
 mod fallback;
+mod giving_up;
 mod harness;
 mod incomplete;
 mod keys;

@@ -4,6 +4,7 @@ mod args;
 mod demo;
 mod dial;
 mod doctor;
+mod halves;
 mod health;
 mod keygen;
 mod listen;

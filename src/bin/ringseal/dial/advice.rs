@@ -4,6 +4,7 @@ use ringseal::{OpenError, RecvError, SendError};
 
 use crate::args::LEAVING;
 use crate::failure::Failure;
+use crate::halves::FAILED;
 use crate::log;
 
 /// What to try when a peer goes that has just shaken hands.
@@ -18,6 +19,10 @@ pub(super) fn explain_send(error: SendError) -> Failure {
 
 pub(super) fn explain_recv(error: RecvError) -> Failure {
     match &error {
+        RecvError::Aborted { reason: FAILED } => Failure::with_advice(
+            &error,
+            "a `ringseal` there has failed, and its log says why",
+        ),
         RecvError::Transport(_) => Failure::with_advice(&error, GONE),
         RecvError::Record(OpenError::BadVarint | OpenError::FailedFirst | OpenError::Truncated) => {
             Failure::with_advice(&error, "compare --wire on both ends")

@@ -3,13 +3,14 @@
 use core::cell::Cell;
 use std::time::Instant;
 
-use ringseal::{Receiver, RecvError, Sender, spawn};
+use ringseal::{RecvError, spawn};
 
 use super::advice::{GONE, explain_recv, explain_send, leaving};
 use super::patience::wait;
 use crate::args::DialArgs;
 use crate::failure::Failure;
 use crate::figures::Figures;
+use crate::halves::{WholeReceiver, WholeSender};
 use crate::standstill::still_for;
 
 /// The clock is looked at once in so many messages or bytes, whichever comes first.
@@ -20,8 +21,8 @@ const CLOCK_BYTES: u64 = 1024 * 1024;
 /// everything.
 pub(super) async fn flood(
     args: &DialArgs,
-    mut sender: Sender,
-    mut receiver: Receiver,
+    mut sender: WholeSender,
+    mut receiver: WholeReceiver,
 ) -> Result<Figures, Failure> {
     let limit = wait(args);
     let sent = Cell::new(0);
@@ -74,7 +75,11 @@ pub(super) async fn flood(
 }
 
 /// Is done when the kernel has taken all.
-async fn send_for(args: &DialArgs, sender: &mut Sender, sent: &Cell<u64>) -> Result<(), Failure> {
+async fn send_for(
+    args: &DialArgs,
+    sender: &mut WholeSender,
+    sent: &Cell<u64>,
+) -> Result<(), Failure> {
     let message = vec![0x5a; args.size as usize];
     let chunk = (CLOCK_BYTES / u64::from(args.size).max(1)).clamp(1, CLOCK_MESSAGES);
     let start = Instant::now();

@@ -16,6 +16,7 @@ use ringseal::{AttemptError, Connection, DialError, HandshakeError, PublicKey, W
 
 use crate::args::{Cli, DialArgs};
 use crate::failure::Failure;
+use crate::halves;
 use crate::interrupts;
 use crate::log;
 use crate::output::{Lines, Output};
@@ -72,7 +73,7 @@ async fn work(
     connection: Connection,
     lines: Lines,
 ) -> Result<(), Failure> {
-    let (sender, receiver) = connection.split();
+    let (sender, receiver) = halves::split(connection);
     let line = if args.flood {
         let figures = flood::flood(args, sender, receiver).await?;
         if args.json {

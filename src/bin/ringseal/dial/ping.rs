@@ -3,20 +3,21 @@
 use core::cell::RefCell;
 use std::time::Instant;
 
-use ringseal::{Receiver, Sender, timeout};
+use ringseal::timeout;
 
 use super::advice::{explain_recv, explain_send, leaving};
 use super::patience::{ECHO_WAIT, wait};
 use crate::args::DialArgs;
 use crate::failure::Failure;
+use crate::halves::{WholeReceiver, WholeSender};
 use crate::round_trips::RoundTrips;
 use crate::standstill::still_for;
 
 /// Measures for as long as it was asked to.
 pub(super) async fn ping(
     args: &DialArgs,
-    mut sender: Sender,
-    mut receiver: Receiver,
+    mut sender: WholeSender,
+    mut receiver: WholeReceiver,
 ) -> Result<RoundTrips, Failure> {
     let times = RefCell::new(RoundTrips::new());
     let limit = wait(args);
@@ -40,8 +41,8 @@ pub(super) async fn ping(
 
 async fn round_trips(
     args: &DialArgs,
-    sender: &mut Sender,
-    receiver: &mut Receiver,
+    sender: &mut WholeSender,
+    receiver: &mut WholeReceiver,
     times: &RefCell<RoundTrips>,
 ) -> Result<(), Failure> {
     let end = Instant::now() + args.seconds;

@@ -8,13 +8,14 @@ use core::cell::Cell;
 use core::pin::pin;
 use core::time::Duration;
 
-use ringseal::{Received, Receiver, Sender};
+use ringseal::Received;
 use tokio::sync::watch;
 
 use super::advice::{announce, explain_recv, explain_send, leaving};
 use super::patience::wait;
 use crate::args::DialArgs;
 use crate::failure::Failure;
+use crate::halves::{WholeReceiver, WholeSender};
 use crate::output::Lines;
 use crate::standstill::still_for;
 use crate::stdio::{self, Input};
@@ -38,8 +39,8 @@ struct Progress {
 
 pub(super) async fn talk(
     args: &DialArgs,
-    sender: Sender,
-    receiver: Receiver,
+    sender: WholeSender,
+    receiver: WholeReceiver,
     lines: Lines,
 ) -> Result<(), Failure> {
     let input = stdio::input(args.end.max_message_size)?;
@@ -51,8 +52,8 @@ pub(super) async fn talk(
 }
 
 async fn converse(
-    sender: Sender,
-    receiver: Receiver,
+    sender: WholeSender,
+    receiver: WholeReceiver,
     input: Input,
     lines: &Lines,
     limit: Option<Duration>,
@@ -73,8 +74,8 @@ async fn converse(
 
 /// Sends and prints until both directions have ended.
 async fn both(
-    sender: Sender,
-    receiver: Receiver,
+    sender: WholeSender,
+    receiver: WholeReceiver,
     input: Input,
     lines: &Lines,
     limit: Option<Duration>,
@@ -86,7 +87,7 @@ async fn both(
         biased;
         result = &mut sending => {
             progress.is_sent.send_replace(true);
-            // What the peer has said is printed, whatever became of our lines.
+            // What the peer has said is printed, unless the connection had to be given up.
             let end = printing.await;
             result.and(end)
         }
@@ -119,11 +120,10 @@ async fn set(flag: &watch::Sender<bool>) {
 
 /// Sends lines until there are no more, and then the end.
 async fn send_lines(
-    mut sender: Sender,
+    mut sender: WholeSender,
     mut input: Input,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let mut result = Ok(());
     let mut has_peer_ended = pin!(set(&progress.has_peer_ended));
     let mut is_closed = false;
     loop {
@@ -142,19 +142,18 @@ async fn send_lines(
                 sender.send(&line).await.map_err(explain_send)?;
                 progress.sent.set(progress.sent.get() + 1);
             }
-            Some(Err(error)) => result = Err(error),
+            // Without an end: the lines before it leave, and the peer is not to take them for all.
+            Some(Err(error)) => return Err(error),
             None => break,
         }
     }
-    // Also after an error: the lines before it were sent.
-    sender.close().await.map_err(explain_send)?;
-    result
+    sender.close().await.map_err(explain_send)
 }
 
 /// Prints messages until the peer ends. When everything is sent, and the peer then stands still
 /// for too long, that is an error.
 async fn print_messages(
-    mut receiver: Receiver,
+    mut receiver: WholeReceiver,
     lines: &Lines,
     limit: Option<Duration>,
     progress: &Progress,
@@ -165,7 +164,7 @@ async fn print_messages(
 }
 
 async fn print_from(
-    receiver: &mut Receiver,
+    receiver: &mut WholeReceiver,
     lines: &Lines,
     limit: Option<Duration>,
     progress: &Progress,

@@ -5,10 +5,11 @@ use core::convert::Infallible;
 use core::future::pending;
 use std::sync::Arc;
 
-use ringseal::{Message, Receiver, RecvError, Session};
+use ringseal::{Message, RecvError, Session};
 
 use super::losses::Losses;
 use crate::figures::{Figures, Tally};
+use crate::halves::WholeReceiver;
 
 /// What one connection has brought, and what of that is lost if its handler is dropped now, as the
 /// server does when the time of a drain is over.
@@ -53,7 +54,7 @@ impl Account {
     }
 
     /// Has what comes counted.
-    pub(super) fn counting(&self, receiver: Receiver) -> CountingReceiver<'_> {
+    pub(super) fn counting(&self, receiver: WholeReceiver) -> CountingReceiver<'_> {
         CountingReceiver {
             account: self,
             receiver,
@@ -109,7 +110,7 @@ impl Account {
 #[derive(Debug)]
 pub(super) struct CountingReceiver<'a> {
     account: &'a Account,
-    receiver: Receiver,
+    receiver: WholeReceiver,
 }
 
 impl CountingReceiver<'_> {

@@ -7,13 +7,14 @@ use ringseal::Connection;
 use super::client::Client;
 use super::echoes::Echoes;
 use crate::failure::Failure;
+use crate::halves;
 
 /// How long a peer whose echoes were all sent may say nothing, once the server drains.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// Sends everything back until the peer ends, or until it says nothing more when the server drains.
 pub(super) async fn echo(connection: Connection, client: &Client) -> Result<(), Failure> {
-    let (sender, receiver) = connection.split();
+    let (sender, receiver) = halves::split(connection);
     let mut echoes = Echoes::new(sender, &client.account);
     let mut receiver = client.account.counting(receiver);
     loop {

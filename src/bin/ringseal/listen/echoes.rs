@@ -1,8 +1,9 @@
 //! Messages on their way back, of which the account knows how many the kernel has.
 
-use ringseal::{Message, SendError, Sender};
+use ringseal::{Message, SendError};
 
 use super::account::Account;
+use crate::halves::WholeSender;
 
 /// Bytes of echoes of which it may be unknown whether the kernel has them.
 const MAX_UNFLUSHED: usize = 1024 * 1024;
@@ -10,14 +11,14 @@ const MAX_UNFLUSHED: usize = 1024 * 1024;
 /// A sender whose account knows what may be lost.
 #[derive(Debug)]
 pub(super) struct Echoes<'a> {
-    sender: Sender,
+    sender: WholeSender,
     account: &'a Account,
     /// Bytes since the last flush.
     unflushed: usize,
 }
 
 impl<'a> Echoes<'a> {
-    pub(super) fn new(sender: Sender, account: &'a Account) -> Self {
+    pub(super) fn new(sender: WholeSender, account: &'a Account) -> Self {
         Self {
             sender,
             account,

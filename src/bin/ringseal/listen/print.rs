@@ -8,10 +8,11 @@ use super::client::Client;
 use super::printer::Printer;
 use super::typed_queue::TypedQueue;
 use crate::failure::Failure;
+use crate::halves;
 
 /// Prints messages until the peer ends, and sends it what is typed.
 pub(super) async fn print(connection: Connection, client: &Client) -> Result<(), Failure> {
-    let (sender, receiver) = connection.split();
+    let (sender, receiver) = halves::split(connection);
     let (member, typed) = client.shared.typed.enter();
     let typed = TypedQueue::new(typed);
     let printer = Printer::new(&client.account, &client.shared);
@@ -23,7 +24,7 @@ pub(super) async fn print(connection: Connection, client: &Client) -> Result<(),
             failure = member.falls_behind() => return Err(failure),
             result = &mut receiving => result?,
             result = &mut sending => {
-                // What the peer has said is taken, whatever became of our lines.
+                // What the peer has said is taken, unless the connection had to be given up.
                 let end = receiving.await;
                 return result.and(end);
             }

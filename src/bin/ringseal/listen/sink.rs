@@ -7,11 +7,12 @@ use ringseal::Connection;
 use super::client::Client;
 use super::figures::PrintedAtEnd;
 use crate::failure::Failure;
+use crate::halves;
 
 /// Takes messages until the peer ends.
 pub(super) async fn sink(connection: Connection, client: &Client) -> Result<(), Failure> {
     let _figures = PrintedAtEnd::new(connection.peer(), client);
-    let (sender, receiver) = connection.split();
+    let (sender, receiver) = halves::split(connection);
     let mut receiver = client.account.counting(receiver);
     let mut receiving = pin!(receiver.recv_to_end());
     tokio::select! {
