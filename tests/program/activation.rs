@@ -197,6 +197,13 @@ impl Manager {
         }
     }
 
+    /// Has its queue full, until it is [read](Self::next).
+    pub(crate) fn fill(&self) {
+        let filler = UnixDatagram::unbound().expect("a socket");
+        filler.set_nonblocking(true).expect("set");
+        while filler.send_to(b"filler", &self.path).is_ok() {}
+    }
+
     pub(crate) fn path(&self) -> &str {
         text(&self.path)
     }
@@ -237,4 +244,40 @@ fn a_service_manager_that_can_not_be_told_costs_a_line_and_nothing_else() {
     expect_echo(&pair, &address);
     listener.signal(Signal::TERM);
     assert_eq!(listener.wait().status.code(), Some(0));
+}
+
+#[test]
+fn a_service_manager_that_does_not_read_delays_no_end() {
+    let pair = Pair::new();
+    let manager = Manager::new();
+    let (listener, address) = pair.listen_set("127.0.0.1:0", &["--mode", "echo"], |command| {
+        command.env("NOTIFY_SOCKET", manager.path());
+    });
+    assert_eq!(manager.next(), "READY=1\n");
+    manager.fill();
+    let mut dialer = pair.dial(&address, &[]);
+    dialer.type_line("hello");
+    assert_eq!(dialer.next_line(), "hello");
+    listener.signal(Signal::TERM);
+    // It drains: nobody new comes in, and who is there is told of the end.
+    let ended = listener.wait();
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+    let [line] = &ended.errors[..] else {
+        panic!("not one line: {:?}", ended.errors);
+    };
+    assert!(line.contains("1 notifications still wait"), "{line}");
+    drop(dialer);
+}
+
+#[test]
+fn what_a_service_manager_has_no_room_for_is_told_when_it_has() {
+    let pair = Pair::new();
+    let manager = Manager::new();
+    manager.fill();
+    let (listener, address) = pair.listen_set("127.0.0.1:0", &["--mode", "echo"], |command| {
+        command.env("NOTIFY_SOCKET", manager.path());
+    });
+    expect_echo(&pair, &address);
+    while manager.next() != "READY=1\n" {}
+    stop(listener).expect_success();
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use crate::activation::Manager;
-use crate::harness::{Key, Pair, Program, keygen, run, stop, text};
+use crate::harness::{Ended, Key, Pair, Program, eventually, keygen, run, stop, text};
 
 fn write(pair: &Pair, content: &str) -> PathBuf {
     let file = pair.directory.path().join("keys");
@@ -50,6 +50,12 @@ fn connect(pair: &Pair, address: &str, key: &Key) -> Program {
 fn expect_echo(dialer: &mut Program) {
     dialer.type_line("hello");
     assert_eq!(dialer.next_line(), "hello");
+}
+
+/// What becomes of a dialer that says nothing.
+fn ended_at_once(mut dialer: Program) -> Ended {
+    dialer.end_input();
+    dialer.wait()
 }
 
 fn expect_refused(pair: &Pair, address: &str, key: &Key) {
@@ -191,4 +197,33 @@ fn a_broken_file_of_keys_is_refused_at_the_start() {
     ];
     args.extend(["--allow-any", "--drop-removed"]);
     run(&args).expect_usage_error("cannot be used with");
+}
+
+#[test]
+fn a_service_manager_that_does_not_read_delays_no_reload() {
+    let pair = Pair::new();
+    let manager = Manager::new();
+    let file = write(&pair, &pair.alice.public);
+    let (listener, address) = listen(&pair, &manager, &file, &[]);
+    drop(connect(&pair, &address, &pair.alice));
+    let carol = keygen(&pair.directory, "carol.pem");
+    write(&pair, &carol.public);
+    manager.fill();
+    listener.signal(Signal::HUP);
+    eventually("the file is read again", || {
+        let dialer = dial(&pair, &address, &pair.alice);
+        let ended = ended_at_once(dialer);
+        ended
+            .errors
+            .iter()
+            .any(|line| line.contains("not admitted"))
+    });
+    // In this order, once it reads.
+    let mut told = String::new();
+    while !told.starts_with("RELOADING=1\n") {
+        told = manager.next();
+    }
+    assert_eq!(manager.next(), "READY=1\n");
+    let ended = stop(listener);
+    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
 }

@@ -92,6 +92,7 @@ pub(crate) fn run(args: &ListenArgs) -> Result<(), Failure> {
         metrics.start(server.handle())?;
     }
     let result = serve(args, server, interrupts, shared, &first_lines);
+    service_manager::finish();
     output.finish(result, LAST_WAIT)
 }
 

@@ -1,35 +1,124 @@
-//! What a service manager such as systemd is told, where one asks for it (`NOTIFY_SOCKET`).
+//! What a service manager such as systemd is told, where one asks for it (`NOTIFY_SOCKET`, which
+//! `sd_notify(3)` describes).
+//!
+//! A manager may not read for a while, and the queue of its socket is short. So nothing that is told is
+//! waited for: what finds no room goes to a thread of its own, which waits, and so does all that is told
+//! meanwhile, to keep the order.
 
-use sd_notify::NotifyState;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::log;
 
+const SOCKET: &str = "NOTIFY_SOCKET";
+/// How many notifications may wait.
+const MAX_WAITING: usize = 16;
+/// How long one waits for room: less than systemd waits for a start or an end.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// How many notifications wait.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// Where those go that wait, once there were any.
+static WAITING_ROOM: Mutex<Option<SyncSender<String>>> = Mutex::new(None);
+
 /// Tells that clients can come.
 pub(super) fn ready() {
-    tell(&[NotifyState::Ready]);
+    tell("READY=1\n".to_owned());
 }
 
 /// Tells that settings are read again; [`ready`] tells that this has ended.
 pub(super) fn reloading() {
     // `Type=notify-reload` takes no reload without the time.
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => log::line(&format!(
-            "the service manager is not told of the reload: clock_gettime failed: {error}"
-        )),
-    }
+    let now = clock_gettime(ClockId::Monotonic);
+    let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
+    tell(format!("RELOADING=1\nMONOTONIC_USEC={micros}\n"));
 }
 
 /// Tells that this process ends.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    tell("STOPPING=1\n".to_owned());
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        log::line(&format!(
-            "the service manager could not be told at NOTIFY_SOCKET: {error}; unset it, or have it \
-             name a datagram socket that somebody reads"
+/// Says what was not told, when the process ends.
+pub(super) fn finish() {
+    let waiting = WAITING.load(Ordering::Relaxed);
+    if waiting > 0 {
+        lost(&format!(
+            "{waiting} notifications still wait, as nobody reads it"
         ));
     }
+}
+
+fn tell(text: String) {
+    let Some(place) = env::var_os(SOCKET) else {
+        return;
+    };
+    if WAITING.load(Ordering::Relaxed) == 0 {
+        match send(&place, &text, None) {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return lost(&error.to_string()),
+        }
+    }
+    if let Err(error) = wait_for_room(place, text) {
+        lost(&error.to_string());
+    }
+}
+
+/// Sends it now, or within a limit.
+fn send(place: &OsStr, text: &str, limit: Option<Duration>) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(limit.is_none())?;
+    socket.set_write_timeout(limit)?;
+    socket.send_to(text.as_bytes(), place).map(drop)
+}
+
+/// Has it sent by the thread for those that wait.
+fn wait_for_room(place: OsString, text: String) -> io::Result<()> {
+    let mut room = WAITING_ROOM.lock().unwrap_or_else(PoisonError::into_inner);
+    let sender = match &*room {
+        Some(sender) => sender,
+        None => {
+            let (sender, texts) = sync_channel(MAX_WAITING);
+            thread::Builder::new()
+                .name("notify".to_owned())
+                .spawn(move || send_all(&place, &texts))?;
+            room.insert(sender)
+        }
+    };
+    WAITING.fetch_add(1, Ordering::Relaxed);
+    sender.try_send(text).map_err(|_| {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+        io::Error::other("nobody reads it, and too many notifications wait already")
+    })
+}
+
+fn send_all(place: &OsStr, texts: &Receiver<String>) {
+    for text in texts {
+        match send(place, &text, Some(WAIT)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                lost(&format!("nobody has read it for {WAIT:?}"));
+            }
+            Err(error) => lost(&error.to_string()),
+        }
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn lost(why: &str) {
+    log::line(&format!(
+        "the service manager could not be told at {SOCKET}: {why}; unset it, or have it name a \
+         datagram socket that somebody reads"
+    ));
 }
