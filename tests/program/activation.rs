@@ -2,7 +2,8 @@
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::PathBuf;
 
 use rustix::process::Signal;
@@ -244,6 +245,23 @@ fn a_service_manager_that_can_not_be_told_costs_a_line_and_nothing_else() {
     expect_echo(&pair, &address);
     listener.signal(Signal::TERM);
     assert_eq!(listener.wait().status.code(), Some(0));
+}
+
+// sd_notify(3): "@" stands for the null byte that names in the abstract namespace begin with.
+#[test]
+fn a_service_manager_in_the_abstract_namespace_is_told() {
+    let pair = Pair::new();
+    let name = format!("ringseal-notify-{}", pair.bob.public);
+    let address = SocketAddr::from_abstract_name(&name).expect("a name");
+    let manager = UnixDatagram::bind_addr(&address).expect("bind");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    let (listener, _address) = pair.listen_set("127.0.0.1:0", &["--mode", "echo"], |command| {
+        command.env("NOTIFY_SOCKET", format!("@{name}"));
+    });
+    let mut told = [0; 64];
+    let length = manager.recv(&mut told).expect("it is told");
+    assert_eq!(&told[..length], b"READY=1\n");
+    stop(listener).expect_success();
 }
 
 #[test]

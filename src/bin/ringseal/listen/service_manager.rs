@@ -10,7 +10,9 @@ use core::time::Duration;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -77,10 +79,14 @@ fn tell(text: String) {
 
 /// Sends it now, or within a limit.
 fn send(place: &OsStr, text: &str, limit: Option<Duration>) -> io::Result<()> {
+    let address = match place.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(place)?,
+    };
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(limit.is_none())?;
     socket.set_write_timeout(limit)?;
-    socket.send_to(text.as_bytes(), place).map(drop)
+    socket.send_to_addr(text.as_bytes(), &address).map(drop)
 }
 
 /// Has it sent by the thread for those that wait.
