@@ -8,6 +8,7 @@ mod cli;
 mod doctor;
 mod draining;
 mod fallback;
+mod file_limits;
 mod giving_up;
 mod harness;
 mod incomplete;

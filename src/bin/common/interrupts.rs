@@ -14,6 +14,23 @@ use crate::log;
 /// The exit code by which a shell tells of a process that a signal has ended, less the signal.
 const ENDED_BY_SIGNAL: i32 = 128;
 
+/// Has a write beyond the limit of file sizes fail as one to a full disk does. SIGXFSZ would end this
+/// process at a line of its log, of which strangers can cause as many as they like.
+pub fn outlive_file_limit() {
+    let catch = || {
+        let executor = Builder::new_current_thread().enable_io().build()?;
+        let _entered = executor.enter();
+        // What catches it stays for as long as the process lives.
+        signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop)
+    };
+    if let Err(error) = catch() {
+        log::line(&format!(
+            "warning: cannot catch SIGXFSZ: {error}; a write beyond the limit of file sizes ends the \
+             program"
+        ));
+    }
+}
+
 /// Has SIGINT and SIGTERM end this process where the kernel would not: the first process of a
 /// container gets no signal that it does not catch. For commands that have nothing to tidy up.
 pub fn end_first_process() -> Result<(), Failure> {

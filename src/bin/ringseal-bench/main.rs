@@ -33,7 +33,7 @@ mod workload;
 use std::process::ExitCode;
 
 use clap::Parser;
-use ringseal_cli::{events, failure, log, terms};
+use ringseal_cli::{events, failure, interrupts, log, terms};
 
 use arguments::{Command, Invocation};
 
@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         closed_loop: args,
     } = Invocation::parse();
     let _log = log::start();
+    interrupts::outlive_file_limit();
     events::start();
     terms::speak_of(terms::BENCH);
     failure::exit_code(match command {

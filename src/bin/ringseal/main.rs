@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.log_format.choose();
     let _log = log::start();
+    interrupts::outlive_file_limit();
     events::start();
     let result = match cli.command {
         None => demo::run(&cli.demo),
