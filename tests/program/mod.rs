@@ -15,6 +15,7 @@ mod incomplete;
 mod keys;
 mod names;
 mod native;
+mod nonblocking;
 mod peers;
 mod reloading;
 #[path = "../resolver/mod.rs"]

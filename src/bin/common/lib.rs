@@ -16,6 +16,7 @@ pub mod key_file;
 pub mod log;
 pub mod log_format;
 pub mod machine;
+pub mod patient;
 pub mod peer_fields;
 pub mod pictures;
 pub mod public_key_argument;

@@ -15,6 +15,7 @@ use std::time::Instant;
 use tracing::Level;
 
 use crate::log_format::LogFormat;
+use crate::patient::Patient;
 use crate::peer_fields::PeerFields;
 use crate::terms;
 
@@ -41,7 +42,7 @@ pub struct Running(());
 /// whoever has them.
 pub fn start() -> Running {
     let writer = thread::Builder::new().name("log".to_owned());
-    let started = writer.spawn(|| LOG.write_all(&mut io::stderr()));
+    let started = writer.spawn(|| LOG.write_all(&mut Patient(io::stderr())));
     LOG.lock().is_running = started.is_ok();
     std::panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
@@ -176,7 +177,7 @@ impl Log {
         }
         drop(state);
         // There is nobody left to tell when this fails.
-        let _ = io::stderr().write_all(&line);
+        let _ = Patient(io::stderr()).write_all(&line);
     }
 
     /// Writes lines for as long as the process lives.

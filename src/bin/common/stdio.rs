@@ -8,13 +8,14 @@ use std::thread;
 use tokio::sync::mpsc;
 
 use crate::failure::Failure;
+use crate::patient::Patient;
 
 /// Lines that may wait for the other side. A line can be as long as a message.
 const WAITING_LINES: usize = 16;
 
 /// Writes one line to standard output, from a thread without a ring.
 pub fn print(line: &str) -> Result<(), Failure> {
-    let mut output = io::stdout().lock();
+    let mut output = Patient(io::stdout().lock());
     writeln!(output, "{line}")
         .and_then(|()| output.flush())
         .map_err(|error| Failure::of_output(&error))
@@ -85,7 +86,7 @@ pub fn input(max_line: u32) -> Result<Input, Failure> {
         .name("input".to_owned())
         .spawn(move || {
             let mut input = BufReader::new(Counted {
-                input: io::stdin().lock(),
+                input: Patient(io::stdin().lock()),
                 read: counter,
             });
             while let Some(item) = next_line(&mut input, max_line).transpose() {

@@ -7,6 +7,7 @@ use ringseal::Identity;
 use crate::args::{KeygenArgs, PubkeyArgs};
 use crate::failure::Failure;
 use crate::key_file;
+use crate::patient::Patient;
 use crate::stdio;
 
 /// Makes an identity from the system's randomness.
@@ -23,12 +24,12 @@ pub(crate) fn generate(args: &KeygenArgs) -> Result<(), Failure> {
         return stdio::print(&public);
     }
     // Not through `stdio::print`, which would copy the secret.
-    let mut output = io::stdout().lock();
+    let mut output = Patient(io::stdout().lock());
     output
         .write_all(identity.to_pkcs8_pem().as_bytes())
         .and_then(|()| output.flush())
         .map_err(|error| Failure::of_output(&error))?;
-    let _ = writeln!(io::stderr(), "{public}");
+    let _ = writeln!(Patient(io::stderr()), "{public}");
     Ok(())
 }
 

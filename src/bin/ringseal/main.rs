@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ringseal_cli::{
-    descriptors, events, failure, figures, interrupts, key_file, log, peer_fields,
+    descriptors, events, failure, figures, interrupts, key_file, log, patient, peer_fields,
     public_key_argument, round_trips, start, stdio,
 };
 

@@ -15,6 +15,7 @@ use std::thread;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::failure::{self, Failure};
+use crate::patient::Patient;
 
 /// Bytes that may wait in the queue.
 const ROOM: u32 = 1024 * 1024;
@@ -54,7 +55,7 @@ struct Counts {
 
 impl Output {
     pub(crate) fn start() -> Result<Self, Failure> {
-        Self::start_on(io::stdout().is_terminal(), io::stdout)
+        Self::start_on(io::stdout().is_terminal(), || Patient(io::stdout()))
     }
 
     fn start_on<W: Write>(
