@@ -1,6 +1,7 @@
 //! A file of keys, read at the start and again at SIGHUP.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
@@ -226,4 +227,60 @@ fn a_service_manager_that_does_not_read_delays_no_reload() {
     assert_eq!(manager.next(), "READY=1\n");
     let ended = stop(listener);
     assert_eq!(ended.status.code(), Some(0), "{:?}", ended.errors);
+}
+
+// Clients take all descriptors, and a key has to go.
+#[test]
+fn a_file_of_keys_is_read_again_while_no_descriptor_is_left() {
+    const LIMIT: usize = 40;
+    let pair = Pair::new();
+    let file = write(&pair, &pair.alice.public);
+    let script = "ulimit -n \"$0\" && exec \"$@\"";
+    let (limit, program) = (LIMIT.to_string(), env!("CARGO_BIN_EXE_ringseal"));
+    let mut args = vec!["-c", script, &limit, program, "listen", "127.0.0.1:0"];
+    args.extend(["--identity", text(&pair.bob.file), "--namespace", "test"]);
+    args.extend([
+        "--mode",
+        "echo",
+        "--threads",
+        "1",
+        "--allow-file",
+        text(&file),
+    ]);
+    args.extend(["--handshake-timeout", "600"]);
+    let listener = Program::start_program("sh", &args, |command| {
+        command.env("RUST_LOG", "warn,ringseal=info");
+    });
+    let first = listener.next_line();
+    let address = first.strip_prefix("listening on ").expect("an address");
+    let descriptors = || {
+        let directory = format!("/proc/{}/fd", listener.child.id());
+        // One that it was started with may be beyond its limit, and takes no place.
+        let is_within = |name: &str| name.parse::<usize>().is_ok_and(|number| number < LIMIT);
+        let entries = fs::read_dir(directory).expect("its descriptors");
+        let names = entries.map(|entry| entry.expect("one").file_name());
+        names
+            .filter(|name| name.to_str().is_some_and(is_within))
+            .count()
+    };
+    let mut clients = Vec::new();
+    while descriptors() < LIMIT {
+        // No more than there are descriptors for, so that nobody waits to take the one that is spare.
+        let before = descriptors();
+        clients.push(TcpStream::connect(address).expect("connect"));
+        eventually("a client is accepted", || descriptors() > before);
+    }
+    write(&pair, &pair.bob.public);
+    listener.signal(Signal::HUP);
+    let line = loop {
+        let line = listener.next_error();
+        if line.contains("file of keys") || line.contains("key file") {
+            break line;
+        }
+    };
+    assert!(line.contains("was read again"), "{line}");
+    drop(clients);
+    eventually("there are descriptors", || descriptors() < LIMIT - 8);
+    expect_refused(&pair, address, &pair.alice);
+    assert_eq!(stop(listener).status.code(), Some(0));
 }

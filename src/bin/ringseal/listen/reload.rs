@@ -1,9 +1,12 @@
 //! SIGHUP: the file of keys is read again.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::thread;
 
-use ringseal::{KeyFile, ServerHandle};
+use ringseal::{KeyFile, KeyFileError, ServerHandle};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
 use tokio::runtime::{Builder, Runtime as Executor};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -19,6 +22,8 @@ pub(super) struct Reload {
     drops_removed: bool,
     executor: Executor,
     hangup: Signal,
+    /// Given up while the file is read: a key may have to go just when clients have taken all others.
+    spare: Option<OwnedFd>,
 }
 
 impl Reload {
@@ -38,6 +43,7 @@ impl Reload {
             drops_removed,
             executor,
             hangup,
+            spare: spare(),
         })
     }
 
@@ -54,7 +60,8 @@ impl Reload {
             .map_err(|error| Failure::new(format!("cannot start a thread for SIGHUP: {error}")))
     }
 
-    fn reload(&self, server: &ServerHandle) {
+    fn reload(&mut self, server: &ServerHandle) {
+        self.spare = None;
         service_manager::reloading();
         match self.keys.reload() {
             Ok(changes) => {
@@ -75,10 +82,30 @@ impl Reload {
                 );
             }
             Err(error) => log::line(&format!(
-                "{}; the keys stay as they were: correct the file and send SIGHUP again",
-                chain(&error)
+                "{}; the keys stay as they were: {} and send SIGHUP again",
+                chain(&error),
+                remedy(&error)
             )),
         }
         service_manager::ready();
+        self.spare = spare();
+    }
+}
+
+/// A descriptor to give up, if there is one.
+fn spare() -> Option<OwnedFd> {
+    eventfd(0, EventfdFlags::CLOEXEC).ok()
+}
+
+fn remedy(error: &KeyFileError) -> &'static str {
+    match error {
+        KeyFileError::Read { source, .. } => match Errno::from_io_error(source) {
+            Some(Errno::MFILE) => {
+                "raise the limit of descriptors (ulimit -n, LimitNOFILE=) or lower --max-connections,"
+            }
+            Some(Errno::NFILE) => "raise fs.file-max",
+            _ => "correct the file",
+        },
+        _ => "correct the file",
     }
 }
