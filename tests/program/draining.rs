@@ -244,6 +244,8 @@ fn a_second_signal_ends_at_once() {
             assert_eq!(listener.next_line(), "one");
             listener.signal(Signal::TERM);
             was_told.recv_timeout(PATIENCE).expect("it drains");
+            // Before, it would be taken for the first one.
+            thread::sleep(Duration::from_millis(500));
             listener.signal(signal);
             let ended = listener.wait();
             assert_eq!(ended.status.code(), Some(code), "{:?}", ended.errors);
@@ -255,6 +257,26 @@ fn a_second_signal_ends_at_once() {
             drop(release);
         });
     }
+}
+
+// `timeout` sends one to the process and one to its group.
+#[test]
+fn two_signals_at_once_are_one_wish() {
+    let pair = Pair::new();
+    let (listener, address) = pair.listen(&["--drain-timeout", "600"]);
+    let (told, was_told) = channel();
+    let (release, released) = oneshot::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| stay(&pair, &address, &told, released));
+        assert_eq!(listener.next_line(), "one");
+        // Two that both wait, and so come at the same time.
+        for signal in [Signal::STOP, Signal::TERM, Signal::INT, Signal::CONT] {
+            listener.signal(signal);
+        }
+        was_told.recv_timeout(PATIENCE).expect("it drains");
+        drop(release);
+    });
+    listener.wait().expect_success();
 }
 
 // HAZARDS F4: lines that were received and that nobody has read.

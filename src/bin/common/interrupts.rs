@@ -1,8 +1,10 @@
 //! The wish of whoever started the program that it end.
 
 use core::future::{Future, pending};
+use core::time::Duration;
 use std::io;
 use std::thread;
+use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime as Executor};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,6 +15,9 @@ use crate::log;
 
 /// The exit code by which a shell tells of a process that a signal has ended, less the signal.
 const ENDED_BY_SIGNAL: i32 = 128;
+/// For how long a second signal is taken for the first one. `timeout` sends one to the process and one
+/// to its group, and a terminal and a supervisor may both send one.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// Has a write beyond the limit of file sizes fail as one to a full disk does. SIGXFSZ would end this
 /// process at a line of its log, of which strangers can cause as many as they like.
@@ -98,7 +103,8 @@ fn named_thread(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
 }
 
 /// SIGINT and SIGTERM. They are caught on a thread of their own, since a ring's thread has no
-/// reactor for them. The second one ends the process at once, whatever the first one has begun.
+/// reactor for them. A second one, later than [`SAME_WISH`], ends the process at once, whatever the
+/// first one has begun.
 #[derive(Clone, Debug)]
 pub struct Interrupts {
     caught: watch::Receiver<bool>,
@@ -113,10 +119,13 @@ impl Interrupts {
             if signals.wait(sender.closed()).is_none() {
                 return;
             }
+            let first = Instant::now();
             sender.send_replace(true);
-            if let Some(caught) = signals.wait(pending()) {
-                log::line("a second signal: ended at once, what was on its way is lost");
-                end_by(caught);
+            while let Some(caught) = signals.wait(pending()) {
+                if first.elapsed() >= SAME_WISH {
+                    log::line("a second signal: ended at once, what was on its way is lost");
+                    end_by(caught);
+                }
             }
         })?;
         Ok(Self { caught })

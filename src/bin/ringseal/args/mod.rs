@@ -118,7 +118,7 @@ second at most, the others are counted.
 
 SIGTERM or SIGINT stops it: nobody new comes in, peers are told, and what they send until they
 end too is taken, for as long as --drain-timeout. On the native wire they are told by Leaving with
-reason 3, shutting down, before the end. A second signal ends it at once.
+reason 3, shutting down, before the end. A second signal, half a second later or more, ends it at once.
 
 While nobody reads standard output, 1 MiB of lines waits, and 16 MiB of peers that are read to
 their end; what ended peers leave beyond that is dropped and counted.
