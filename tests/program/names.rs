@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::black_hole::BlackHole;
-use crate::harness::{Pair, Program, stop};
+use crate::harness::{Pair, Program, run, stop, text};
 use crate::skipped::skipped;
 
 /// The resolver as a library to be loaded first, or why there is none that helps.
@@ -43,4 +43,22 @@ fn health_asks_the_second_address_of_a_name_while_the_first_is_silent() {
     assert!(start.elapsed() < Duration::from_secs(15));
     drop(hole);
     stop(listener).expect_success();
+}
+
+#[test]
+fn an_address_may_name_its_interface() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        skipped(format_args!("this host has no ::1"));
+        return;
+    }
+    let pair = Pair::new();
+    // Nobody has this address, and who says so has understood it.
+    let mut args = vec!["listen", "[fe80::1234%lo]:7100", "--namespace", "test"];
+    args.extend(["--identity", text(&pair.bob.file), "--allow-any"]);
+    run(&args).expect_failure(&[
+        "cannot listen on [fe80::1234%",
+        "name an address of this host",
+    ]);
+    args[1] = "[fe80::1234%nowhere]:7100";
+    run(&args).expect_failure(&["cannot resolve [fe80::1234%nowhere]:7100"]);
 }

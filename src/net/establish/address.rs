@@ -1,6 +1,7 @@
 //! Where to connect to or listen.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -46,7 +47,7 @@ impl Address {
         let addresses = match self {
             Self::Socket(address) => vec![*address],
             Self::Sockets(addresses) => addresses.clone(),
-            Self::Name(name) => driver::resolve(name).await?,
+            Self::Name(name) => driver::resolve(&for_resolver(name)).await?,
             Self::Unix(socket) => return Ok(vec![Endpoint::Unix(socket.name().clone())]),
             Self::Unnamed => Vec::new(),
         };
@@ -58,6 +59,19 @@ impl Address {
             }
         }
         Ok(endpoints)
+    }
+}
+
+/// How the resolver takes the name. It knows the names of interfaces, as in `[fe80::1%eth0]:80`, which
+/// are none of the text of a socket address, and knows no brackets.
+fn for_resolver(name: &str) -> Cow<'_, str> {
+    let scoped = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("]:"))
+        .filter(|(host, _)| host.contains('%'));
+    match scoped {
+        Some((host, port)) => format!("{host}:{port}").into(),
+        None => name.into(),
     }
 }
 
