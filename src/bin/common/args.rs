@@ -2,9 +2,29 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::io::{self, Write};
+use std::process;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use ringseal::{Address, Backend, Runtime, RuntimeBuilder};
+
+use crate::failure::Failure;
+use crate::log;
+
+/// Reads the command line as [`Parser::parse`] does, but that help which can't be printed is a failure.
+pub fn parse<P: Parser>() -> P {
+    P::try_parse().unwrap_or_else(|error| {
+        let printed = error.print().and_then(|()| io::stdout().flush());
+        if let Err(cause) = printed
+            && !error.use_stderr()
+            && let Failure::Failed(text) = Failure::of_output(&cause)
+        {
+            log::error(&text);
+            process::exit(1);
+        }
+        process::exit(error.exit_code())
+    })
+}
 
 /// How a thread's ring is driven.
 #[derive(Clone, Copy, Debug, Args)]

@@ -32,7 +32,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use ringseal_cli::args::parse;
 use ringseal_cli::{events, failure, interrupts, log, terms};
 
 use arguments::{Command, Invocation};
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     let Invocation {
         command,
         closed_loop: args,
-    } = Invocation::parse();
+    } = parse();
     let _log = log::start();
     interrupts::outlive_file_limit();
     events::start();

@@ -13,7 +13,7 @@ mod standstill;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use ringseal_cli::args::parse;
 use ringseal_cli::{
     descriptors, events, failure, figures, interrupts, key_file, log, patient, peer_fields,
     public_key_argument, round_trips, start, stdio,
@@ -22,7 +22,7 @@ use ringseal_cli::{
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = parse();
     cli.log_format.choose();
     let _log = log::start();
     interrupts::outlive_file_limit();
