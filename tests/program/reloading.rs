@@ -125,7 +125,7 @@ fn connections_of_removed_keys_are_cut_on_demand() {
         assert_eq!(alice.wait().status.code(), Some(1));
         let line = listener.next_error();
         assert!(
-            line.contains(&pair.alice.public) && line.contains("failed"),
+            line.contains(&pair.alice.public) && line.contains("does not list its key any more"),
             "{line}"
         );
     }

@@ -55,12 +55,21 @@ async fn serve_within(
         never = client.account.watch() => match never {},
     };
     client.account.handled();
-    if let Err(Failure::Failed(mut text)) = result {
+    if let Err(Failure::Failed(cause)) = result {
+        let required = client.shared.required.as_ref();
+        let removed_from = required.filter(|keys| !keys.list().contains(&peer));
+        let mut text = match removed_from {
+            Some(keys) => format!(
+                "the connection with {peer} at {address} was cut, because {} does not list its key any \
+                 more (--drop-removed)",
+                keys.path().display()
+            ),
+            None => format!("the connection with {peer} at {address} failed: {cause}"),
+        };
         if let Some(missing) = client.account.text_of_part() {
             text.push_str("; ");
             text.push_str(&missing);
         }
-        let text = format!("the connection with {peer} at {address} failed: {text}");
         log::line_about_peer(&text, Some(&fields));
     }
 }

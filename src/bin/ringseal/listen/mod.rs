@@ -66,6 +66,7 @@ pub(crate) fn run(args: &ListenArgs) -> Result<(), Failure> {
     let builder = settings::builder(args, keys.as_ref())?;
     settings::allow_descriptors(args);
     let metrics = args.metrics.map(Metrics::bind).transpose()?;
+    let required = keys.clone().filter(|_| args.drop_removed);
     let reload = keys.map(|keys| Reload::catch(keys, args.drop_removed));
     let reload = reload.transpose()?;
     let output = Output::start()?;
@@ -76,6 +77,7 @@ pub(crate) fn run(args: &ListenArgs) -> Result<(), Failure> {
         answer_timeout: args.answer_timeout,
         crowd: Arc::new(Crowd::new()),
         losses,
+        required,
     };
     // Before the address is printed: who has read it may already want us to end.
     let interrupts = Interrupts::new()?;

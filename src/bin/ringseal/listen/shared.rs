@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use ringseal::KeyFile;
+
 use super::crowd::Crowd;
 use super::losses::Losses;
 use super::typed_lines::TypedLines;
@@ -18,4 +20,6 @@ pub(super) struct Shared {
     pub(super) answer_timeout: Duration,
     pub(super) crowd: Arc<Crowd>,
     pub(super) losses: Arc<Losses>,
+    /// The file of keys whose connections are cut when they are removed from it.
+    pub(super) required: Option<KeyFile>,
 }
