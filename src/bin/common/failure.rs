@@ -73,7 +73,7 @@ pub fn chain(error: &dyn Error) -> String {
     while let Some(error) = source {
         let cause = error.to_string();
         // Most texts have their cause in them.
-        if !text.ends_with(&cause) {
+        if !text.contains(&cause) {
             text.push_str(": ");
             text.push_str(&cause);
         }
@@ -116,4 +116,20 @@ fn suite(byte: u8) -> String {
 /// Prints one line on standard error.
 pub fn warn(text: &str) {
     log::line(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use ringseal::protocol::native::Settings;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_a_text_has_in_its_middle_is_not_told_twice() {
+        let too_small = Settings::new(1, 0).expect_err("too small");
+        let error = HandshakeError::Settings(too_small);
+        let text = chain(&error);
+        assert_eq!(text, error.to_string());
+        assert!(text.ends_with("; correct its configuration"), "{text}");
+    }
 }
