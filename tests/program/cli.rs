@@ -151,6 +151,29 @@ fn a_unix_socket_serves_and_a_dead_one_is_replaced_on_request() {
 }
 
 #[test]
+fn advice_on_a_path_that_is_taken_fits_what_is_there() {
+    let pair = Pair::new();
+    let path = pair.directory.path().join("taken");
+    let wanted = format!("unix:{}", path.display());
+    let mut args = vec!["listen", &wanted, "--identity", text(&pair.bob.file)];
+    args.extend(["--namespace", "test", "--allow-any"]);
+    let replacing = [&args[..], &["--replace-dead-socket"]].concat();
+    fs::write(&path, "").unwrap();
+    for args in [&args, &replacing] {
+        let ended = run(args);
+        let line = ended.errors.join("\n");
+        assert!(!line.contains("--replace-dead-socket"), "{line}");
+        ended.expect_failure(&[&wanted, "no socket", "another path"]);
+    }
+    fs::remove_file(&path).unwrap();
+    let _listening = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let ended = run(&replacing);
+    let line = ended.errors.join("\n");
+    assert!(!line.contains("--replace-dead-socket"), "{line}");
+    ended.expect_failure(&[&wanted, "somebody listens there", "another path"]);
+}
+
+#[test]
 fn typed_lines_go_both_ways_and_to_every_peer() {
     let pair = Pair::new();
     let (mut listener, address) = pair.listen(&[]);

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &ListenArgs) -> Result<(), Failure> {
     // Before the address is printed: who has read it may already want us to end.
     let interrupts = Interrupts::new()?;
     let server = start(args.mode, builder, &shared);
-    let server = server.map_err(|error| explain(error, args.address.as_ref()))?;
+    let server = server.map_err(|error| explain(error, args))?;
     if let Some(reason) = server.fallback_reason() {
         warn_of_fallback(reason);
     }

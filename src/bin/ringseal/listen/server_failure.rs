@@ -1,23 +1,41 @@
 //! Why the server does not start, or has ended by itself, in words for users.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 
-use ringseal::{Address, BindError, Drained, RunError, ServerError};
+use ringseal::{Address, BindError, Drained, RunError, ServerError, UnixSocket};
 
+use crate::args::ListenArgs;
 use crate::failure::Failure;
 
 /// Says why it does not start, and what to change.
-pub(super) fn explain(error: ServerError, address: Option<&Address>) -> Failure {
+pub(super) fn explain(error: ServerError, args: &ListenArgs) -> Failure {
     let ServerError::Bind(error) = error else {
         return error.into();
     };
     let BindError::Bind { source, .. } = &error else {
         return error.into();
     };
-    let is_path = matches!(address, Some(Address::Unix(_)));
+    let socket = match &args.address {
+        Some(Address::Unix(socket)) => Some(socket),
+        _ => None,
+    };
+    let is_path = socket.is_some();
     let advice = match source.kind() {
         io::ErrorKind::AddrInUse if is_path => {
-            "choose another path; --replace-dead-socket removes a socket that nobody listens on"
+            let metadata = socket
+                .and_then(UnixSocket::as_path)
+                .map(fs::symlink_metadata);
+            match metadata {
+                Some(Ok(metadata)) if !metadata.file_type().is_socket() => {
+                    "what is there is no socket; choose another path, or move it away"
+                }
+                Some(_) if !args.replace_dead_socket => {
+                    "choose another path; --replace-dead-socket removes a socket that nobody listens on"
+                }
+                _ => "somebody listens there; choose another path",
+            }
         }
         io::ErrorKind::PermissionDenied if is_path => "choose a directory that you may write to",
         _ if is_path => return error.into(),
