@@ -85,6 +85,13 @@ fn unfit_key_files_are_refused_with_what_to_do() {
         file
     };
 
+    // As some editors save it.
+    let marked = [b"\xef\xbb\xbf", &*fs::read(&key.file).unwrap()].concat();
+    assert_eq!(
+        pubkey(&write("marked.pem", &marked)).expect_success(),
+        [&*key.public]
+    );
+
     let missing = directory.path().join("missing.pem");
     pubkey(&missing).expect_failure(&["there is no private key", "ringseal keygen --out"]);
     pubkey(directory.path()).expect_failure(&["is a directory"]);

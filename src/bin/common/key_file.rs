@@ -85,6 +85,8 @@ fn is_open_to_others(path: &Path, metadata: &Metadata) -> bool {
 pub fn parse(text: &[u8], path: &Path) -> Result<Identity, Failure> {
     let refused = |error: KeyError| Failure::new(format!("{}: {error}", path.display()));
     let text = core::str::from_utf8(text).map_err(|_| refused(KeyError::NotPem))?;
+    // As in lists of keys: some editors mark what they save.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.contains(OPENSSH_LABEL) {
         return from_openssh(text, path);
     }
