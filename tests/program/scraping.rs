@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use crate::harness::{Ended, PATIENCE, Pair, Program, eventually, json, keygen, run, stop, text};
 
@@ -191,6 +192,18 @@ fn hostile_clients_of_the_metrics_hold_up_neither_the_server_nor_each_other_for_
     assert!(sum(&samples, "ringseal_messages_total", "received") > 0.0);
     endless.join().expect("it is cut off");
     drop(deaf.shutdown(Shutdown::Both));
+    stop(listener).expect_success();
+}
+
+#[test]
+fn many_silent_clients_of_the_metrics_make_way_sooner_while_others_wait() {
+    let pair = Pair::new();
+    let (listener, _address, metrics) = listen(&pair, &["--mode", "echo"]);
+    let start = Instant::now();
+    let _silent: Vec<_> = (0..60).map(|_| connect(&metrics)).collect();
+    scrape(&metrics);
+    // Less than half of what it takes when each has its five seconds.
+    assert!(start.elapsed() < Duration::from_secs(17));
     stop(listener).expect_success();
 }
 

@@ -18,7 +18,7 @@ use ringseal_cli::request::{self, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener as Listener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::failure::Failure;
@@ -27,6 +27,9 @@ use crate::failure::Failure;
 const MAX_CLIENTS: usize = 8;
 /// How long a client may take, from its coming to its going.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
+/// How long it may take while others wait for its place: 60 that say nothing delay a scrape by less than
+/// the ten seconds for which Prometheus waits.
+const CROWDED_TIME_LIMIT: Duration = Duration::from_secs(1);
 /// How long nobody is accepted when that has failed.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How many bytes behind its request are taken from a client, so that they do not reset its connection.
@@ -83,14 +86,26 @@ impl Metrics {
 
 async fn answer_all(listener: &Listener, server: &ServerHandle) -> Infallible {
     let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+    let is_crowded = Arc::new(watch::Sender::new(false));
     loop {
-        let place = Arc::clone(&places).acquire_owned().await;
         match listener.accept().await {
             Ok((client, _)) => {
-                let server = server.clone();
+                let place = match Arc::clone(&places).try_acquire_owned() {
+                    Ok(place) => Ok(place),
+                    Err(_) => {
+                        is_crowded.send_replace(true);
+                        let place = Arc::clone(&places).acquire_owned().await;
+                        is_crowded.send_replace(false);
+                        place
+                    }
+                };
+                let (server, is_crowded) = (server.clone(), is_crowded.subscribe());
                 drop(tokio::spawn(async move {
                     // Who goes early, or takes too long, has no use for the rest.
-                    let _ = timeout(TIME_LIMIT, serve(client, &server)).await;
+                    tokio::select! {
+                        _ = timeout(TIME_LIMIT, serve(client, &server)) => {}
+                        () = crowded_out(is_crowded) => {}
+                    }
                     drop(place);
                 }));
             }
@@ -100,6 +115,13 @@ async fn answer_all(listener: &Listener, server: &ServerHandle) -> Infallible {
             }
         }
     }
+}
+
+/// Is done when others wait, once a client has had its time.
+async fn crowded_out(mut is_crowded: watch::Receiver<bool>) {
+    sleep(CROWDED_TIME_LIMIT).await;
+    // The other end lives as long as this does.
+    let _ = is_crowded.wait_for(|is_crowded| *is_crowded).await;
 }
 
 async fn serve(mut client: TcpStream, server: &ServerHandle) -> io::Result<()> {
