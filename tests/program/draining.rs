@@ -1,6 +1,7 @@
 //! What is on its way when one end stops, is stopped or is told to stop.
 
 use std::fs;
+use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,10 @@ use ringseal::{Admission, Config, Connection, Listener, Runtime};
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
-use crate::harness::{PATIENCE, Pair, Program, eventually, full_pipe, json, number_before, stop};
+use crate::harness::{
+    PATIENCE, Pair, Program, eventually, full_pipe, json, number_before, stop, text,
+};
+use crate::skipped::skipped;
 
 fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("line {number}")).collect()
@@ -256,6 +260,28 @@ fn a_second_signal_ends_at_once() {
             );
             drop(release);
         });
+    }
+}
+
+// What a parent has blocked is blocked in its children.
+#[test]
+fn signals_that_its_parent_has_blocked_are_heard() {
+    let blocking = ["--block-signal=TERM,INT,HUP", "true"];
+    let can_block = Command::new("env").args(blocking).output();
+    if !can_block.is_ok_and(|output| output.status.success()) {
+        skipped(format_args!("`env` blocks no signals here"));
+        return;
+    }
+    let pair = Pair::new();
+    let program = env!("CARGO_BIN_EXE_ringseal");
+    let mut args = vec![blocking[0], program, "listen", "127.0.0.1:0"];
+    args.extend(["--identity", text(&pair.bob.file), "--namespace", "test"]);
+    args.push("--allow-any");
+    for signal in [Signal::TERM, Signal::INT] {
+        let listener = Program::start_program("env", &args, |_| {});
+        assert!(listener.next_line().starts_with("listening on "));
+        listener.signal(signal);
+        listener.wait().expect_success();
     }
 }
 

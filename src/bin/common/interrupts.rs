@@ -6,8 +6,9 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
+use nix::sys::signal::{SigSet, Signal};
 use tokio::runtime::{Builder, Runtime as Executor};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal as Caught, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::failure::Failure;
@@ -36,6 +37,21 @@ pub fn outlive_file_limit() {
     }
 }
 
+/// Lets through the signals by which people and supervisors steer a program: whoever has started this
+/// one may have blocked them for itself, and what is blocked stays so in its children. To be called
+/// before there are other threads, which inherit it as well.
+pub fn unblock() {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        signals.add(signal);
+    }
+    if let Err(error) = signals.thread_unblock() {
+        log::line(&format!(
+            "warning: cannot unblock signals: {error}; SIGTERM and others may not be heard"
+        ));
+    }
+}
+
 /// Has SIGINT and SIGTERM end this process where the kernel would not: the first process of a
 /// container gets no signal that it does not catch. For commands that have nothing to tidy up.
 pub fn end_first_process() -> Result<(), Failure> {
@@ -58,8 +74,8 @@ fn end_by(caught: SignalKind) -> ! {
 /// SIGINT and SIGTERM, and the executor that hears of them.
 struct Signals {
     executor: Executor,
-    interrupt: Signal,
-    terminate: Signal,
+    interrupt: Caught,
+    terminate: Caught,
 }
 
 impl Signals {

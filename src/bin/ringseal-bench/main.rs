@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         command,
         closed_loop: args,
     } = parse();
+    interrupts::unblock();
     let _log = log::start();
     interrupts::outlive_file_limit();
     events::start();

@@ -24,6 +24,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let cli: Cli = parse();
     cli.log_format.choose();
+    interrupts::unblock();
     let _log = log::start();
     interrupts::outlive_file_limit();
     events::start();
