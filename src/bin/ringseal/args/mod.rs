@@ -114,11 +114,13 @@ the program, as the system does by itself.
 In mode print, lines of standard input go to every peer, each at its own pace. A peer for which
 more than 16 MiB of them wait while others take theirs is cut off. Standard error says who has
 connected if it is a terminal (else RUST_LOG=info does), and whose connection failed: 10 lines a
-second at most, the others are counted.
+second at most, the others are counted. Where it failed at this end, the peer is told so: on the
+native wire by Abort with reason 256.
 
 SIGTERM or SIGINT stops it: nobody new comes in, peers are told, and what they send until they
 end too is taken, for as long as --drain-timeout. On the native wire they are told by Leaving with
-reason 3, shutting down, before the end. A second signal, half a second later or more, ends it at once.
+reason 3, shutting down, before the end. A second signal, half a second later or more, ends it at
+once.
 
 While nobody reads standard output, 1 MiB of lines waits, and 16 MiB of peers that are read to
 their end; what ended peers leave beyond that is dropped and counted.
