@@ -172,7 +172,7 @@ fn signing_secrets(seed: &str) -> [(&'static str, Vec<u8>); 2] {
         let mut bytes = Zeroizing::new([0; 32]);
         decode(seed, &mut *bytes);
         let mut expanded = Zeroizing::new([0; 64]);
-        Sha512::new_with_prefix(&*bytes).finalize_into((&mut *expanded).into());
+        Sha512::new_with_prefix(bytes.as_slice()).finalize_into((&mut *expanded).into());
         expanded[0] &= 0xf8;
         expanded[31] = expanded[31] & 0x7f | 0x40;
         let complement = |part: &[u8]| part.iter().map(|byte| !byte).collect();

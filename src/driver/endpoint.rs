@@ -19,8 +19,12 @@ const UNIX_PATH_LEN: usize = if cfg!(target_vendor = "apple") {
     108
 };
 
-/// Length of such an address, in bytes.
-const UNIX_ADDRESS_LEN: u32 = UNIX_PATH_LEN as u32 + 2;
+/// Length of such an address, in bytes: two for the family before that.
+const UNIX_ADDRESS_LEN: u32 = if cfg!(target_vendor = "apple") {
+    106
+} else {
+    110
+};
 
 /// The address of a stream socket.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -175,7 +175,7 @@ async fn receive_all(incoming: &Incoming) -> Vec<Bytes> {
 
 fn filled_by_another(incoming: &Arc<Incoming>, arrivals: Arrivals) -> thread::JoinHandle<()> {
     let incoming = Arc::clone(incoming);
-    thread::spawn(move || block_on(incoming.fill_from(Receiver::new(arrivals))))
+    thread::spawn(move || block_on(incoming.fill_from(Box::new(Receiver::new(arrivals)))))
 }
 
 fn arriving() -> impl Iterator<Item = Bytes> {

@@ -18,7 +18,7 @@ use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use rustix::time::{ClockId, clock_gettime};
+use sd_notify::NotifyState;
 
 use crate::log;
 
@@ -35,20 +35,21 @@ static WAITING_ROOM: Mutex<Option<SyncSender<String>>> = Mutex::new(None);
 
 /// Tells that clients can come.
 pub(super) fn ready() {
-    tell("READY=1\n".to_owned());
+    tell(&[NotifyState::Ready]);
 }
 
 /// Tells that settings are read again; [`ready`] tells that this has ended.
 pub(super) fn reloading() {
     // `Type=notify-reload` takes no reload without the time.
-    let now = clock_gettime(ClockId::Monotonic);
-    let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
-    tell(format!("RELOADING=1\nMONOTONIC_USEC={micros}\n"));
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => lost(&error.to_string()),
+    }
 }
 
 /// Tells that this process ends.
 pub(super) fn stopping() {
-    tell("STOPPING=1\n".to_owned());
+    tell(&[NotifyState::Stopping]);
 }
 
 /// Says what was not told, when the process ends.
@@ -61,10 +62,11 @@ pub(super) fn finish() {
     }
 }
 
-fn tell(text: String) {
+fn tell(states: &[NotifyState<'_>]) {
     let Some(place) = env::var_os(SOCKET) else {
         return;
     };
+    let text: String = states.iter().map(|state| format!("{state}\n")).collect();
     if WAITING.load(Ordering::Relaxed) == 0 {
         match send(&place, &text, None) {
             Ok(()) => return,
