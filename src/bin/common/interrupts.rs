@@ -20,36 +20,26 @@ const ENDED_BY_SIGNAL: i32 = 128;
 /// to its group, and a terminal and a supervisor may both send one.
 const SAME_WISH: Duration = Duration::from_millis(500);
 
-/// Has a write beyond the limit of file sizes fail as one to a full disk does. SIGXFSZ would end this
-/// process at a line of its log, of which strangers can cause as many as they like.
-pub fn outlive_file_limit() {
-    let catch = || {
-        let executor = Builder::new_current_thread().enable_io().build()?;
-        let _entered = executor.enter();
-        // What catches it stays for as long as the process lives.
-        signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop)
-    };
-    if let Err(error) = catch() {
+/// Sets which signals this process hears, whatever its parent has blocked for itself: what is blocked
+/// stays so in children. To be called before there are other threads, which inherit it as well.
+///
+/// Those by which people and supervisors steer a program come through. SIGXFSZ does not: it would end
+/// this process at a line of its log that is beyond the limit of file sizes, of which strangers can cause
+/// as many as they like. The write fails instead, as one to a full disk does.
+pub fn choose() {
+    let result = set_of(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])
+        .thread_unblock()
+        .and_then(|()| set_of(&[Signal::SIGXFSZ]).thread_block());
+    if let Err(error) = result {
         log::line(&format!(
-            "warning: cannot catch SIGXFSZ: {error}; a write beyond the limit of file sizes ends the \
-             program"
+            "warning: cannot choose signals: {error}; SIGTERM may not be heard, and a write beyond the \
+             limit of file sizes may end the program"
         ));
     }
 }
 
-/// Lets through the signals by which people and supervisors steer a program: whoever has started this
-/// one may have blocked them for itself, and what is blocked stays so in its children. To be called
-/// before there are other threads, which inherit it as well.
-pub fn unblock() {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
-        signals.add(signal);
-    }
-    if let Err(error) = signals.thread_unblock() {
-        log::line(&format!(
-            "warning: cannot unblock signals: {error}; SIGTERM and others may not be heard"
-        ));
-    }
+fn set_of(signals: &[Signal]) -> SigSet {
+    signals.iter().copied().collect()
 }
 
 /// Has SIGINT and SIGTERM end this process where the kernel would not: the first process of a

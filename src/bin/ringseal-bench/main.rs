@@ -42,9 +42,8 @@ fn main() -> ExitCode {
         command,
         closed_loop: args,
     } = parse();
-    interrupts::unblock();
+    interrupts::choose();
     let _log = log::start();
-    interrupts::outlive_file_limit();
     events::start();
     terms::speak_of(terms::BENCH);
     failure::exit_code(match command {

@@ -24,9 +24,8 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let cli: Cli = parse();
     cli.log_format.choose();
-    interrupts::unblock();
+    interrupts::choose();
     let _log = log::start();
-    interrupts::outlive_file_limit();
     events::start();
     let result = match cli.command {
         None => demo::run(&cli.demo),
