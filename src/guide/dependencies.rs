@@ -31,7 +31,7 @@
 //! | `ring` 0.17 (default) | AES-256-GCM on processors with vector AES and no AVX-512 | its author with the rustls team | Cure53, 2020, in a review of rustls that took it in: four small findings, all in rustls and webpki ([2]) | the fastest there |
 //! | `aes-gcm` 0.11, `chacha20poly1305` 0.11 | AEADs where there is no C compiler | RustCrypto | NCC Group, 2020: no significant findings ([3]) | Rust throughout |
 //! | `ml-kem` 0.3 | ML-KEM-768 where there is no C compiler | RustCrypto | none: its README says that nobody independent has audited it | Rust throughout, of those who keep the others; beside X25519, so that a fault leaves a connection as safe as that |
-//! | `x25519-dalek` 3.0, `curve25519-dalek` 5.0 | X25519 where there is no C compiler | dalek-cryptography | 280 functions of `curve25519-dalek` 4.1.3 were verified formally ([4]); no other known | asked for by the project |
+//! | `x25519-dalek` 3.0, `curve25519-dalek` 5.0 | X25519 where there is no C compiler; the curve of every check of a signature | dalek-cryptography | 280 functions of `curve25519-dalek` 4.1.3 were verified formally ([4]); no other known | asked for by the project |
 //! | `ed25519-dalek` 3.0 | keys, checking signatures, and signing where there is no C compiler | dalek-cryptography | as above for the curve; none known of its own | asked for by the project |
 //! | `ed25519-zebra` 5.0 | the reference's rule for signatures, on request | Zcash Foundation | none known of this version | the only one that keeps ZIP 215 |
 //! | `hkdf` 0.13, `hmac` 0.13, `sha2` 0.11 | key schedule of the native wire | RustCrypto | none known | of those who keep the others |

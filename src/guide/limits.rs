@@ -53,8 +53,8 @@
 //! What a stranger can cost before its identity is proved is bounded by the handshakes at a time
 //! and their deadline; what an admitted peer can cost, by the message size and the time limits. The heap
 //! blocks are shared: a peer that begins long messages on many connections, and drips, can keep others
-//! from messages that do not fit in a slot. [`ServerLimits::connections_per_peer`] bounds that: with so
-//! many times the longest message below half of the budget, one peer never holds all of it.
+//! from messages that do not fit in a slot. [`ServerLimits::connections_per_peer`] bounds that: choose it
+//! so that as many times the longest message come to less than half of the budget.
 //! Where strangers may come by the thousand a second, set [`ServerLimits::handshakes_per_second`]: a
 //! handshake that is refused at its end takes several times the processor time of one beyond that limit
 //! (`benches/README.md` has both).

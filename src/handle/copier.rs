@@ -34,7 +34,7 @@ impl Copier {
         self.block.split().freeze()
     }
 
-    /// Lets go of what is left of a block, while no message is there: connections that wait are many.
+    /// Lets go of what is left of a block, while no message waits: connections without any are many.
     pub(super) fn rest(&mut self) {
         *self = Self::default();
     }

@@ -208,7 +208,8 @@ impl Incoming {
         poll_fn(|context| {
             let piece = receiver.poll_ahead(context, &mut claim);
             self.hear(receiver, arriving);
-            if piece.is_pending() {
+            // While some wait, those that come share what is left of the block: it stays as long as they do.
+            if piece.is_pending() && self.state.with(|state| state.waiting.is_empty()) {
                 arriving.copier.rest();
             }
             piece

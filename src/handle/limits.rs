@@ -21,8 +21,8 @@
 /// | to be sent | 2 × (bytes + 112 × messages + the longest message) | 1.4 MiB and two messages |
 ///
 /// Bytes to be sent are those of the caller, who may share them. While the ring thread takes over
-/// messages, it holds up to 80 KiB of pointers more. An idle connection keeps at most one block of
-/// 16 KiB that short messages were copied into, and 4 KiB for each of five queues.
+/// messages, it holds up to 80 KiB of pointers more. An idle connection whose messages were
+/// all taken keeps at most 4 KiB for each of five queues.
 ///
 /// A receiver that nobody calls has one of its two queues. With peers that send without end, 10 000
 /// of them come to 6.2 GiB by default: lower the bounds where there may be so many.

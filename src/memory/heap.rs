@@ -97,6 +97,8 @@ struct Share {
     moves: u64,
     /// Those who wait, in the order of arrival.
     line: BTreeMap<u64, Waiter>,
+    /// Whether a slot has come back since somebody found none.
+    may_have_slot: bool,
     /// Memory of the long block that went last.
     spare: Option<RawBlock>,
     /// Whether such memory was used since somebody looked.
@@ -223,6 +225,13 @@ impl Share {
             .find(|waiter| !matches!(waiter.turn, Turn::Passed))
     }
 
+    /// Returns whoever is the first that can use a slot, but for those who were passed over.
+    fn first_for_slot(&self) -> Option<&Waiter> {
+        self.line
+            .values()
+            .find(|waiter| waiter.request.fits_slot && !matches!(waiter.turn, Turn::Passed))
+    }
+
     /// Whether nobody is before `ticket`, or before a newcomer.
     fn is_turn(&self, ticket: Option<u64>) -> bool {
         self.line
@@ -338,6 +347,19 @@ impl State {
         first.and_then(|account| self.call(&account))
     }
 
+    /// Tells the first in line for `class` that can use a slot that there may be one, unless somebody who
+    /// can was told of something already: when that one has come, this is asked again. Nobody waits for
+    /// its turn for a slot.
+    fn call_for_slot(&mut self, class: Class) -> Option<Waker> {
+        let share = self.share(class);
+        if !share.may_have_slot {
+            return None;
+        }
+        let first = share.first_for_slot()?;
+        let account = Rc::clone(&first.account);
+        self.call(&account)
+    }
+
     /// Takes the waker of `account`'s waiter, to have it poll again, if it waits.
     fn call(&mut self, account: &Balance) -> Option<Waker> {
         let ticket = account.ticket.get()?;
@@ -354,11 +376,34 @@ impl State {
 
 /// Wakers to be called when nothing is borrowed any more: they may run anything.
 #[derive(Default)]
-struct Called([Option<Waker>; 2]);
+struct Called {
+    /// For memory, of each class.
+    memory: [Option<Waker>; 2],
+    /// For a slot, of each class.
+    slots: [Option<Waker>; 2],
+}
 
 impl Called {
+    /// Calls those who are next of each class, for memory within `budget` and for slots.
+    fn call_next(&mut self, state: &mut State, budget: usize) {
+        for (place, class) in self.memory.iter_mut().zip(CLASSES) {
+            *place = state.call_next(budget, class);
+        }
+        self.call_for_slots(state);
+    }
+
+    fn call_for_slots(&mut self, state: &mut State) {
+        for (place, class) in self.slots.iter_mut().zip(CLASSES) {
+            *place = state.call_for_slot(class);
+        }
+    }
+
+    fn is_anybody(&self) -> bool {
+        self.memory.iter().chain(&self.slots).any(Option::is_some)
+    }
+
     fn wake(self) {
-        for waker in self.0.into_iter().flatten() {
+        for waker in self.memory.into_iter().chain(self.slots).flatten() {
             waker.wake();
         }
     }
@@ -400,26 +445,32 @@ impl Heap {
         self.inner.waiting.get() > 0
     }
 
-    /// Tells whoever is next and can use a slot that there is one.
+    /// Tells whoever is the first that can use a slot that there is one.
     pub(super) fn slot_is_free(&self) {
         let mut called = Called::default();
         let mut state = self.inner.state.borrow_mut();
-        for (place, class) in called.0.iter_mut().zip(CLASSES) {
-            let next = state.share(class).next();
-            let next = next.filter(|waiter| waiter.request.fits_slot);
-            let account = next.map(|waiter| Rc::clone(&waiter.account));
-            *place = account.and_then(|account| state.call(&account));
+        for class in CLASSES {
+            state.share(class).may_have_slot = true;
         }
+        called.call_for_slots(&mut state);
         drop(state);
         called.wake();
         self.call_attendant();
+    }
+
+    /// Notes that somebody has found no slot for `class`.
+    pub(super) fn slots_are_gone(&self, class: Class) {
+        self.inner.state.borrow_mut().share(class).may_have_slot = false;
     }
 
     /// Tells whoever waits because this slot had other holders that it has none any more.
     pub(super) fn slot_is_unshared(&self, index: usize) {
         let mut state = self.inner.state.borrow_mut();
         let line = &state.receive.line;
-        let waits_for_it = |waiter: &&Waiter| waiter.request.shared_slot == Some(index);
+        // Of a call that was leaked there may be another.
+        let waits_for_it = |waiter: &&Waiter| {
+            waiter.request.shared_slot == Some(index) && matches!(waiter.turn, Turn::Waits(_))
+        };
         let account = line.values().find(waits_for_it);
         let account = account.map(|waiter| Rc::clone(&waiter.account));
         let waker = account.and_then(|account| state.call(&account));
@@ -432,6 +483,7 @@ impl Heap {
     /// Returns what somebody waits for that is there, without having been told: memory within the budget,
     /// a slot, if `has_slot` says that there is one, or its own slot, if `is_sole` says that nobody else
     /// has it any more. Always nothing, or a wake-up was left out.
+    #[cfg(feature = "internals")]
     pub(super) fn overlooked(
         &self,
         has_slot: impl Fn(Class) -> bool,
@@ -444,13 +496,13 @@ impl Heap {
             return Some("its own slot");
         }
         CLASSES.into_iter().find_map(|class| {
+            if state.share(class).first_for_slot().is_some_and(waits) && has_slot(class) {
+                return Some("a slot");
+            }
             let next = state.share(class).next();
             let waiter = next.filter(|waiter| waits(waiter))?;
             let (account, request) = (Rc::clone(&waiter.account), waiter.request);
             let ticket = account.ticket.get();
-            if request.fits_slot && has_slot(class) {
-                return Some("a slot");
-            }
             let has_room = state.has_room(self.inner.budget, ticket, &account, request);
             has_room.then_some("memory within the budget")
         })
@@ -486,7 +538,7 @@ impl Heap {
     pub(crate) fn relieve(&self, before: Moves) {
         let mut called = Called::default();
         let mut state = self.inner.state.borrow_mut();
-        for ((place, class), before) in called.0.iter_mut().zip(CLASSES).zip(before.0) {
+        for ((place, class), before) in called.memory.iter_mut().zip(CLASSES).zip(before.0) {
             if state.share(class).moves == before {
                 *place = state.relieve_next(self.inner.budget, class);
             }
@@ -518,17 +570,27 @@ impl Heap {
         let mut called = Called::default();
         let mut passed = false;
         let mut state = self.inner.state.borrow_mut();
-        for (place, class) in called.0.iter_mut().zip(CLASSES) {
-            if let Some(waiter) = state.share(class).next()
-                && matches!(waiter.turn, Turn::Comes)
+        for class in CLASSES {
+            let share = state.share(class);
+            let told = |waiter: &&mut Waiter| matches!(waiter.turn, Turn::Comes);
+            if let Some(waiter) = share
+                .next()
+                .filter(|waiter| matches!(waiter.turn, Turn::Comes))
             {
                 waiter.turn = Turn::Passed;
                 passed = true;
             }
-            *place = state.call_next(self.inner.budget, class);
+            // Whoever was told of a slot need not be next.
+            for waiter in share.line.values_mut().filter(told) {
+                if waiter.request.fits_slot {
+                    waiter.turn = Turn::Passed;
+                    passed = true;
+                }
+            }
         }
+        called.call_next(&mut state, self.inner.budget);
         drop(state);
-        let any = passed || called.0.iter().any(Option::is_some);
+        let any = passed || called.is_anybody();
         called.wake();
         if any {
             self.call_attendant();
@@ -558,9 +620,7 @@ impl Heap {
         }
         let mut called = Called::default();
         let mut state = self.inner.state.borrow_mut();
-        for (place, class) in called.0.iter_mut().zip(CLASSES) {
-            *place = state.call_next(self.inner.budget, class);
-        }
+        called.call_next(&mut state, self.inner.budget);
         drop(state);
         called.wake();
         self.call_attendant();
@@ -1194,11 +1254,58 @@ mod tests {
         let mut receiver = Asker::new(&heap, Class::Receive);
         let mut full = Asker::new(&heap, Class::Receive);
         assert!(full.ask_for(BUDGET));
+        heap.slots_are_gone(Class::Receive);
         assert!(!receiver.ask(shared));
         heap.slot_is_unshared(2);
         assert_eq!(receiver.calls(), 0);
         heap.slot_is_unshared(3);
         assert_eq!(receiver.calls(), 1);
+    }
+
+    #[test]
+    fn slots_that_come_back_together_are_told_to_one_after_the_other() {
+        let heap = Heap::new(0);
+        let [mut full, mut first, mut second] = askers(&heap, Class::Send);
+        assert!(full.ask_for(BUDGET));
+        heap.slots_are_gone(Class::Send);
+        let fits = Request::new(100_000, true);
+        assert!(!first.ask(fits) && !second.ask(fits));
+        heap.slot_is_free();
+        heap.slot_is_free();
+        assert_eq!((first.calls(), second.calls()), (1, 0));
+        // It has taken one.
+        first.claim = None;
+        assert_eq!(second.calls(), 1);
+        // And this one has found none.
+        heap.slots_are_gone(Class::Send);
+        assert!(!second.ask(fits));
+        assert_eq!(second.calls(), 1);
+    }
+
+    #[test]
+    fn a_slot_is_told_to_the_next_if_the_first_does_not_come() {
+        let heap = Heap::new(0);
+        let [mut full, mut first, mut second] = askers(&heap, Class::Send);
+        assert!(full.ask_for(BUDGET));
+        heap.slots_are_gone(Class::Send);
+        let fits = Request::new(100_000, true);
+        assert!(!first.ask(fits) && !second.ask(fits));
+        heap.slot_is_free();
+        assert_eq!((first.calls(), second.calls()), (1, 0));
+        heap.pass_on();
+        assert_eq!((first.calls(), second.calls()), (1, 1));
+    }
+
+    #[test]
+    fn who_can_use_a_slot_need_not_be_next() {
+        let heap = Heap::new(0);
+        let [mut full, mut long, mut short] = askers(&heap, Class::Send);
+        assert!(full.ask_for(BUDGET));
+        heap.slots_are_gone(Class::Send);
+        assert!(!long.ask_for(BUDGET));
+        assert!(!short.ask(Request::new(100_000, true)));
+        heap.slot_is_free();
+        assert_eq!((long.calls(), short.calls()), (0, 1));
     }
 
     #[test]

@@ -188,6 +188,7 @@ impl Pool {
     }
 
     /// Returns which memory somebody waits for that is there: always none.
+    #[cfg(feature = "internals")]
     pub(crate) fn overlooked(&self) -> Option<&'static str> {
         let has_slot = |class| self.has_slot(&mut self.inner.state.borrow_mut(), class);
         (self.inner.heap).overlooked(has_slot, |index| self.holders(index) == 1)
@@ -199,6 +200,7 @@ impl Pool {
 
     fn take(&self, state: &mut State, class: Class) -> Option<usize> {
         if !self.has_slot(state, class) {
+            self.inner.heap.slots_are_gone(class);
             state.counters.missed_total += 1;
             return None;
         }

@@ -283,7 +283,7 @@ fn a_service_manager_that_does_not_read_delays_no_end() {
     let [line] = &ended.errors[..] else {
         panic!("not one line: {:?}", ended.errors);
     };
-    assert!(line.contains("1 notifications still wait"), "{line}");
+    assert!(line.contains("notifications that still wait: 1"), "{line}");
     drop(dialer);
 }
 

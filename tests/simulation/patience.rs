@@ -60,6 +60,15 @@ impl Patience {
         }
     }
 
+    /// The same for a call that owns a message, which would be leaked with it.
+    pub(crate) fn without_leak(self) -> Self {
+        match self {
+            Self::Endless => Self::Endless,
+            Self::Polls(polls, _) => Self::Polls(polls, Fate::Dropped),
+            Self::Time(time, _) => Self::Time(time, Fate::Dropped),
+        }
+    }
+
     /// Runs `call`; `None` when it was given up.
     pub(crate) async fn give<F: Future>(self, call: F) -> Option<F::Output> {
         let (polls, time, fate) = match self {

@@ -330,19 +330,20 @@ impl Sending {
         Ok(())
     }
 
-    /// Sends the same message twice, each in a record of its own.
+    /// Sends a message on that was received.
     async fn forward(&mut self) -> Result<(), SendError> {
         let Some(message) = self.forwarding.take() else {
             return Ok(());
         };
         let place = self.ledger.borrow_mut().begin_given(&message);
-        let patience = self.patience();
+        let patience = self.patience().without_leak();
         let forward = self.sender.forward(message);
         let outcome = self.watch.give(patience, forward).await;
         self.count("a message is sent on");
         self.settle(place, outcome.map(|sent| sent.map(|()| true)))
     }
 
+    /// Sends the same message twice, each in a record of its own.
     async fn alike(&mut self) -> Result<(), SendError> {
         for _ in 0..2 {
             let place = self.ledger.borrow_mut().begin_given(&ALIKE);

@@ -100,14 +100,21 @@ pub(crate) struct WholeReceiver {
 impl WholeReceiver {
     pub(crate) async fn recv(&mut self) -> Result<Option<Message>, RecvError> {
         let result = self.receiver.recv().await;
-        self.has_failed.set(result.is_err());
+        self.note(&result);
         result
     }
 
     pub(crate) async fn recv_event(&mut self) -> Result<Option<Received>, RecvError> {
         let result = self.receiver.recv_event().await;
-        self.has_failed.set(result.is_err());
+        self.note(&result);
         result
+    }
+
+    fn note<T>(&self, result: &Result<T, RecvError>) {
+        // Of want of memory the peer is told nothing: the other direction could go on.
+        let is_told =
+            matches!(result, Err(error) if !matches!(error, RecvError::OutOfMemory { .. }));
+        self.has_failed.set(is_told);
     }
 
     /// Why the peer wants to end, if it has said so.

@@ -9,9 +9,11 @@ use ringseal::{Statistics, sleep};
 /// whoever waits has been asked once more.
 const PARTS: u32 = 16;
 
-/// Fewer bytes than these in a part are no progress: runtimes tell each other that they are there, ten
-/// times a second at most and in some 25 bytes, and that goes on while nobody gets on.
-const PROGRESS: u64 = 512;
+/// Bytes a second, of both directions, that are no progress: runtimes tell each other that they are there,
+/// ten times a second at most and in some 25 bytes, and that goes on while nobody gets on.
+const NO_PROGRESS: u64 = 2 * 10 * 25;
+/// Bytes that are no progress in any time.
+const LEAST: u64 = 512;
 
 /// Is done when no message and few bytes have been read or written on this ring for as long as `limit`;
 /// never without one. Poll what is waited for before this.
@@ -22,9 +24,14 @@ pub(crate) async fn still_for(limit: Option<Duration>) {
     let mut before = moved();
     let mut still = 0;
     while still < PARTS {
-        sleep(limit / PARTS).await;
+        let part = limit / PARTS;
+        sleep(part).await;
         let now = moved();
-        still = if now.is_still(&before) { still + 1 } else { 0 };
+        still = if now.is_still(&before, part) {
+            still + 1
+        } else {
+            0
+        };
         before = now;
     }
 }
@@ -48,9 +55,13 @@ impl Moved {
         bytes: 0,
     };
 
-    /// Whether little more was than before.
-    const fn is_still(&self, before: &Self) -> bool {
-        self.messages == before.messages && self.bytes - before.bytes < PROGRESS
+    /// Whether little more was than before, a part of a limit ago.
+    fn is_still(&self, before: &Self, part: Duration) -> bool {
+        let alive = u128::from(NO_PROGRESS) * part.as_millis() / 1000;
+        let least = u64::try_from(alive)
+            .unwrap_or(u64::MAX)
+            .saturating_add(LEAST);
+        self.messages == before.messages && self.bytes - before.bytes < least
     }
 }
 
@@ -59,4 +70,23 @@ fn moved() -> Moved {
         messages: now.messages_sent + now.messages_received,
         bytes: now.bytes_sent + now.bytes_received,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saying_alive_as_often_as_can_be_is_no_progress_in_a_part_of_any_length() {
+        for milliseconds in [1, 30, 125, 3_750, 225_000] {
+            let part = Duration::from_millis(milliseconds);
+            let before = Moved::NOTHING;
+            // Of each end once in a tenth of a second, and once more.
+            let alive = 2 * 25 * (milliseconds / 100 + 1);
+            let moved = |messages, bytes| Moved { messages, bytes };
+            assert!(moved(0, alive).is_still(&before, part), "{part:?}");
+            assert!(!moved(1, alive).is_still(&before, part));
+            assert!(!moved(0, 10 * alive + 1_000).is_still(&before, part));
+        }
+    }
 }

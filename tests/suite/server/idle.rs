@@ -134,7 +134,43 @@ fn an_idle_connection_of_a_ring_thread_takes_no_more_heap_than_it_may() {
     });
 }
 
+// Two messages a read: the second one is not the only one in its block while others wait.
+fn short_messages_that_nobody_takes_share_their_memory() {
+    const PAIRS: usize = 200;
+    let threads = RingThreads::start(builder(), 1).expect("a ring");
+    let clients = RingThreads::start(builder(), 1).expect("a ring");
+    block_on(async {
+        let (handle, theirs, ours) = (threads.handle(), patient(2), patient(1));
+        let listener = handle.listen(somewhere(), &theirs, Admission::any());
+        let mut listener = listener.await.expect("listen");
+        let address = listener.local_address();
+        let other = clients.handle();
+        let dialed = other.dial(&address, key(2), &ours);
+        let (dialed, accepted) = futures_util::join!(dialed, listener.accept());
+        let (mut dialed, accepted) = (dialed.expect("dial"), accepted.expect("accept"));
+        let heap = async || handle.run(async || bytes_in_use()).await.expect("it runs");
+        let before = heap().await;
+        for pair in 1..=PAIRS as u64 {
+            dialed.send("one").await.expect("send");
+            dialed.send("two").await.expect("send");
+            dialed.flush().await.expect("flush");
+            let received = async || {
+                let statistics = handle.statistics().await;
+                statistics[0].expect("it runs").messages_received
+            };
+            while received().await < 2 * pair {}
+        }
+        // What a handshake has left is gone meanwhile.
+        let taken = heap().await - before;
+        assert!(taken < 200_000, "{taken} bytes for {PAIRS} times two");
+        drop((dialed, accepted));
+        threads.shutdown().await.expect("no panic");
+        clients.shutdown().await.expect("no panic");
+    });
+}
+
 crate::on_every_driver!(
+    short_messages_that_nobody_takes_share_their_memory,
     an_idle_connection_takes_no_more_heap_than_it_may,
     an_idle_connection_of_a_ring_thread_takes_no_more_heap_than_it_may,
 );

@@ -21,7 +21,7 @@ pub(super) fn explain_recv(error: RecvError) -> Failure {
     match &error {
         RecvError::Aborted { reason: FAILED } => Failure::with_advice(
             &error,
-            "a `ringseal` there has failed, and its log says why",
+            "if that is a `ringseal`, its log says why, or its standard output was closed",
         ),
         RecvError::Transport(_) => Failure::with_advice(&error, GONE),
         RecvError::Record(OpenError::BadVarint | OpenError::FailedFirst | OpenError::Truncated) => {

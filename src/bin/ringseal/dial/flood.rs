@@ -1,6 +1,7 @@
 //! `dial --flood`: messages as fast as the peer takes them.
 
 use core::cell::Cell;
+use core::time::Duration;
 use std::time::Instant;
 
 use ringseal::{RecvError, spawn};
@@ -48,6 +49,8 @@ pub(super) async fn flood(
                 || GONE.to_owned(),
                 |reason| format!("it {}", leaving(reason)),
             );
+            // It has ended in order, and is told the same.
+            close_for(limit, sender).await;
             return Err(Failure::new(format!(
                 "the peer ended the connection after {} messages were sent; whether it has read \
                  them is unknown; {why}",
@@ -72,6 +75,15 @@ pub(super) async fn flood(
         bytes: sent.get() * u64::from(args.size),
         elapsed,
     })
+}
+
+/// Tells the peer the end, unless it takes nothing for as long as `limit`.
+async fn close_for(limit: Option<Duration>, sender: WholeSender) {
+    tokio::select! {
+        biased;
+        _ = sender.close() => {}
+        () = still_for(limit) => {}
+    }
 }
 
 /// Is done when the kernel has taken all.

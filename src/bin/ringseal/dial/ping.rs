@@ -21,7 +21,7 @@ pub(super) async fn ping(
 ) -> Result<RoundTrips, Failure> {
     let times = RefCell::new(RoundTrips::new());
     let limit = wait(args);
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
         result = round_trips(args, &mut sender, &mut receiver, &times) => result?,
         () = still_for(limit) => {
@@ -32,6 +32,11 @@ pub(super) async fn ping(
                 times.borrow().count()
             )));
         }
+    };
+    if let Some(failure) = ended {
+        // It has ended in order, and is told the same.
+        let _ = timeout(ECHO_WAIT, sender.close()).await;
+        return Err(failure);
     }
     // Courtesy: every byte has come back, so the figures are complete.
     let _ = timeout(ECHO_WAIT, sender.close()).await;
@@ -39,17 +44,18 @@ pub(super) async fn ping(
     Ok(times.into_inner())
 }
 
+/// Says what it means if the peer has ended the connection meanwhile.
 async fn round_trips(
     args: &DialArgs,
     sender: &mut WholeSender,
     receiver: &mut WholeReceiver,
     times: &RefCell<RoundTrips>,
-) -> Result<(), Failure> {
+) -> Result<Option<Failure>, Failure> {
     let end = Instant::now() + args.seconds;
     loop {
         let start = Instant::now();
         if start >= end {
-            return Ok(());
+            return Ok(None);
         }
         sender.send(&[0x5a]).await.map_err(explain_send)?;
         let Some(echo) = receiver.recv().await.map_err(explain_recv)? else {
@@ -57,9 +63,9 @@ async fn round_trips(
                 || "compare --wire on both ends".to_owned(),
                 |reason| format!("it {}", leaving(reason)),
             );
-            return Err(Failure::new(format!(
+            return Ok(Some(Failure::new(format!(
                 "the peer ended the connection instead of echoing; {why}"
-            )));
+            ))));
         };
         times.borrow_mut().add(start.elapsed());
         if echo[..] != [0x5a] {

@@ -61,7 +61,7 @@ async fn serve_within(
         let mut text = match removed_from {
             Some(keys) => format!(
                 "the connection with {peer} at {address} was cut, because {} does not list its key any \
-                 more (--drop-removed)",
+                 more (--drop-removed): {cause}",
                 keys.path().display()
             ),
             None => format!("the connection with {peer} at {address} failed: {cause}"),

@@ -61,9 +61,12 @@ impl Reload {
     }
 
     fn reload(&mut self, server: &ServerHandle) {
-        self.spare = None;
         service_manager::reloading();
-        match self.keys.reload() {
+        // As late as can be: clients wait for it too.
+        self.spare = None;
+        let result = self.keys.reload();
+        self.spare = spare();
+        match result {
             Ok(changes) => {
                 // Who was asked about by the old list, and has not come in yet, is asked about again.
                 server.set_admission(self.keys.admission());
@@ -88,7 +91,6 @@ impl Reload {
             )),
         }
         service_manager::ready();
-        self.spare = spare();
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn finish() {
     let waiting = WAITING.load(Ordering::Relaxed);
     if waiting > 0 {
         lost(&format!(
-            "{waiting} notifications still wait, as nobody reads it"
+            "nobody reads it; notifications that still wait: {waiting}"
         ));
     }
 }
@@ -67,6 +67,8 @@ fn tell(states: &[NotifyState<'_>]) {
         return;
     };
     let text: String = states.iter().map(|state| format!("{state}\n")).collect();
+    // Threads tell one after the other, so that nothing overtakes what waits.
+    let mut room = WAITING_ROOM.lock().unwrap_or_else(PoisonError::into_inner);
     if WAITING.load(Ordering::Relaxed) == 0 {
         match send(&place, &text, None) {
             Ok(()) => return,
@@ -74,7 +76,7 @@ fn tell(states: &[NotifyState<'_>]) {
             Err(error) => return lost(&error.to_string()),
         }
     }
-    if let Err(error) = wait_for_room(place, text) {
+    if let Err(error) = wait_for_room(&mut room, place, text) {
         lost(&error.to_string());
     }
 }
@@ -92,9 +94,12 @@ fn send(place: &OsStr, text: &str, limit: Option<Duration>) -> io::Result<()> {
 }
 
 /// Has it sent by the thread for those that wait.
-fn wait_for_room(place: OsString, text: String) -> io::Result<()> {
-    let mut room = WAITING_ROOM.lock().unwrap_or_else(PoisonError::into_inner);
-    let sender = match &*room {
+fn wait_for_room(
+    room: &mut Option<SyncSender<String>>,
+    place: OsString,
+    text: String,
+) -> io::Result<()> {
+    let sender = match room {
         Some(sender) => sender,
         None => {
             let (sender, texts) = sync_channel(MAX_WAITING);
