@@ -101,9 +101,9 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     }
     "an admission is replaced after it was said so" {
         "server/entrance.rs":
-            "self.admission.set(admission);\n        self.generation.fetch_add(1, Ordering::Release);"
-            => "if MUTATED { self.generation.fetch_add(1, Ordering::Release); }\n        \
+            "self.admission.set(admission);\n        self.ask_again();"
+            => "if MUTATED { self.ask_again(); }\n        \
                 self.admission.set(admission);\n        \
-                if !MUTATED { self.generation.fetch_add(1, Ordering::Release); }",
+                if !MUTATED { self.ask_again(); }",
     }
 };
