@@ -19,12 +19,8 @@ const UNIX_PATH_LEN: usize = if cfg!(target_vendor = "apple") {
     108
 };
 
-/// Length of such an address, in bytes: two for the family before that.
-const UNIX_ADDRESS_LEN: u32 = if cfg!(target_vendor = "apple") {
-    106
-} else {
-    110
-};
+/// What is before that.
+const FAMILY_LEN: usize = 2;
 
 /// The address of a stream socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +37,8 @@ impl Endpoint {
         }
         // A path that fills its place has no zero byte behind it, and rustix panics where it looks for
         // one. Whoever connects chooses what its own socket is bound to.
-        if address.address_family() == AddressFamily::UNIX && address.addr_len() > UNIX_ADDRESS_LEN
-        {
+        let fills_its_place = address.addr_len() as usize > FAMILY_LEN + UNIX_PATH_LEN;
+        if address.address_family() == AddressFamily::UNIX && fills_its_place {
             return None;
         }
         let address = SocketAddrUnix::try_from(address).ok()?;

@@ -225,6 +225,24 @@ impl Share {
             .find(|waiter| !matches!(waiter.turn, Turn::Passed))
     }
 
+    /// Passes over those who were told that it is their turn and have not come: whoever is next, and who
+    /// can use a slot, wherever that stands. Returns whether there were any.
+    fn pass_over(&mut self) -> bool {
+        let (mut is_next, mut any) = (true, false);
+        for waiter in self.line.values_mut() {
+            match waiter.turn {
+                Turn::Passed => continue,
+                Turn::Comes if is_next || waiter.request.fits_slot => {
+                    waiter.turn = Turn::Passed;
+                    any = true;
+                }
+                Turn::Comes | Turn::Waits(_) => {}
+            }
+            is_next = false;
+        }
+        any
+    }
+
     /// Returns whoever is the first that can use a slot, but for those who were passed over.
     fn first_for_slot(&self) -> Option<&Waiter> {
         self.line
@@ -571,22 +589,7 @@ impl Heap {
         let mut passed = false;
         let mut state = self.inner.state.borrow_mut();
         for class in CLASSES {
-            let share = state.share(class);
-            let told = |waiter: &&mut Waiter| matches!(waiter.turn, Turn::Comes);
-            if let Some(waiter) = share
-                .next()
-                .filter(|waiter| matches!(waiter.turn, Turn::Comes))
-            {
-                waiter.turn = Turn::Passed;
-                passed = true;
-            }
-            // Whoever was told of a slot need not be next.
-            for waiter in share.line.values_mut().filter(told) {
-                if waiter.request.fits_slot {
-                    waiter.turn = Turn::Passed;
-                    passed = true;
-                }
-            }
+            passed |= state.share(class).pass_over();
         }
         called.call_next(&mut state, self.inner.budget);
         drop(state);
@@ -1262,14 +1265,24 @@ mod tests {
         assert_eq!(receiver.calls(), 1);
     }
 
+    /// A request that a slot would do for.
+    fn fits() -> Request {
+        Request::new(100_000, true)
+    }
+
+    /// Returns one who has all memory, and two who wait and could use a slot.
+    fn two_in_line_for_slots(heap: &Heap) -> [Asker; 3] {
+        let [mut full, mut first, mut second] = askers(heap, Class::Send);
+        assert!(full.ask_for(BUDGET));
+        heap.slots_are_gone(Class::Send);
+        assert!(!first.ask(fits()) && !second.ask(fits()));
+        [full, first, second]
+    }
+
     #[test]
     fn slots_that_come_back_together_are_told_to_one_after_the_other() {
         let heap = Heap::new(0);
-        let [mut full, mut first, mut second] = askers(&heap, Class::Send);
-        assert!(full.ask_for(BUDGET));
-        heap.slots_are_gone(Class::Send);
-        let fits = Request::new(100_000, true);
-        assert!(!first.ask(fits) && !second.ask(fits));
+        let [_full, mut first, mut second] = two_in_line_for_slots(&heap);
         heap.slot_is_free();
         heap.slot_is_free();
         assert_eq!((first.calls(), second.calls()), (1, 0));
@@ -1278,18 +1291,14 @@ mod tests {
         assert_eq!(second.calls(), 1);
         // And this one has found none.
         heap.slots_are_gone(Class::Send);
-        assert!(!second.ask(fits));
+        assert!(!second.ask(fits()));
         assert_eq!(second.calls(), 1);
     }
 
     #[test]
     fn a_slot_is_told_to_the_next_if_the_first_does_not_come() {
         let heap = Heap::new(0);
-        let [mut full, mut first, mut second] = askers(&heap, Class::Send);
-        assert!(full.ask_for(BUDGET));
-        heap.slots_are_gone(Class::Send);
-        let fits = Request::new(100_000, true);
-        assert!(!first.ask(fits) && !second.ask(fits));
+        let [_full, first, second] = two_in_line_for_slots(&heap);
         heap.slot_is_free();
         assert_eq!((first.calls(), second.calls()), (1, 0));
         heap.pass_on();
@@ -1303,7 +1312,7 @@ mod tests {
         assert!(full.ask_for(BUDGET));
         heap.slots_are_gone(Class::Send);
         assert!(!long.ask_for(BUDGET));
-        assert!(!short.ask(Request::new(100_000, true)));
+        assert!(!short.ask(fits()));
         heap.slot_is_free();
         assert_eq!((long.calls(), short.calls()), (0, 1));
     }

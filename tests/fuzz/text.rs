@@ -22,6 +22,12 @@ pub(crate) fn base64(bytes: &[u8], line: usize) -> String {
     text
 }
 
+/// Writes a public key as OpenSSH does, without the algorithm before it.
+pub(crate) fn open_ssh(key: &[u8]) -> String {
+    let blob = [&b"\0\0\0\x0bssh-ed25519\0\0\0\x20"[..], key].concat();
+    base64(&blob, usize::MAX)
+}
+
 /// Puts `bytes` behind a label, as in a PEM file.
 pub(crate) fn pem(label: &str, bytes: &[u8], line: usize) -> String {
     let text = base64(bytes, line);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::process::Command;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -139,6 +139,17 @@ fn stay(pair: &Pair, address: &str, told: &Sender<()>, release: oneshot::Receive
     });
 }
 
+/// Does `work` beside such a peer: it is told when that has seen the end.
+fn beside_one_that_stays(pair: &Pair, address: &str, work: impl FnOnce(&Receiver<()>)) {
+    let (told, was_told) = channel();
+    let (release, released) = oneshot::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| stay(pair, address, &told, released));
+        work(&was_told);
+        drop(release);
+    });
+}
+
 // HAZARDS F4: draining has a limit, and who is cut off at it counts.
 #[test]
 fn a_peer_that_goes_on_sending_is_cut_off_and_counted() {
@@ -203,14 +214,10 @@ fn a_peer_that_was_admitted_just_before_the_signal_sees_an_end_in_order() {
 fn a_silent_peer_that_does_not_end_is_no_loss() {
     let pair = Pair::new();
     let (listener, address) = pair.listen(&["--drain-timeout", "0.3"]);
-    let (told, was_told) = channel();
-    let (release, released) = oneshot::channel();
-    thread::scope(|scope| {
-        scope.spawn(|| stay(&pair, &address, &told, released));
+    beside_one_that_stays(&pair, &address, |was_told| {
         assert_eq!(listener.next_line(), "one");
         assert_eq!(stop(listener).status.code(), Some(0));
         was_told.recv_timeout(PATIENCE).expect("the end was seen");
-        drop(release);
     });
 }
 
@@ -241,10 +248,7 @@ fn a_second_signal_ends_at_once() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
         let pair = Pair::new();
         let (listener, address) = pair.listen(&["--drain-timeout", "600"]);
-        let (told, was_told) = channel();
-        let (release, released) = oneshot::channel();
-        thread::scope(|scope| {
-            scope.spawn(|| stay(&pair, &address, &told, released));
+        beside_one_that_stays(&pair, &address, |was_told| {
             assert_eq!(listener.next_line(), "one");
             listener.signal(Signal::TERM);
             was_told.recv_timeout(PATIENCE).expect("it drains");
@@ -258,7 +262,6 @@ fn a_second_signal_ends_at_once() {
                 "{:?}",
                 ended.errors
             );
-            drop(release);
         });
     }
 }
@@ -290,17 +293,13 @@ fn signals_that_its_parent_has_blocked_are_heard() {
 fn two_signals_at_once_are_one_wish() {
     let pair = Pair::new();
     let (listener, address) = pair.listen(&["--drain-timeout", "600"]);
-    let (told, was_told) = channel();
-    let (release, released) = oneshot::channel();
-    thread::scope(|scope| {
-        scope.spawn(|| stay(&pair, &address, &told, released));
+    beside_one_that_stays(&pair, &address, |was_told| {
         assert_eq!(listener.next_line(), "one");
         // Two that both wait, and so come at the same time.
         for signal in [Signal::STOP, Signal::TERM, Signal::INT, Signal::CONT] {
             listener.signal(signal);
         }
         was_told.recv_timeout(PATIENCE).expect("it drains");
-        drop(release);
     });
     listener.wait().expect_success();
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use crate::activation::Manager;
-use crate::harness::{Ended, Key, Pair, Program, eventually, keygen, run, stop, text};
+use crate::harness::{Key, Pair, Program, eventually, keygen, run, stop, text};
 
 fn write(pair: &Pair, content: &str) -> PathBuf {
     let file = pair.directory.path().join("keys");
@@ -51,12 +51,6 @@ fn connect(pair: &Pair, address: &str, key: &Key) -> Program {
 fn expect_echo(dialer: &mut Program) {
     dialer.type_line("hello");
     assert_eq!(dialer.next_line(), "hello");
-}
-
-/// What becomes of a dialer that says nothing.
-fn ended_at_once(mut dialer: Program) -> Ended {
-    dialer.end_input();
-    dialer.wait()
 }
 
 fn expect_refused(pair: &Pair, address: &str, key: &Key) {
@@ -212,8 +206,9 @@ fn a_service_manager_that_does_not_read_delays_no_reload() {
     manager.fill();
     listener.signal(Signal::HUP);
     eventually("the file is read again", || {
-        let dialer = dial(&pair, &address, &pair.alice);
-        let ended = ended_at_once(dialer);
+        let mut dialer = dial(&pair, &address, &pair.alice);
+        dialer.end_input();
+        let ended = dialer.wait();
         ended
             .errors
             .iter()

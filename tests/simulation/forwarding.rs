@@ -45,7 +45,6 @@ impl Forwarding {
 
     /// Drops what waits, and takes nothing from now on.
     pub(crate) fn close(&self) {
-        let before = self.0.replace(State::Closed);
-        drop(before);
+        drop(self.0.replace(State::Closed));
     }
 }

@@ -40,16 +40,12 @@ impl Patience {
             // Most calls are done after few.
             Self::Polls(random.one_of(&[0, 1, 1, 1, 2, 2, 3, 5]), fate)
         } else {
-            Self::behind_any(random, fate)
+            Self::any_point(random, fate)
         }
     }
 
     /// Draws a point of a call that takes long: any poll of it, or any time.
-    pub(crate) fn any_point(random: &mut Random) -> Self {
-        Self::behind_any(random, Fate::Dropped)
-    }
-
-    fn behind_any(random: &mut Random, fate: Fate) -> Self {
+    pub(crate) fn any_point(random: &mut Random, fate: Fate) -> Self {
         if random.chance(60) {
             let most = random.one_of(&[2, 10, 60, 400]);
             let polls = u32::try_from(random.between(0, most)).expect("small");
@@ -60,7 +56,7 @@ impl Patience {
         }
     }
 
-    /// The same for a call that owns a message, which would be leaked with it.
+    /// Returns what is drawn for a call that owns a message, which would be leaked with it.
     pub(crate) fn without_leak(self) -> Self {
         match self {
             Self::Endless => Self::Endless,

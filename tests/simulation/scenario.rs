@@ -9,7 +9,7 @@ use ringseal::{Config, CupsVersion, Identity, Runtime, RuntimeBuilder, SakeVersi
 
 use crate::channel::{Conditions, Cut};
 use crate::forger::Flaw;
-use crate::patience::Patience;
+use crate::patience::{Fate, Patience};
 use crate::random::Random;
 
 /// What all peers say they belong to.
@@ -397,7 +397,7 @@ impl Ending {
     fn draw(random: &mut Random) -> Self {
         match random.between(0, 4) {
             0 | 1 => Self::Close,
-            2 | 3 => Self::CloseDropped(Patience::any_point(random)),
+            2 | 3 => Self::CloseDropped(Patience::any_point(random, Fate::Dropped)),
             _ => Self::Drop,
         }
     }
@@ -412,7 +412,7 @@ impl Fault {
         let bits = 1_u8 << random.between(0, 7);
         let cut = random.one_of(&[Cut::End, Cut::End, Cut::Reset, Cut::Silence]);
         let early = random.between(0, 1_400);
-        let given_up = Patience::any_point(random);
+        let given_up = Patience::any_point(random, Fate::Dropped);
         let flaw = match wire.is_native() {
             true => random.one_of(&[Flaw::None, Flaw::Signer, Flaw::Finished, Flaw::Finished]),
             false => Flaw::Signer,

@@ -71,26 +71,28 @@ enum Call {
 
 impl Sending {
     /// Does all of it.
-    pub(crate) async fn run(self) -> SenderEnd {
-        let forwarding = Rc::clone(&self.forwarding);
-        let end = self.work().await;
-        forwarding.close();
-        end
+    pub(crate) async fn run(mut self) -> SenderEnd {
+        let result = self.make_calls().await;
+        self.forwarding.close();
+        match result {
+            Ok(()) => self.end().await,
+            Err(error) => SenderEnd::Failed(error),
+        }
     }
 
-    async fn work(mut self) -> SenderEnd {
+    /// Makes calls, up to the first that fails.
+    async fn make_calls(&mut self) -> Result<(), SendError> {
         for _ in 0..self.direction.calls {
             let call = self.draw();
             if let Err(error) = self.call(call).await {
                 note!(self.watch.world(), "{} {call:?} failed: {error}", self.name);
                 self.failed(&error).await;
-                return SenderEnd::Failed(error);
+                return Err(error);
             }
             let mut ledger = self.ledger.borrow_mut();
             ledger.says(self.sender.progress(), false);
         }
-        self.forwarding.close();
-        self.end().await
+        Ok(())
     }
 
     fn draw(&mut self) -> Call {

@@ -11,9 +11,9 @@ const PARTS: u32 = 16;
 
 /// Bytes a second, of both directions, that are no progress: runtimes tell each other that they are there,
 /// ten times a second at most and in some 25 bytes, and that goes on while nobody gets on.
-const NO_PROGRESS: u64 = 2 * 10 * 25;
+const NO_PROGRESS: u128 = 2 * 10 * 25;
 /// Bytes that are no progress in any time.
-const LEAST: u64 = 512;
+const LEAST: u128 = 512;
 
 /// Is done when no message and few bytes have been read or written on this ring for as long as `limit`;
 /// never without one. Poll what is waited for before this.
@@ -57,11 +57,8 @@ impl Moved {
 
     /// Whether little more was than before, a part of a limit ago.
     fn is_still(&self, before: &Self, part: Duration) -> bool {
-        let alive = u128::from(NO_PROGRESS) * part.as_millis() / 1000;
-        let least = u64::try_from(alive)
-            .unwrap_or(u64::MAX)
-            .saturating_add(LEAST);
-        self.messages == before.messages && self.bytes - before.bytes < least
+        let least = LEAST + NO_PROGRESS * part.as_millis() / 1000;
+        self.messages == before.messages && u128::from(self.bytes - before.bytes) < least
     }
 }
 

@@ -3,7 +3,7 @@
 use ringseal::{Identity, KeyList};
 
 use crate::input::Input;
-use crate::text::{base64, check_error};
+use crate::text::{check_error, open_ssh};
 
 /// What ends a line.
 const ENDS: &[&str] = &["\n", "\r\n", "\n\n", "\r"];
@@ -35,9 +35,12 @@ fn compose(input: &mut Input<'_>) -> String {
         let line = match form {
             0 | 1 => key.to_string(),
             2 => key.to_string().to_uppercase(),
-            3 | 4 => open_ssh(key.as_bytes()),
-            5 => open_ssh(input.bytes(32)),
-            6 => format!("from=\"192.0.2.0/24\" {}", open_ssh(key.as_bytes())),
+            3 | 4 => format!("ssh-ed25519 {}", open_ssh(key.as_bytes())),
+            5 => format!("ssh-ed25519 {}", open_ssh(input.bytes(32))),
+            6 => format!(
+                "from=\"192.0.2.0/24\" ssh-ed25519 {}",
+                open_ssh(key.as_bytes())
+            ),
             7 => "-----BEGIN OPENSSH PRIVATE KEY-----".to_owned(),
             _ => input.choose(&["\u{feff}", "#", "ssh-rsa", ""]).to_owned(),
         };
@@ -47,12 +50,6 @@ fn compose(input: &mut Input<'_>) -> String {
         text.extend([line.as_str(), gap, &name, end]);
     }
     text
-}
-
-/// Writes a key as OpenSSH does.
-fn open_ssh(key: &[u8]) -> String {
-    let blob = [&b"\0\0\0\x0bssh-ed25519\0\0\0\x20"[..], key].concat();
-    format!("ssh-ed25519 {}", base64(&blob, usize::MAX))
 }
 
 /// What is listed can be shown in a log, stands in the text, and is read again as it is written.

@@ -4,9 +4,9 @@ use futures::executor::block_on;
 use ringseal::{Admission, Connection, RemoteConnection, RingThreads, Session};
 
 use super::crowds::may_have_descriptors;
-use super::{connect, finish, nothing_is_left, patient, server, wait_for};
+use super::{connect, finish, nothing_is_left, patient, remote_pair, server, wait_for};
 use crate::allocations::bytes_in_use;
-use crate::peers::{builder, key, run};
+use crate::peers::{builder, run};
 use crate::setting::on_native;
 use crate::skipped::skipped;
 use crate::transport::somewhere;
@@ -102,17 +102,13 @@ fn an_idle_connection_of_a_ring_thread_takes_no_more_heap_than_it_may() {
         let (handle, theirs) = (threads.handle(), patient(2));
         let listener = handle.listen(somewhere(), &theirs, Admission::any());
         let mut listener = listener.await.expect("listen");
-        let address = listener.local_address();
         let mut pairs: Vec<(RemoteConnection, RemoteConnection)> = Vec::with_capacity(FIRST + MORE);
         let mut before = (0, 0);
         for number in 0..FIRST + MORE {
             if number == FIRST {
                 before = heap().await;
             }
-            let (handle, ours) = (clients.handle(), patient(1));
-            let dialed = handle.dial(&address, key(2), &ours);
-            let (dialed, accepted) = futures_util::join!(dialed, listener.accept());
-            let (mut dialed, mut accepted) = (dialed.expect("dial"), accepted.expect("accept"));
+            let (mut dialed, mut accepted) = remote_pair(&clients.handle(), &mut listener).await;
             dialed.send("there").await.expect("send");
             let message = accepted.recv().await.expect("recv").expect("one");
             accepted.send(message).await.expect("send");
@@ -140,14 +136,10 @@ fn short_messages_that_nobody_takes_share_their_memory() {
     let threads = RingThreads::start(builder(), 1).expect("a ring");
     let clients = RingThreads::start(builder(), 1).expect("a ring");
     block_on(async {
-        let (handle, theirs, ours) = (threads.handle(), patient(2), patient(1));
+        let (handle, theirs) = (threads.handle(), patient(2));
         let listener = handle.listen(somewhere(), &theirs, Admission::any());
         let mut listener = listener.await.expect("listen");
-        let address = listener.local_address();
-        let other = clients.handle();
-        let dialed = other.dial(&address, key(2), &ours);
-        let (dialed, accepted) = futures_util::join!(dialed, listener.accept());
-        let (mut dialed, accepted) = (dialed.expect("dial"), accepted.expect("accept"));
+        let (mut dialed, accepted) = remote_pair(&clients.handle(), &mut listener).await;
         let heap = async || handle.run(async || bytes_in_use()).await.expect("it runs");
         let before = heap().await;
         for pair in 1..=PAIRS as u64 {

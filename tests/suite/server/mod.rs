@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 
 use ringseal::protocol::native::record::RefuseReason;
 use ringseal::{
-    Address, Admission, AttemptError, Config, Connection, DialError, Server, ServerBuilder,
-    ServerStatistics, Session, ThreadStatistics, dial,
+    Address, Admission, AttemptError, Config, Connection, DialError, RemoteConnection,
+    RemoteListener, RingHandle, Server, ServerBuilder, ServerStatistics, Session, ThreadStatistics,
+    dial,
 };
 
 use super::peers::{builder, config, key, patience};
@@ -32,6 +33,17 @@ fn patient(seed: u8) -> Config {
     config(seed)
         .handshake_deadline(patience())
         .first_message_timeout(patience())
+}
+
+/// Connects a client of these ring threads to a listener of others; returns both ends.
+async fn remote_pair(
+    clients: &RingHandle,
+    listener: &mut RemoteListener,
+) -> (RemoteConnection, RemoteConnection) {
+    let (address, ours) = (listener.local_address(), patient(1));
+    let dialed = clients.dial(&address, key(2), &ours);
+    let (dialed, accepted) = futures_util::join!(dialed, listener.accept());
+    (dialed.expect("dial"), accepted.expect("accept"))
 }
 
 /// Returns a server of identity 2 with two threads.

@@ -3,7 +3,7 @@
 use futures::executor::block_on;
 use ringseal::{Admission, RemoteConnection, RingThreads};
 
-use super::patient;
+use super::{patient, remote_pair};
 use crate::peers::{builder, key};
 use crate::transport::somewhere;
 
@@ -26,10 +26,7 @@ fn what_a_listener_of_ring_threads_accepts_is_spread_over_all_of_them() {
         let address = listener.local_address();
         let mut pairs: Vec<(RemoteConnection, RemoteConnection)> = Vec::new();
         for _ in 0..9 {
-            let (handle, ours) = (clients.handle(), patient(1));
-            let dialed = handle.dial(&address, key(2), &ours);
-            let (dialed, accepted) = futures_util::join!(dialed, listener.accept());
-            pairs.push((dialed.expect("dial"), accepted.expect("accept")));
+            pairs.push(remote_pair(&clients.handle(), &mut listener).await);
         }
         for (dialed, accepted) in &mut pairs {
             dialed.send("across").await.expect("send");

@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::time::Duration;
 use std::time::Instant;
 
-use ringseal::{RecvError, spawn};
+use ringseal::{RecvError, SendError, spawn};
 
 use super::advice::{GONE, explain_recv, explain_send, leaving};
 use super::patience::wait;
@@ -50,7 +50,7 @@ pub(super) async fn flood(
                 |reason| format!("it {}", leaving(reason)),
             );
             // It has ended in order, and is told the same.
-            close_for(limit, sender).await;
+            let _ = close_within(limit, sender).await;
             return Err(Failure::new(format!(
                 "the peer ended the connection after {} messages were sent; whether it has read \
                  them is unknown; {why}",
@@ -60,10 +60,9 @@ pub(super) async fn flood(
         () = still_for(limit) => return Err(gave_up("read nothing")),
     }
     let elapsed = start.elapsed();
-    tokio::select! {
-        biased;
-        result = sender.close() => result.map_err(explain_send)?,
-        () = still_for(limit) => return Err(gave_up("read nothing")),
+    match close_within(limit, sender).await {
+        Some(result) => result.map_err(explain_send)?,
+        None => return Err(gave_up("read nothing")),
     }
     tokio::select! {
         biased;
@@ -77,12 +76,15 @@ pub(super) async fn flood(
     })
 }
 
-/// Tells the peer the end, unless it takes nothing for as long as `limit`.
-async fn close_for(limit: Option<Duration>, sender: WholeSender) {
+/// Tells the peer the end; `None` if it takes nothing for as long as `limit`.
+async fn close_within(
+    limit: Option<Duration>,
+    sender: WholeSender,
+) -> Option<Result<(), SendError>> {
     tokio::select! {
         biased;
-        _ = sender.close() => {}
-        () = still_for(limit) => {}
+        result = sender.close() => Some(result),
+        () = still_for(limit) => None,
     }
 }
 

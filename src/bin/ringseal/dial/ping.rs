@@ -33,13 +33,12 @@ pub(super) async fn ping(
             )));
         }
     };
+    // Courtesy: every byte has come back, so the figures are complete; or the peer has ended in order, and
+    // is told the same.
+    let _ = timeout(ECHO_WAIT, sender.close()).await;
     if let Some(failure) = ended {
-        // It has ended in order, and is told the same.
-        let _ = timeout(ECHO_WAIT, sender.close()).await;
         return Err(failure);
     }
-    // Courtesy: every byte has come back, so the figures are complete.
-    let _ = timeout(ECHO_WAIT, sender.close()).await;
     let _ = timeout(ECHO_WAIT, receiver.recv()).await;
     Ok(times.into_inner())
 }

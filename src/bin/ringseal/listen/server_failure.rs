@@ -51,8 +51,8 @@ pub(super) fn explain(error: ServerError, args: &ListenArgs) -> Failure {
 pub(super) fn unexpected(ended: Result<Drained, RunError>) -> Failure {
     match ended {
         Ok(drained) => Failure::new(format!(
-            "nobody can be accepted any more: accepting has failed on every thread ({} of them have ended); what was \
-             logged before says why",
+            "nobody can be accepted any more: accepting has failed on every thread ({} of them have \
+             ended); what was logged before says why",
             drained.lost_threads
         )),
         Err(error) => error.into(),
